@@ -1,0 +1,120 @@
+"""deploy/test: the whole gate, from a clean checkout to pytest's own count."""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from deploy import packages, python_env
+from deploy.console import Refusal, say, step
+from deploy.home import Home, prepare_folders
+from deploy.lifecycle import (
+    compile_messages,
+    ending_on_signals,
+    prepare_environment,
+    start_servers,
+    stop,
+)
+from deploy.processes import Supervisor
+from deploy.python_env import DEV_LOCK, ROOT, RUNTIME_LOCK
+
+TEMPLATE_FOLDERS = ("cityops", "cases", "scoring")
+
+
+def check(pytest_arguments: list[str]) -> int:
+    """Run every check in order, the first failure ends the gate; pytest has the last word."""
+    home = Home.at(ROOT / ".local/test")
+    prepare_folders(home)
+    with ending_on_signals(), home.locked():
+        stop(home)  # a gate that was killed may have left its servers
+        prepare_environment(home, [*packages.SERVER, *packages.BROWSER], DEV_LOCK)
+        try:
+            _check_locks(home)
+            _check_code(home)
+            start_servers(home, Supervisor(home), for_tests=True)
+            _check_project(home)
+            return _pytest(home, pytest_arguments)
+        finally:
+            stop(home)
+
+
+def _check_locks(home: Home) -> None:
+    """Recompile both locks with themselves as base; nothing may change."""
+    with step("Locks"), tempfile.TemporaryDirectory() as folder:
+        for lock in (RUNTIME_LOCK, DEV_LOCK):
+            fresh = Path(folder) / lock.name
+            shutil.copyfile(lock, fresh)
+            python_env.compile_lock(home.path, home.venv, fresh, dev=lock == DEV_LOCK)
+            if fresh.read_bytes() != lock.read_bytes():
+                raise Refusal(f"{lock.name} does not match pyproject.toml; run deploy/lock.")
+
+
+def refresh_locks(*, upgrade: bool) -> int:
+    """Compile both locks anew from pyproject.toml."""
+    home = Home.at(ROOT / ".local/test")
+    prepare_folders(home)
+    venv, _ = python_env.prepare(home.path, DEV_LOCK)
+    for lock in (RUNTIME_LOCK, DEV_LOCK):
+        with step(lock.name):
+            python_env.compile_lock(home.path, venv, lock, dev=lock == DEV_LOCK, upgrade=upgrade)
+    return 0
+
+
+def _check_code(home: Home) -> None:
+    """Check format, lint, templates, types and import contracts."""
+    _tool(home, "Format", "ruff", "format", "--check", ".")
+    _tool(home, "Lint", "ruff", "check", ".")
+    _tool(home, "Template format", "djlint", "--check", *TEMPLATE_FOLDERS)
+    _tool(home, "Template lint", "djlint", "--lint", *TEMPLATE_FOLDERS)
+    _tool(home, "Types", "mypy")
+    _tool(home, "Import contracts", "lint-imports")
+
+
+def _check_project(home: Home) -> None:
+    """Check migrations and production settings, and compile the translations."""
+    python, manage = "python", str(ROOT / "manage.py")
+    _tool(home, "Migrations", python, manage, "makemigrations", "--check", "--dry-run")
+    production = {"CITYOPS_HTTPS": "1", "CITYOPS_DEMO": "0", "DEBUG": "0"}
+    _tool(
+        home,
+        "Production settings",
+        python,
+        manage,
+        "check",
+        "--deploy",
+        "--fail-level",
+        "WARNING",
+        **production,
+    )
+    compile_messages(home)
+
+
+def _tool(home: Home, name: str, program: str, *arguments: str, **variables: str) -> None:
+    """Run one check; on failure show its whole output and name the step."""
+    with step(name):
+        done = subprocess.run(
+            [home.venv / "bin" / program, *arguments],
+            env={**home.environment(), **variables},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            say(done.stdout)
+            raise Refusal(f"The gate failed at: {name}")
+
+
+def _pytest(home: Home, arguments: list[str]) -> int:
+    """Run the tests with their own settings against the private servers."""
+    env = {**home.environment(), "DJANGO_SETTINGS_MODULE": "tests.settings", "CITYOPS_DEMO": "1"}
+    done = subprocess.run(
+        [home.venv / "bin/pytest", *arguments],
+        env=env,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    return done.returncode

@@ -1,0 +1,314 @@
+"""The processes of a home: their configuration files, and supervisord that keeps them running."""
+
+import contextlib
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import xmlrpc.client
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from deploy import postgres
+from deploy.console import Refusal, last_lines
+from deploy.home import Home, write_private
+from deploy.python_env import ROOT
+
+TEMPLATES = Path(__file__).resolve().parent
+QUEUES = (
+    *("dispatch.hecheng", "dispatch.zhongfang", "dispatch.hightech", "dispatch.landport"),
+    *("dispatch.city", "notify", "media", "scoring", "report"),
+)
+WORKERS = tuple(f"worker-{queue}" for queue in QUEUES)
+APPLICATION = ("web", "live", "relay", *WORKERS, "beat")
+ALL = ("postgres", "redis-broker", "redis-channels", *APPLICATION, "nginx")
+# In the order of stopping: nobody loses what it still needs.
+STOP_ORDER = (
+    ("nginx", "demo-month"),
+    ("web", "live"),
+    ("beat", "relay"),
+    WORKERS,
+    ("redis-broker", "redis-channels"),
+    ("postgres",),
+)
+COMMON = """\
+autostart = false
+autorestart = {autorestart}
+startsecs = {startsecs}
+startretries = {startretries}
+exitcodes = 0
+stdout_logfile = {log}/%(program_name)s.log
+stdout_logfile_maxbytes = 10MB
+stdout_logfile_backups = 5
+redirect_stderr = true
+killasgroup = true
+"""
+REDIS = """\
+bind 127.0.0.1
+port {port}
+requirepass {password}
+dir "{folder}"
+daemonize no
+save ""
+appendonly {appendonly}
+appendfsync everysec
+maxmemory-policy noeviction
+"""
+
+
+def external(home: Home, program: str) -> bool:
+    """Tell whether a server that is not ours stands in for this program."""
+    name = {
+        "postgres": "DATABASE_URL",
+        "redis-broker": "REDIS_URL",
+        "redis-channels": "REDIS_CHANNELS_URL",
+    }
+    return name.get(program, "") in home.state.servers
+
+
+def write_configuration(home: Home) -> None:
+    """Write the files of supervisord, both Redis and nginx for this start."""
+    _write_redis(home, "broker", appendonly="yes")
+    _write_redis(home, "channels", appendonly="no")
+    names = _names(home)
+    write_private(home.path / "nginx.conf", _nginx_configuration(home, names))
+    # supervisord reads % as its own sign; its common parts are ready made.
+    names = {
+        key: text if key in {"common", "once"} else text.replace("%", "%%")
+        for key, text in names.items()
+    }
+    worker = Template((TEMPLATES / "worker.conf").read_text())
+    names["workers"] = "\n".join(worker.substitute(names, queue=queue) for queue in QUEUES)
+    supervisord = Template((TEMPLATES / "supervisord.conf").read_text())
+    write_private(home.path / "supervisord.conf", supervisord.substitute(names))
+
+
+def _names(home: Home) -> dict[str, str]:
+    """Return what the templates may name."""
+    is_root = os.geteuid() == 0
+    log = str(home.log).replace("%", "%%")
+    ours = not external(home, "postgres")
+    return {
+        "home": str(home.path),
+        "root": str(ROOT),
+        "log": str(home.log),
+        "run": str(home.run),
+        "venv": str(home.venv),
+        "nginx": shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+        or "nginx",
+        "postgres": str(postgres.program(home, "postgres")) if ours else "postgres",
+        "pg_data": home.state.pg_data,
+        "web_port": str(home.state.ports["web"]),
+        "live_port": str(home.state.ports["live"]),
+        "as_user": "user = root" if is_root else "",
+        "as_postgres_user": f"user = {postgres.system_user()}" if is_root and ours else "",
+        "common": COMMON.format(autorestart="true", startsecs=1, startretries=1_000_000, log=log),
+        "once": COMMON.format(autorestart="false", startsecs=0, startretries=0, log=log),
+    }
+
+
+def _write_redis(home: Home, service: str, *, appendonly: str) -> None:
+    folder = home.path / f"redis-{service}"
+    folder.mkdir(exist_ok=True)
+    text = REDIS.format(
+        port=home.state.ports[service],
+        password=home.state.secrets["redis"],
+        folder=folder,
+        appendonly=appendonly,
+    )
+    write_private(home.path / f"redis-{service}.conf", text)
+
+
+def _nginx_configuration(home: Home, names: dict[str, str]) -> str:
+    """Fill the template; nginx's own $variables are not ours and stay."""
+    state = home.state
+    kind = " ssl" if state.tls else ""
+    listen = " ".join(f"listen {address}:{state.port}{kind};" for address in state.listen)
+    tls = ""
+    if state.tls:
+        tls = (
+            f'ssl_certificate "{state.tls[0]}"; ssl_certificate_key "{state.tls[1]}";'
+            " ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:5m;"
+            " error_page 497 =301 https://$http_host$request_uri;"
+        )
+    as_user = "user root;" if os.geteuid() == 0 else ""
+    values = {**names, "listen": listen, "tls": tls, "as_user": as_user}
+    return _BracedOnly((TEMPLATES / "nginx.conf").read_text()).substitute(values)
+
+
+class _BracedOnly(Template):
+    """A template that knows ${name} only."""
+
+    pattern = re.compile(
+        r"\$(?:(?P<escaped>(?!))|(?P<named>(?!))|{(?P<braced>[a-z_]+)}|(?P<invalid>(?!)))"
+    )
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    """XML-RPC through supervisord's socket file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection("localhost", timeout=60)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(60)
+        connection.sock.connect(str(self._path))
+        return connection
+
+
+class Supervisor:
+    """The supervisord of one home."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self._socket = home.run / "supervisor.sock"
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        transport = _UnixTransport(self._socket)
+        with xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=transport) as server:
+            return getattr(server.supervisor, method)(*arguments)
+
+    def is_running(self) -> bool:
+        """Tell whether it answers."""
+        try:
+            return bool(self._call("getState")["statename"] == "RUNNING")
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def launch(self) -> None:
+        """Start supervisord, which starts nothing yet."""
+        log = (self.home.log / "supervisord.log").open("a")
+        with log:
+            child = subprocess.Popen(
+                [self.home.venv / "bin/supervisord", "-c", self.home.path / "supervisord.conf"],
+                env=self.home.environment(),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C reaches deploy/up, which stops all in order
+            )
+        wait_until(
+            self.is_running,
+            timeout_s=20,
+            failed=lambda: child.poll() is not None,
+            sentence="supervisord did not start",
+            log=self.home.log / "supervisord.log",
+        )
+
+    def states(self) -> dict[str, dict[str, Any]]:
+        """Return what supervisord knows of each program, by name."""
+        return {str(info["name"]): info for info in self._call("getAllProcessInfo")}
+
+    def running(self, name: str) -> bool:
+        """Tell whether a program is up or coming up."""
+        return self.states()[name]["statename"] in {"STARTING", "RUNNING"}
+
+    def failed(self, names: Iterable[str]) -> bool:
+        """Tell whether one of these programs ended right after its start."""
+        states = self.states()
+        return any(states[name]["statename"] in {"BACKOFF", "FATAL", "EXITED"} for name in names)
+
+    def start(self, *names: str) -> None:
+        """Start programs that do not run yet, without waiting for them."""
+        states = self.states()
+        for name in names:
+            if states[name]["statename"] not in {"STARTING", "RUNNING"} and not external(
+                self.home, name
+            ):
+                with contextlib.suppress(xmlrpc.client.Fault):  # it may just have come by itself
+                    self._call("startProcess", name, False)  # noqa: FBT003 - XML-RPC has no names
+
+    def stop(self, *names: str) -> None:
+        """Stop programs together and wait until they have ended."""
+        for name in names:
+            with contextlib.suppress(xmlrpc.client.Fault):  # not running
+                self._call("stopProcess", name, False)  # noqa: FBT003 - XML-RPC has no names
+        wait_until(
+            lambda: not any(info["pid"] for name, info in self.states().items() if name in names),
+            timeout_s=90,
+            sentence=f"These did not stop: {', '.join(names)}",
+        )
+
+    def restart(self, *names: str) -> None:
+        """Stop and start programs, because their code has changed."""
+        self.stop(*names)
+        self.start(*names)
+
+    def shut_down(self) -> None:
+        """Stop every program in order, then supervisord itself."""
+        for names in STOP_ORDER:
+            self.stop(*names)
+        pid = int(self._call("getPID"))
+        self._call("shutdown")
+        wait_until(
+            lambda: not postgres.is_process(str(pid), str(self.home.path / "supervisord.conf")),
+            timeout_s=20,
+            sentence="supervisord did not stop",
+        )
+
+
+def end_unresponsive(home: Home) -> None:
+    """End a supervisord that no longer answers, and wait for what it leaves to stop.
+
+    Its children stop by themselves (setpriv in supervisord.conf).
+    """
+    pid_file = home.run / "supervisord.pid"
+    pid = pid_file.read_text().strip() if pid_file.exists() else ""
+    configuration = str(home.path / "supervisord.conf")
+    if postgres.is_process(pid, configuration):
+        os.kill(int(pid), signal.SIGTERM)
+        with contextlib.suppress(Refusal):
+            wait_until(
+                lambda: not postgres.is_process(pid, configuration), timeout_s=60, sentence="stuck"
+            )
+    if postgres.is_process(pid, configuration):
+        os.kill(int(pid), signal.SIGKILL)
+    data = Path(home.state.pg_data) if home.state.pg_data else None
+    if data and (data / "postmaster.pid").exists():
+        server = (data / "postmaster.pid").read_text().split("\n", 1)[0]
+        wait_until(
+            lambda: not postgres.is_process(server, str(data)),
+            timeout_s=60,
+            sentence="The PostgreSQL of an earlier start does not stop",
+        )
+
+
+def answers_redis(home: Home, service: str) -> bool:
+    """Tell whether a private Redis takes commands (while it loads its file it does not)."""
+    password = home.state.secrets["redis"]
+    try:
+        with socket.create_connection(("127.0.0.1", home.state.ports[service]), timeout=2) as link:
+            link.sendall(f"AUTH {password}\r\nPING\r\n".encode())
+            answer = b""
+            while answer.count(b"\r\n") < 2 and (received := link.recv(200)):
+                answer += received
+    except OSError:
+        return False
+    return answer == b"+OK\r\n+PONG\r\n"
+
+
+def wait_until(
+    condition: Callable[[], bool],
+    *,
+    timeout_s: float,
+    sentence: str,
+    failed: Callable[[], bool] = lambda: False,
+    log: Path | None = None,
+) -> None:
+    """Wait for a condition; on failure or after the time, refuse with the log's last lines."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if failed() or time.monotonic() > deadline:
+            tail = last_lines(log.read_text(errors="replace")) if log and log.exists() else ""
+            raise Refusal(f"{sentence}{f' ({log}):' if tail else '.'}\n{tail}".rstrip())
+        time.sleep(0.05)
