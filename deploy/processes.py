@@ -12,7 +12,6 @@ import time
 import xmlrpc.client
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from deploy import postgres
@@ -83,10 +82,9 @@ def write_configuration(home: Home) -> None:
         key: text if key in {"common", "once"} else text.replace("%", "%%")
         for key, text in names.items()
     }
-    worker = Template((TEMPLATES / "worker.conf").read_text())
-    names["workers"] = "\n".join(worker.substitute(names, queue=queue) for queue in QUEUES)
-    supervisord = Template((TEMPLATES / "supervisord.conf").read_text())
-    write_private(home.path / "supervisord.conf", supervisord.substitute(names))
+    workers = (_filled("worker.conf", {**names, "queue": queue}) for queue in QUEUES)
+    names["workers"] = "\n".join(workers)
+    write_private(home.path / "supervisord.conf", _filled("supervisord.conf", names))
 
 
 def _names(home: Home) -> dict[str, str]:
@@ -139,15 +137,13 @@ def _nginx_configuration(home: Home, names: dict[str, str]) -> str:
         )
     as_user = "user root;" if os.geteuid() == 0 else ""
     values = {**names, "listen": listen, "tls": tls, "as_user": as_user}
-    return _BracedOnly((TEMPLATES / "nginx.conf").read_text()).substitute(values)
+    return _filled("nginx.conf", values)
 
 
-class _BracedOnly(Template):
-    """A template that knows ${name} only."""
-
-    pattern = re.compile(
-        r"\$(?:(?P<escaped>(?!))|(?P<named>(?!))|{(?P<braced>[a-z_]+)}|(?P<invalid>(?!)))"
-    )
+def _filled(template: str, names: dict[str, str]) -> str:
+    """Return a file of this folder with its ${names} filled in; nginx's own $names stay."""
+    text = (TEMPLATES / template).read_text()
+    return re.sub(r"\$\{(\w+)\}", lambda match: names[match[1]], text)
 
 
 class _UnixTransport(xmlrpc.client.Transport):

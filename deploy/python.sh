@@ -31,5 +31,6 @@ run() {
         echo "cityops needs Python 3.11 or newer, and it could not be installed: run this as root or with sudo." >&2
         exit 1
     }
-    PYTHONPATH="$root" exec "$python" -m deploy "$@"
+    # -P: this checkout, not the folder the caller happens to stand in.
+    PYTHONPATH="$root" exec "$python" -P -m deploy "$@"
 }
