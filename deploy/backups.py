@@ -98,7 +98,7 @@ def restore(home: Home, file: Path, *, force: bool) -> int:
     with ending_on_signals(), home.locked():
         if Supervisor(home).is_running():
             raise Refusal(f"{home.path} is running; use deploy/down first.")
-        processes.end_unresponsive(home)
+        processes.end_leftovers(home)
         if home.state.pg_data:
             if not force:
                 raise Refusal(f"{home.path} holds a city already; use another --home, or --force.")
@@ -130,6 +130,7 @@ def _put_aside(home: Home) -> None:
         target = folder.with_name(f"{folder.name}.before-{stamp}")
         folder.rename(target)
         say(f"          Put aside {target}")
+    shutil.rmtree(home.path / "redis-broker", ignore_errors=True)  # hints about the old database
     home.state.pg_data = ""
     (home.path / "media").mkdir()
 

@@ -27,6 +27,7 @@ LOOPBACK = ["127.0.0.1", "[::1]"]
 EVERYWHERE = ["0.0.0.0", "[::]"]  # noqa: S104 - only when --tls or --listen asks for it
 FIRST_PAGE_S = 60
 READY_S = 180
+REPEAT_S = 60  # a program that keeps ending is told of once in this time
 DEMO_MONTH_S = 1200  # on top, while the demo month fills
 
 
@@ -47,10 +48,13 @@ def up(home: Home, wishes: Wishes) -> int:
     supervisor = Supervisor(home)
     with ending_on_signals():
         with home.locked():
-            joins = supervisor.is_running()
+            joins = supervisor.is_running() and _completed(home).exists()
             if joins:
                 _join(home, supervisor, wishes)
             else:
+                if supervisor.is_running():
+                    say("An earlier start was cut off half-way; clearing it away.")
+                    stop(home)
                 with _nothing_left_after_failure(home):
                     _start(home, supervisor, wishes)
         _print_address(home)
@@ -87,7 +91,7 @@ def stop(home: Home) -> bool:
         if was_running:
             supervisor.shut_down()
         else:
-            processes.end_unresponsive(home)
+            processes.end_leftovers(home)
         shutil.rmtree(home.run, ignore_errors=True)
     finally:
         for name, handler in before.items():
@@ -102,7 +106,7 @@ def ending_on_signals() -> Iterator[None]:
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    for name in (signal.SIGTERM, signal.SIGHUP):
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, interrupt)
     yield
 
@@ -135,7 +139,7 @@ def _start(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:
     """Go from whatever is there to the first page, then start what works behind it."""
     if (home.path / "unverified").exists():
         raise Refusal(f"{home.path} was restored, but its ledger did not verify: it is not served.")
-    processes.end_unresponsive(home)
+    processes.end_leftovers(home)
     _decide_address(home, wishes)
     prepare_environment(home, packages.SERVER, python_env.RUNTIME_LOCK)
     if home.state.tls == ["self"]:
@@ -152,6 +156,12 @@ def _start(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:
         supervisor.start("demo-month")
         say("          The demo month fills in the background")
     supervisor.start("relay", *WORKERS, "beat")
+    _completed(home).touch()
+
+
+def _completed(home: Home) -> Path:
+    """Return the mark of a start that came to its end; it goes with the folder of sockets."""
+    return home.run / "completed"
 
 
 def prepare_environment(home: Home, needs: list[packages.Need], lock: Path) -> None:
@@ -386,12 +396,21 @@ def _demo_month_line(home: Home, supervisor: Supervisor) -> str | None:
     return last_lines(text, 1).strip() or "begins"
 
 
+def _demo_month_failed(supervisor: Supervisor) -> bool:
+    """Tell whether the demo month ended before it was full."""
+    info = supervisor.states()["demo-month"]
+    return info["statename"] in {"EXITED", "FATAL"} and info["exitstatus"] != 0
+
+
 def _wait_for_health(home: Home, supervisor: Supervisor) -> int:
     """Wait until nothing is degraded; the time a filling demo month takes is extra."""
     said = ""
     waited_s = filled_s = 0.0
     while True:
         now = degraded(home)
+        if _demo_month_failed(supervisor):
+            say(f"The demo month could not be filled; see {home.log / 'demo-month.log'}.")
+            return 1
         if now == []:
             say(f"{elapsed():6.1f} s  Everything is healthy; deploy/down stops it")
             return 0
@@ -410,6 +429,7 @@ def _wait_for_health(home: Home, supervisor: Supervisor) -> int:
 def _follow(home: Home, supervisor: Supervisor) -> int:
     """Say what changes until Ctrl-C, then stop everything."""
     said: dict[str, object] = {}
+    ended_said_at: dict[str, float] = {}
     pids = {name: info["pid"] for name, info in supervisor.states().items()}
     try:
         while True:
@@ -421,10 +441,15 @@ def _follow(home: Home, supervisor: Supervisor) -> int:
                 return 0
             if line and line != said.get("demo"):
                 say(f"{elapsed():6.1f} s  Demo month: {line}")
+            if said.get("demo") and not line:
+                outcome = "could not be filled" if _demo_month_failed(supervisor) else "is full"
+                say(f"{elapsed():6.1f} s  The demo month {outcome}")
             said["demo"] = line
             for name, info in states.items():
-                if info["pid"] != pids[name] and info["pid"] and pids[name]:
+                came_back = info["pid"] and pids[name] and info["pid"] != pids[name]
+                if came_back and elapsed() > ended_said_at.get(name, 0.0) + REPEAT_S:
                     say(f"{elapsed():6.1f} s  {name} ended and was started again")
+                    ended_said_at[name] = elapsed()
                 pids[name] = info["pid"] or pids[name]
             now = degraded(home)
             if now != said.get("degraded", "nothing yet"):

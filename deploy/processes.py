@@ -97,6 +97,7 @@ def _names(home: Home) -> dict[str, str]:
         "root": str(ROOT),
         "log": str(home.log),
         "run": str(home.run),
+        "program": str(TEMPLATES / "program.sh"),
         "venv": str(home.venv),
         "nginx": shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
         or "nginx",
@@ -244,39 +245,57 @@ class Supervisor:
         """Stop every program in order, then supervisord itself."""
         for names in STOP_ORDER:
             self.stop(*names)
-        pid = int(self._call("getPID"))
+        pid = str(self._call("getPID"))
         self._call("shutdown")
-        wait_until(
-            lambda: not postgres.is_process(str(pid), str(self.home.path / "supervisord.conf")),
-            timeout_s=20,
-            sentence="supervisord did not stop",
-        )
+        end_session(self.home, pid)
 
 
-def end_unresponsive(home: Home) -> None:
-    """End a supervisord that no longer answers, and wait for what it leaves to stop.
-
-    Its children stop by themselves (setpriv in supervisord.conf).
-    """
+def end_leftovers(home: Home) -> None:
+    """End what an earlier start left: a supervisord that no longer answers, and its programs."""
     pid_file = home.run / "supervisord.pid"
     pid = pid_file.read_text().strip() if pid_file.exists() else ""
-    configuration = str(home.path / "supervisord.conf")
-    if postgres.is_process(pid, configuration):
+    if pid.isdigit():
+        end_session(home, pid)
+
+
+def end_session(home: Home, pid: str) -> None:
+    """End supervisord and all it started, or what is left of them.
+
+    All of them share supervisord's session, whose number cannot be given away while one of
+    them lives. After its death they stop by themselves (program.sh); who has not after five
+    seconds is told once more, and a minute is enough even for PostgreSQL.
+    """
+    if postgres.is_process(pid, str(home.path / "supervisord.conf")):
         os.kill(int(pid), signal.SIGTERM)
-        with contextlib.suppress(Refusal):
-            wait_until(
-                lambda: not postgres.is_process(pid, configuration), timeout_s=60, sentence="stuck"
-            )
-    if postgres.is_process(pid, configuration):
-        os.kill(int(pid), signal.SIGKILL)
-    data = Path(home.state.pg_data) if home.state.pg_data else None
-    if data and (data / "postmaster.pid").exists():
-        server = (data / "postmaster.pid").read_text().split("\n", 1)[0]
-        wait_until(
-            lambda: not postgres.is_process(server, str(data)),
-            timeout_s=60,
-            sentence="The PostgreSQL of an earlier start does not stop",
-        )
+    elif _is_alive(int(pid)):
+        return  # the number was given to somebody else, so nobody of that session lives
+    begun = time.monotonic()
+    while members := session_members(int(pid)):
+        waited_s = time.monotonic() - begun
+        if waited_s > 5:
+            for member in members:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(member, signal.SIGKILL if waited_s > 60 else signal.SIGTERM)
+        time.sleep(0.1)
+
+
+def session_members(session: int) -> list[int]:
+    """Return the living processes of a session."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # pid (name) state parent group session …; a name may hold spaces and brackets.
+            state, _, _, owner, *_ = stat.read_text().rpartition(")")[2].split()
+            if int(owner) == session and state != "Z":
+                found.append(int(stat.parent.name))
+    return found
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def answers_redis(home: Home, service: str) -> bool:
