@@ -32,6 +32,8 @@ SERVERS = (
     "REDIS_URL",
     "REDIS_CHANNELS_URL",
 )
+# Signs with a meaning of their own in the files of supervisord or nginx.
+UNWRITABLE = frozenset("%\"'\\${};\n")
 SOCKET_PATH_BYTES = 107
 
 
@@ -191,6 +193,9 @@ def write_private(path: Path, text: str) -> None:
 
 def prepare_folders(home: Home) -> None:
     """Make the home's folders and draw its secrets; what is there already stays."""
+    for path in (home.path, ROOT):
+        if UNWRITABLE & set(str(path)):
+            raise Refusal(f"The path {path} holds a sign that configuration files cannot quote.")
     nearest = next(folder for folder in (home.path, *home.path.parents) if folder.exists())
     free = shutil.disk_usage(nearest).free
     if free < NEEDED_BYTES:

@@ -77,11 +77,6 @@ def write_configuration(home: Home) -> None:
     _write_redis(home, "channels", appendonly="no")
     names = _names(home)
     write_private(home.path / "nginx.conf", _nginx_configuration(home, names))
-    # supervisord reads % as its own sign; its common parts are ready made.
-    names = {
-        key: text if key in {"common", "once"} else text.replace("%", "%%")
-        for key, text in names.items()
-    }
     workers = (_filled("worker.conf", {**names, "queue": queue}) for queue in QUEUES)
     names["workers"] = "\n".join(workers)
     write_private(home.path / "supervisord.conf", _filled("supervisord.conf", names))
@@ -90,7 +85,6 @@ def write_configuration(home: Home) -> None:
 def _names(home: Home) -> dict[str, str]:
     """Return what the templates may name."""
     is_root = os.geteuid() == 0
-    log = str(home.log).replace("%", "%%")
     ours = not external(home, "postgres")
     return {
         "home": str(home.path),
@@ -107,8 +101,10 @@ def _names(home: Home) -> dict[str, str]:
         "live_port": str(home.state.ports["live"]),
         "as_user": "user = root" if is_root else "",
         "as_postgres_user": f"user = {postgres.system_user()}" if is_root and ours else "",
-        "common": COMMON.format(autorestart="true", startsecs=1, startretries=1_000_000, log=log),
-        "once": COMMON.format(autorestart="false", startsecs=0, startretries=0, log=log),
+        "common": COMMON.format(
+            autorestart="true", startsecs=1, startretries=1_000_000, log=home.log
+        ),
+        "once": COMMON.format(autorestart="false", startsecs=0, startretries=0, log=home.log),
     }
 
 

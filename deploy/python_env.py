@@ -21,8 +21,8 @@ def prepare(home: Path, lock: Path) -> tuple[Path, str]:
     given = os.environ.get("CITYOPS_VENV")
     if given:
         venv = Path(given).resolve()
-        if not (venv / "bin/python").exists():
-            raise Refusal(f"CITYOPS_VENV names {given}, which is no Python environment.")
+        if not os.access(venv / "bin/python", os.X_OK):
+            raise Refusal(f"CITYOPS_VENV names {given}, which holds no Python this user can run.")
         return venv, f"as CITYOPS_VENV says, {venv}"
     venv = home / "venv"
     mark = venv / "cityops-lock"
