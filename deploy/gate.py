@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from deploy import packages, python_env
-from deploy.console import Refusal, say, step
+from deploy.console import Refusal, step
 from deploy.home import Home, prepare_folders
 from deploy.lifecycle import (
     compile_messages,
@@ -103,8 +103,7 @@ def _tool(home: Home, name: str, program: str, *arguments: str, **variables: str
             check=False,
         )
         if done.returncode:
-            say(done.stdout)
-            raise Refusal(f"The gate failed at: {name}")
+            raise Refusal(f"{done.stdout}\nThe gate failed at: {name}")
 
 
 def _pytest(home: Home, arguments: list[str]) -> int:

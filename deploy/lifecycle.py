@@ -48,12 +48,14 @@ def up(home: Home, wishes: Wishes) -> int:
     supervisor = Supervisor(home)
     with ending_on_signals():
         with home.locked():
-            joins = supervisor.is_running() and _completed(home).exists()
+            was_running = supervisor.is_running()
+            reason = _reason_to_start_over(home) if was_running else ""
+            joins = was_running and not reason
             if joins:
                 _join(home, supervisor, wishes)
             else:
-                if supervisor.is_running():
-                    say("An earlier start was cut off half-way; clearing it away.")
+                if reason:
+                    say(f"{reason}; starting over.")
                     stop(home)
                 with _nothing_left_after_failure(home):
                     _start(home, supervisor, wishes)
@@ -120,6 +122,15 @@ def _nothing_left_after_failure(home: Home) -> Iterator[None]:
         raise
 
 
+def _reason_to_start_over(home: Home) -> str:
+    """Return why a running copy cannot simply be joined, or nothing."""
+    if not _completed(home).exists():
+        return "An earlier start was cut off half-way"
+    if home.state.marks.get("deploy") != _deploy_digest():
+        return "The Python packages or the processes have changed since the start"
+    return ""
+
+
 def _join(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:
     """Leave a running city running; bring it up to date when its code has changed."""
     if wishes.port not in (None, home.state.port):
@@ -156,6 +167,8 @@ def _start(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:
         supervisor.start("demo-month")
         say("          The demo month fills in the background")
     supervisor.start("relay", *WORKERS, "beat")
+    home.state.marks["deploy"] = _deploy_digest()
+    home.save()
     _completed(home).touch()
 
 
@@ -314,8 +327,12 @@ def compile_messages(home: Home) -> None:
 
 def _code_digest() -> str:
     """Return a digest of everything the application is made of."""
-    files = (file for app in APPS for file in (ROOT / app).rglob("*"))
-    return _digest([*files, python_env.RUNTIME_LOCK])
+    return _digest(file for app in APPS for file in (ROOT / app).rglob("*"))
+
+
+def _deploy_digest() -> str:
+    """Return a digest of what says which packages and processes there are."""
+    return _digest([*(ROOT / "deploy").glob("*.*"), python_env.RUNTIME_LOCK])
 
 
 def _digest(files: Iterable[Path]) -> str:
