@@ -332,7 +332,9 @@ def _code_digest() -> str:
 
 def _deploy_digest() -> str:
     """Return a digest of what says which packages and processes there are."""
-    return _digest([*(ROOT / "deploy").glob("*.*"), python_env.RUNTIME_LOCK])
+    folder = ROOT / "deploy"
+    files = [file for kind in ("py", "sh", "conf") for file in folder.glob(f"*.{kind}")]
+    return _digest([*files, python_env.RUNTIME_LOCK])
 
 
 def _digest(files: Iterable[Path]) -> str:

@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 import time
 import xmlrpc.client
 from collections.abc import Callable, Iterable
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy import postgres
-from deploy.console import Refusal, last_lines
+from deploy.console import Refusal, last_lines, run
 from deploy.home import Home, write_private
 from deploy.python_env import ROOT
 
@@ -143,6 +142,15 @@ def _filled(template: str, names: dict[str, str]) -> str:
     return re.sub(r"\$\{(\w+)\}", lambda match: names[match[1]], text)
 
 
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP through a socket file, named as the host."""
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.host)
+
+
 class _UnixTransport(xmlrpc.client.Transport):
     """XML-RPC through supervisord's socket file."""
 
@@ -151,10 +159,8 @@ class _UnixTransport(xmlrpc.client.Transport):
         self._path = path
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection("localhost", timeout=60)
-        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.sock.settimeout(60)
-        connection.sock.connect(str(self._path))
+        connection = _UnixConnection(str(self._path), timeout=60)
+        self._connection = host, connection  # what the base class closes
         return connection
 
 
@@ -178,23 +184,17 @@ class Supervisor:
             return False
 
     def launch(self) -> None:
-        """Start supervisord, which starts nothing yet."""
-        log = (self.home.log / "supervisord.log").open("a")
-        with log:
-            child = subprocess.Popen(
-                [self.home.venv / "bin/supervisord", "-c", self.home.path / "supervisord.conf"],
-                env=self.home.environment(),
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C reaches deploy/up, which stops all in order
-            )
+        """Start supervisord in a session of its own: Ctrl-C reaches deploy/up alone."""
+        run(
+            [self.home.venv / "bin/supervisord", "-c", self.home.path / "supervisord.conf"],
+            env=self.home.environment(),
+            cwd=ROOT,
+            failure="supervisord did not start:",
+        )
         wait_until(
             self.is_running,
             timeout_s=20,
-            failed=lambda: child.poll() is not None,
-            sentence="supervisord did not start",
+            sentence="supervisord does not answer",
             log=self.home.log / "supervisord.log",
         )
 
@@ -263,7 +263,7 @@ def end_session(home: Home, pid: str) -> None:
     """
     if postgres.is_process(pid, str(home.path / "supervisord.conf")):
         os.kill(int(pid), signal.SIGTERM)
-    elif _is_alive(int(pid)):
+    elif _has_command(pid):
         return  # the number was given to somebody else, so nobody of that session lives
     begun = time.monotonic()
     while members := session_members(int(pid)):
@@ -287,9 +287,10 @@ def session_members(session: int) -> list[int]:
     return found
 
 
-def _is_alive(pid: int) -> bool:
+def _has_command(pid: str) -> bool:
+    """Tell whether a process has a command line; a dying one has none any more."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
     except OSError:
         return False
 

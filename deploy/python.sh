@@ -18,11 +18,11 @@ install_python() {
     fi
     echo "Installing Python" >&2
     export DEBIAN_FRONTEND=noninteractive
-    $sudo apt-get update -qq >&2 || return 1
-    $sudo apt-get install -y -qq --no-install-recommends python3 python3-venv >&2 || return 1
+    $sudo apt-get update -qq >/dev/null || return 1
+    $sudo apt-get install -y -qq --no-install-recommends python3 python3-venv >/dev/null || return 1
     # Ubuntu 22.04 calls its newer Python by its number only.
     find_python >/dev/null ||
-        $sudo apt-get install -y -qq --no-install-recommends python3.11 python3.11-venv >&2
+        $sudo apt-get install -y -qq --no-install-recommends python3.11 python3.11-venv >/dev/null
 }
 
 run() {
