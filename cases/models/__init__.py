@@ -1,0 +1,42 @@
+"""What the database keeps about cases, one file per idea."""
+
+from cases.models.area import Area, Border, District, PlaceName
+from cases.models.attachment import Attachment
+from cases.models.case import (
+    Case,
+    CityOptions,
+    IdempotencyKey,
+    NumberCounter,
+    StageClock,
+    Task,
+)
+from cases.models.category import Condition, Kind, MinorClass, PhotoRule, ProblemClass
+from cases.models.effect import Effect
+from cases.models.event import DistrictHead, Event
+from cases.models.unit import Rank, Responsibility, Unit, UnitKind
+
+__all__ = [
+    "Area",
+    "Attachment",
+    "Border",
+    "Case",
+    "CityOptions",
+    "Condition",
+    "District",
+    "DistrictHead",
+    "Effect",
+    "Event",
+    "IdempotencyKey",
+    "Kind",
+    "MinorClass",
+    "NumberCounter",
+    "PhotoRule",
+    "PlaceName",
+    "ProblemClass",
+    "Rank",
+    "Responsibility",
+    "StageClock",
+    "Task",
+    "Unit",
+    "UnitKind",
+]
