@@ -1,13 +1,12 @@
 """What the commands say: one line a step, one sentence a refusal."""
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-STARTED = time.monotonic()
 
 
 class Refusal(Exception):
@@ -21,8 +20,10 @@ def say(text: str) -> None:
 
 
 def elapsed() -> float:
-    """Return the seconds since the command began."""
-    return time.monotonic() - STARTED
+    """Return the seconds since the process began, its time as a shell script included."""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    started_s = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started_s
 
 
 @contextmanager

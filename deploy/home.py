@@ -11,11 +11,13 @@ import secrets
 import shlex
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import IO
 
-from deploy.console import Refusal
+from deploy.console import Refusal, say
 from deploy.python_env import ROOT
 
 NEEDED_BYTES = 1 << 30
@@ -170,16 +172,28 @@ class Home:
         return names
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, *, wait_s: float = 600) -> Iterator[None]:
         """Hold this home for one starting, stopping or restoring command at a time."""
         with (self.path / "lock").open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Refusal(
-                    f"Another command is starting or stopping {self.path}; try again later."
-                ) from None
+            deadline = time.monotonic() + wait_s
+            said = False
+            while not _try_lock(handle):
+                if time.monotonic() > deadline:
+                    raise Refusal(f"Another command still works on {self.path}; try again later.")
+                if not said:
+                    say(f"Another command works on {self.path}; waiting for it")
+                said = True
+                time.sleep(0.2)
+            self.state = Home.at(self.path).state  # as the command before has left it
             yield
+
+
+def _try_lock(handle: IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_private(path: Path, text: str) -> None:

@@ -140,10 +140,14 @@ def test_path_that_configuration_cannot_quote_is_refused(tmp_path, sign):
 
 
 def test_one_command_at_a_time_works_on_a_home(prepared):
-    with prepared.locked(), pytest.raises(Refusal, match="Another command"), prepared.locked():
+    with (
+        prepared.locked(),
+        pytest.raises(Refusal, match="Another command"),
+        prepared.locked(wait_s=0.3),
+    ):
         pass
 
-    with prepared.locked():
+    with prepared.locked(wait_s=0):
         pass
 
 
