@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         return backups.write(home, Path(options.file))
     if command == "restore":
         return backups.restore(home, Path(options.file), force=options.force)
-    return lifecycle.down(home)
+    return lifecycle.down(home, and_delete=options.delete)
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
@@ -60,6 +60,12 @@ def _parser(command: str) -> argparse.ArgumentParser:
         )
         parser.add_argument(
             "--listen", help="an address or all (default: loopback, with --tls all)"
+        )
+    if command == "down":
+        parser.add_argument(
+            "--delete",
+            action="store_true",
+            help="also delete the home: database, photos, all of it",
         )
     if command in {"backup", "restore"}:
         parser.add_argument("file", help="the backup, one tar file")

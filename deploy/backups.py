@@ -132,7 +132,7 @@ def _put_aside(home: Home) -> None:
         say(f"          Put aside {target}")
     shutil.rmtree(home.path / "redis-broker", ignore_errors=True)  # hints about the old database
     home.state.pg_data = ""
-    (home.path / "media").mkdir()
+    (home.path / "media").mkdir(mode=0o700)
 
 
 def _fill(home: Home, file: Path, configuration: dict[str, object]) -> None:

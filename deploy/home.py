@@ -27,6 +27,7 @@ SERVICES = ("postgres", "broker", "channels", "web", "live")
 SECRETS = ("secret_key", "owner", "web", "system", "redis")
 # Settings a caller may give once; they are recorded and used until given anew.
 GIVEN = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "LOG_LEVEL", "CITYOPS_DEMO")
+PASSED_ON = ("CSRF_TRUSTED_ORIGINS", "LOG_LEVEL")  # of these, as they stand
 SERVERS = (
     "DATABASE_URL",
     "DATABASE_URL_WEB",
@@ -136,9 +137,7 @@ class Home:
             "REDIS_CHANNELS_URL": self._redis_url("channels"),
             "ALLOWED_HOSTS": ",".join(self._host_names()),
         }
-        variables.update(
-            {name: value for name, value in state.given.items() if name != "CITYOPS_DEMO"}
-        )
+        variables.update({name: state.given[name] for name in PASSED_ON if name in state.given})
         variables.update(state.servers)
         return variables
 
@@ -166,7 +165,8 @@ class Home:
         return f"redis://:{self.state.secrets['redis']}@127.0.0.1:{self.state.ports[service]}"
 
     def _host_names(self) -> list[str]:
-        names = ["localhost", "127.0.0.1", "[::1]"]
+        names = ["localhost", "127.0.0.1", "[::1]"]  # deploy itself asks there for the health
+        names += [name for name in self.state.given.get("ALLOWED_HOSTS", "").split(",") if name]
         if self.state.listen == ["0.0.0.0", "[::]"]:  # noqa: S104 - compared, not bound
             names += own_names()
         return names
@@ -220,7 +220,8 @@ def prepare_folders(home: Home) -> None:
             home.log,
             *(home.path / name for name in ("media", "static", "tmp")),
         ):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        home.path.chmod(0o711)  # PostgreSQL's user passes through to its own folder
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
         raise Refusal(f"The home {home.path} cannot be made: {error.strerror}.") from error
     if not os.access(home.path, os.W_OK):

@@ -69,13 +69,16 @@ def up(home: Home, wishes: Wishes) -> int:
         return _follow(home, supervisor)
 
 
-def down(home: Home) -> int:
-    """Stop what deploy/up started under this home."""
+def down(home: Home, *, and_delete: bool = False) -> int:
+    """Stop what deploy/up started under this home, and delete it when asked to."""
     if not (home.path / "state.json").exists():
         say(f"Nothing was ever started under {home.path}.")
         return 0
     with home.locked():
         was_running = stop(home)
+        if and_delete:
+            postgres.delete_data(home)
+            shutil.rmtree(home.path)
     say(
         f"Stopped in {elapsed():.1f} s."
         if was_running

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,22 +149,25 @@ def _refresh_lists() -> None:
 
 
 def _apt(*arguments: str) -> None:
-    run(
-        [
-            *_sudo(),
-            "env",
-            "DEBIAN_FRONTEND=noninteractive",
-            "LC_ALL=C",
-            "apt-get",
-            "-qq",
-            "-o",
-            f"DPkg::Lock::Timeout={LOCK_WAIT_S}",
-            "-o",
-            "Acquire::Retries=3",
-            *arguments,
-        ],
-        failure=f"apt-get {arguments[0]} failed; its last lines were:",
-    )
+    """Run apt-get; while another package manager works, wait for it, but not for ever."""
+    options = ["-qq", "-o", f"DPkg::Lock::Timeout={LOCK_WAIT_S}", "-o", "Acquire::Retries=3"]
+    command = ["env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C", "apt-get", *options, *arguments]
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            run(
+                [*_sudo(), *command], failure=f"apt-get {arguments[0]} failed; its last lines were:"
+            )
+        except Refusal as refusal:
+            if "Could not get lock" not in str(refusal):
+                raise
+            if time.monotonic() > deadline:
+                raise Refusal(
+                    "Another package manager has been at work for five minutes; try again after it."
+                ) from refusal
+            time.sleep(3)  # apt-get itself does not wait for the lock of the package lists
+        else:
+            return
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import subprocess
 import urllib.parse
 from pathlib import Path
@@ -121,6 +122,15 @@ def _reachable_folder(home: Home) -> Path:
             return folder
         folder.rmdir()
     raise Refusal(f"PostgreSQL's user can reach neither {home.path} nor /var/lib/cityops.")
+
+
+def delete_data(home: Home) -> None:
+    """Delete the cluster, wherever it had to be put."""
+    data = Path(home.state.pg_data)
+    if home.state.pg_data and data.exists():
+        shutil.rmtree(data)
+        if data.parent.name == home.digest:
+            data.parent.rmdir()
 
 
 def _make_cluster(home: Home, data: Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -35,6 +36,7 @@ STOP_ORDER = (
     ("redis-broker", "redis-channels"),
     ("postgres",),
 )
+OPEN_FILES = 8192  # each live screen holds two in nginx and one in uvicorn
 COMMON = """\
 autostart = false
 autorestart = {autorestart}
@@ -96,6 +98,7 @@ def _names(home: Home) -> dict[str, str]:
         or "nginx",
         "postgres": str(postgres.program(home, "postgres")) if ours else "postgres",
         "pg_data": home.state.pg_data,
+        "open_files": str(min(OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])),
         "web_port": str(home.state.ports["web"]),
         "live_port": str(home.state.ports["live"]),
         "as_user": "user = root" if is_root else "",
@@ -109,7 +112,7 @@ def _names(home: Home) -> dict[str, str]:
 
 def _write_redis(home: Home, service: str, *, appendonly: str) -> None:
     folder = home.path / f"redis-{service}"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, mode=0o700)
     text = REDIS.format(
         port=home.state.ports[service],
         password=home.state.secrets["redis"],

@@ -40,8 +40,7 @@ def prepared(tmp_path) -> Iterator[Home]:
     home.prepare_state(city, venv=Path(sys.prefix))
     yield city
     lifecycle.stop(city)
-    if city.state.pg_data.startswith("/var/lib/cityops/"):
-        shutil.rmtree(Path(city.state.pg_data).parent)
+    postgres.delete_data(city)
 
 
 def run_up(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -440,6 +439,8 @@ def test_servers_start_privately_survive_a_killed_supervisord_and_stop(prepared)
     assert postgres.owner_sql(prepared, "SELECT 1") == "1"
     session = int((prepared.run / "supervisord.pid").read_text())
 
-    assert lifecycle.stop(prepared) is True
+    assert lifecycle.down(prepared, and_delete=True) == 0
     assert processes.session_members(session) == []
     assert not prepared.run.exists()
+    assert not prepared.path.exists()
+    assert not Path(prepared.state.pg_data).exists()
