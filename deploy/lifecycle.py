@@ -428,6 +428,7 @@ def _wait_for_health(home: Home, supervisor: Supervisor) -> int:
     """Wait until nothing is degraded; the time a filling demo month takes is extra."""
     said = ""
     waited_s = filled_s = 0.0
+    looked_at = elapsed()
     while True:
         now = degraded(home)
         if _demo_month_failed(supervisor):
@@ -437,7 +438,9 @@ def _wait_for_health(home: Home, supervisor: Supervisor) -> int:
             say(f"{elapsed():6.1f} s  Everything is healthy; deploy/down stops it")
             return 0
         line = _demo_month_line(home, supervisor)
-        filled_s, waited_s = (filled_s + 1, waited_s) if line else (filled_s, waited_s + 1)
+        passed_s, looked_at = elapsed() - looked_at, elapsed()
+        filled_s += passed_s if line else 0.0
+        waited_s += 0.0 if line else passed_s
         if waited_s > READY_S or filled_s > DEMO_MONTH_S:
             what = "/readyz does not answer" if now is None else ", ".join(now)
             say(f"It runs, but this is degraded: {what}. The logs are in {home.log}.")
