@@ -1,0 +1,241 @@
+"""Where a point lies: cell, community, street, county, district; and the map's outlines."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
+
+from django.db import connection
+from django.utils.translation import gettext as _
+
+from cases.errors import InvalidInput, OutsideCity
+from cases.models.area import in_language
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the areas valid at one moment say about a point.
+
+    `street` and `community` always resolve inside the city; `cell` only in built-up areas.
+    `border_m`: whole metres to the nearest border of the district, rounded down.
+    """
+
+    district: str  # assessment district; a functional zone wins over the county around it
+    county: str  # 6 digits
+    street: str  # 9 digits
+    street_zh: str
+    street_en: str
+    community: str  # 12 digits
+    community_zh: str
+    community_en: str
+    cell: str | None  # 15 digits
+    border_m: int
+    built_up: bool
+
+    @property
+    def street_name(self) -> str:
+        """Name of the street or township in the reader's language."""
+        return in_language(self.street_zh, self.street_en or self.street_zh)
+
+    @property
+    def community_name(self) -> str:
+        """Name of the community in the reader's language; most have only a Chinese one."""
+        return in_language(self.community_zh, self.community_en or self.community_zh)
+
+    @property
+    def name(self) -> str:
+        """Street, community and, where there is one, number of the cell."""
+        words = [self.street_name, self.community_name]
+        return " ".join([*words, self.cell[-3:]] if self.cell else words)
+
+
+# Each step takes one row by a fixed order, so that a point on a border has one answer: zone before
+# county, then the lower code. Communities drawn by hand leave hair-thin gaps: the nearest one takes
+# the point. `border` compares in EPSG:4546.
+_LOCATE = """
+WITH here AS (
+    SELECT ST_SetSRID(ST_MakePoint(%(lon)s, %(lat)s), 4326) AS point,
+           coalesce(%(at)s::timestamptz, now()) AS at
+), hit AS MATERIALIZED (
+    SELECT level, code, parent_code, county, district_id, precedence
+    FROM cases_area, here
+    WHERE ST_Covers(geom, point) AND valid @> at
+), district AS (
+    SELECT district_id, county FROM hit WHERE level = 'district'
+    ORDER BY precedence DESC, code LIMIT 1
+), cell AS (
+    SELECT hit.code, hit.parent_code FROM hit JOIN district USING (county)
+    WHERE level = 'cell'
+    ORDER BY hit.district_id = district.district_id DESC, hit.code LIMIT 1
+), inside AS (
+    SELECT coalesce(
+        (SELECT parent_code FROM cell),
+        (SELECT code FROM hit JOIN district USING (county) WHERE level = 'community'
+         ORDER BY code LIMIT 1)
+    ) AS code
+), community AS (
+    SELECT area.code, area.parent_code, area.name_zh, area.name_en
+    FROM cases_area area, here, inside
+    WHERE area.level = 'community' AND area.code = inside.code AND area.valid @> at
+    UNION ALL
+    (SELECT area.code, area.parent_code, area.name_zh, area.name_en
+     FROM cases_area area, here, inside, district
+     WHERE inside.code IS NULL
+       AND area.level = 'community' AND area.county = district.county AND area.valid @> at
+     ORDER BY area.geom <-> point, area.code LIMIT 1)
+)
+SELECT district.district_id, district.county,
+       street.code, street.name_zh, street.name_en,
+       community.code, community.name_zh, community.name_en,
+       (SELECT code FROM cell),
+       floor(ST_Distance(border.line, ST_Transform(point, 4546)))::int,
+       EXISTS (SELECT FROM hit WHERE level = 'builtup')
+FROM here
+CROSS JOIN district
+CROSS JOIN community
+JOIN cases_area street
+  ON street.level = 'street' AND street.code = community.parent_code AND street.valid @> at
+JOIN cases_border border ON border.district_id = district.district_id AND border.valid @> at
+"""
+
+
+def locate(lon: float, lat: float, at: datetime | None = None) -> Place:
+    """Return the place of a WGS-84 point at `at`, by default now. One query, nothing cached.
+
+    Raises InvalidInput if it is no point on earth, OutsideCity if no district covers it.
+    """
+    _require_degrees(lon, lat)
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCATE, {"lon": lon, "lat": lat, "at": at})
+        row = cursor.fetchone()
+    if row is None:
+        raise OutsideCity(
+            _("The point %(lon).6f, %(lat).6f lies in none of the city's districts.")
+            % {"lon": lon, "lat": lat},
+            fields={"location": _("give lon, lat and crs of a place inside the city")},
+        )
+    return Place(*row)
+
+
+def _require_degrees(lon: float, lat: float) -> None:
+    if isfinite(lon) and isfinite(lat) and -180 <= lon <= 180 and -90 <= lat <= 90:
+        return
+    hint = _("lon is -180 to 180, lat is -90 to 90, in degrees")
+    if isfinite(lon) and -90 <= lon <= 90 and 90 < abs(lat) <= 180:
+        hint = _("lon and lat look swapped")
+    raise InvalidInput(
+        _("%(lon)s, %(lat)s is not a point on earth: %(hint)s.")
+        % {"lon": lon, "lat": lat, "hint": hint},
+        fields={"location": hint},
+    )
+
+
+def cell_name(code: str) -> str:
+    """Return street, community and number of a grid cell, or the code if no such cell is known."""
+    if not code:
+        return ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT street.name_zh, street.name_en, community.name_zh, community.name_en
+            FROM cases_area cell
+            JOIN cases_area community
+              ON community.level = 'community' AND community.code = cell.parent_code
+            JOIN cases_area street
+              ON street.level = 'street' AND street.code = community.parent_code
+            WHERE cell.level = 'cell' AND cell.code = %s
+            ORDER BY upper(cell.valid) DESC, upper(community.valid) DESC, upper(street.valid) DESC
+            LIMIT 1
+            """,
+            [code],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return code
+    street = in_language(row[0], row[1] or row[0])
+    community = in_language(row[2], row[3] or row[2])
+    return f"{street} {community} {code[-3:]}"
+
+
+def district_outlines(at: datetime | None = None) -> str:
+    """Return the assessment districts as a GeoJSON FeatureCollection text, zones last (on top).
+
+    Properties: slug, code, name_zh, name_en, kind. Simplified to about 10 m.
+    """
+    return _collection(
+        """
+        SELECT coalesce(json_agg(json_build_object(
+            'type', 'Feature',
+            'properties', json_build_object(
+                'slug', district.slug, 'code', district.code, 'kind', district.kind,
+                'name_zh', district.short_zh, 'name_en', district.short_en),
+            'geometry', ST_AsGeoJSON(
+                ST_SimplifyPreserveTopology(area.geom, 0.0001), 5)::json
+        ) ORDER BY area.precedence, district."order"), '[]'), false
+        FROM cases_area area JOIN cases_district district ON district.slug = area.district_id
+        WHERE area.level = 'district' AND area.valid @> coalesce(%(at)s::timestamptz, now())
+        """,
+        {"at": at},
+    )
+
+
+def cells_in(
+    bbox: tuple[float, float, float, float], *, at: datetime | None = None, limit: int = 3000
+) -> str:
+    """Return the grid cells that touch `bbox` (west, south, east, north) as GeoJSON text.
+
+    Properties: code, district (slug). More than `limit` gives none and `"too_many": true`: half a
+    grid would look like a whole one.
+    """
+    return _collection(
+        """
+        WITH cell AS MATERIALIZED (
+            SELECT code, district_id, geom FROM cases_area
+            WHERE level = 'cell' AND valid @> coalesce(%(at)s::timestamptz, now())
+              AND geom && ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, 4326)
+            LIMIT %(limit)s + 1
+        )
+        SELECT coalesce(json_agg(json_build_object(
+            'type', 'Feature',
+            'properties', json_build_object('code', code, 'district', district_id),
+            'geometry', ST_AsGeoJSON(ST_SimplifyPreserveTopology(geom, 0.000002), 6)::json
+        ) ORDER BY code) FILTER (WHERE total <= %(limit)s), '[]'),
+        coalesce(max(total), 0) > %(limit)s
+        FROM cell, (SELECT count(*) AS total FROM cell) counted
+        """,
+        {
+            "at": at,
+            "limit": limit,
+            "west": bbox[0],
+            "south": bbox[1],
+            "east": bbox[2],
+            "north": bbox[3],
+        },
+    )
+
+
+def place_names() -> str:
+    """Return the named points of the map as GeoJSON text; properties name_zh, name_en, kind."""
+    return _collection(
+        """
+        SELECT coalesce(json_agg(json_build_object(
+            'type', 'Feature',
+            'properties', json_build_object('name_zh', name_zh, 'name_en', name_en, 'kind', kind),
+            'geometry', ST_AsGeoJSON(point, 5)::json
+        ) ORDER BY name_zh), '[]'), false
+        FROM cases_placename
+        """,
+        {},
+    )
+
+
+def _collection(sql: str, parameters: dict[str, object]) -> str:
+    """Wrap the JSON array in the first column; the second says whether there were too many."""
+    wrapped = f"""
+        SELECT json_build_object('type', 'FeatureCollection',
+                                 'features', features, 'too_many', too_many)::text
+        FROM ({sql}) AS layer (features, too_many)
+    """  # noqa: S608  # both parts are literals of this module
+    with connection.cursor() as cursor:
+        cursor.execute(wrapped, parameters)
+        (text,) = cursor.fetchone()
+    return str(text)
