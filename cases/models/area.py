@@ -1,17 +1,13 @@
 """Districts, and the areas of the city as they were valid over time."""
 
-from datetime import datetime
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar
 
 from django.contrib.gis.db import models
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db.models import Q
-from django.db.models.functions import Now
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
-
-_Row = TypeVar("_Row", bound=models.Model)
 
 
 def in_language(zh: str, en: str) -> str:
@@ -68,14 +64,6 @@ class District(models.Model):
         return self.kind == self.Kind.FUNCTIONAL_ZONE
 
 
-class VersionedQuerySet(models.QuerySet[_Row]):
-    """Rows with a `valid` range of time."""
-
-    def valid_at(self, at: datetime | None) -> Self:
-        """Keep the versions valid at `at`, by default now on the database's clock."""
-        return self.filter(valid__contains=at if at is not None else Now())
-
-
 class Area(models.Model):
     """A piece of the city at one level, in one version; a changed boundary is a new row.
 
@@ -106,7 +94,7 @@ class Area(models.Model):
     valid = DateTimeRangeField(_("valid"))  # [from, to)
     digest = models.CharField(max_length=64, editable=False)  # of all above; tells a changed area
 
-    objects: ClassVar[VersionedQuerySet["Area"]] = VersionedQuerySet.as_manager()
+    objects: ClassVar[models.Manager["Area"]] = models.Manager()
 
     class Meta:
         verbose_name = _("area")
@@ -125,6 +113,7 @@ class Area(models.Model):
                 name="area_district_named",
             ),
         ]
+        indexes = [models.Index(fields=["level", "code"], name="area_by_code")]
 
     def __str__(self) -> str:
         return f"{self.level} {self.code}"
@@ -147,7 +136,7 @@ class Border(models.Model):
     valid = DateTimeRangeField(_("valid"))  # [from, to)
     digest = models.CharField(max_length=64, editable=False)
 
-    objects: ClassVar[VersionedQuerySet["Border"]] = VersionedQuerySet.as_manager()
+    objects: ClassVar[models.Manager["Border"]] = models.Manager()
 
     class Meta:
         verbose_name = _("border")

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from cases.choices import CITY
-from cases.models.area import District, VersionedQuerySet, in_language
+from cases.models.area import District, in_language
 from cases.models.category import Condition, Kind, MinorClass, ProblemClass
 
 
@@ -109,7 +109,7 @@ class Responsibility(models.Model):
     valid = DateTimeRangeField(_("valid"))  # [from, to)
     digest = models.CharField(max_length=64, editable=False)
 
-    objects: ClassVar[VersionedQuerySet["Responsibility"]] = VersionedQuerySet.as_manager()
+    objects: ClassVar[models.Manager["Responsibility"]] = models.Manager()
 
     class Meta:
         verbose_name = _("responsibility")

@@ -43,14 +43,14 @@ class Match(NamedTuple):
     def specificity(self) -> tuple[int, int]:
         """How narrow the rule is: first by category, then by area; a later column outweighs."""
         rule = self.rule
-        category = (bool(rule.kind), bool(rule.problem_class_id), bool(rule.major_code))
-        category += (rule.minor_id is not None, rule.condition_id is not None)
-        area = (bool(rule.county), rule.district_id is not None, bool(rule.street_code))
-        return _weight(category), _weight(area)
+        category = (rule.kind, rule.problem_class_id, rule.major_code)
+        narrow = (rule.minor_id, rule.condition_id)
+        area = (rule.county, rule.district_id, rule.street_code)
+        return _weight(*category, *narrow), _weight(*area)
 
 
-def _weight(filled: tuple[bool, ...]) -> int:
-    return sum(1 << position for position, is_filled in enumerate(filled) if is_filled)
+def _weight(*columns: str | None) -> int:
+    return sum(1 << position for position, column in enumerate(columns) if column)
 
 
 def responsible_unit(
@@ -151,16 +151,19 @@ def _matches(
     return [Match(_rule(row[:12]), _unit(row[12:])) for row in rows]
 
 
+_RULE_COLUMNS = (
+    "code rank kind major_code minor_id problem_class_id condition_id district_id county"
+    " street_code reason_zh reason_en"
+).split()
+_UNIT_COLUMNS = "code name_zh name_en kind district_id street_code parent_id".split()
+
+
 def _rule(row: tuple[str, ...]) -> Responsibility:
-    names = ("code", "rank", "kind", "major_code", "minor_id", "problem_class_id", "condition_id")
-    names += ("district_id", "county", "street_code", "reason_zh", "reason_en")
-    return Responsibility(**dict(zip(names, row, strict=True)))
+    return Responsibility(**dict(zip(_RULE_COLUMNS, row, strict=True)))
 
 
 def _unit(row: tuple[str, ...]) -> Unit:
     """Build the unit as it is stored; every unit a rule leads to is active."""
-    names = ("code", "name_zh", "name_en", "kind", "district_id", "street_code")
-    names += ("parent_id",)
-    unit = Unit(**dict(zip(names, row, strict=True)))
+    unit = Unit(**dict(zip(_UNIT_COLUMNS, row, strict=True)))
     unit._state.adding = False
     return unit

@@ -65,6 +65,8 @@ def _store(
     done["conditions"] = _upsert(Condition, "code", city.conditions)
     done["units"] = _upsert(Unit, "code", city.units)
     done["responsibilities"] = _version_rules(city.responsibilities, since)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE cases_area, cases_responsibility")  # the first question is fast
     return done
 
 
@@ -232,5 +234,6 @@ def _digest(words: Iterable[Any], shape: Any = None) -> str:
     return digest.hexdigest()
 
 
-def _geos(shape: Any) -> GEOSGeometry:
+def _geos(shape: Any) -> Any:
+    """Return a shapely shape as the geometry class Django stores."""
     return GEOSGeometry(memoryview(shapely.to_wkb(shape)), srid=4326)

@@ -351,9 +351,9 @@ def _subdivisions(folder: Path, districts: list[AreaRow]) -> list[AreaRow]:
         _require_inside(street, _parent(street, counties))
     for community in rows["community"].values():
         _require_inside(community, _parent(community, rows["street"]))
-    for level in rows.values():
-        if level:
-            _require_apart(list(level.values()))
+    for drawn in rows.values():
+        if drawn:
+            _require_apart(list(drawn.values()))
     return [*rows["street"].values(), *rows["community"].values()]
 
 
