@@ -152,10 +152,10 @@ def _matches(
 
 
 _RULE_COLUMNS = (
-    "code rank kind major_code minor_id problem_class_id condition_id district_id county"
-    " street_code reason_zh reason_en"
-).split()
-_UNIT_COLUMNS = "code name_zh name_en kind district_id street_code parent_id".split()
+    *("code", "rank", "kind", "major_code", "minor_id", "problem_class_id", "condition_id"),
+    *("district_id", "county", "street_code", "reason_zh", "reason_en"),
+)
+_UNIT_COLUMNS = ("code", "name_zh", "name_en", "kind", "district_id", "street_code", "parent_id")
 
 
 def _rule(row: tuple[str, ...]) -> Responsibility:
