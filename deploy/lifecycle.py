@@ -59,14 +59,24 @@ def up(home: Home, wishes: Wishes) -> int:
                     stop(home)
                 with _nothing_left_after_failure(home):
                     _start(home, supervisor, wishes)
-        _print_address(home)
-        if wishes.is_detached:
-            return _wait_for_health(home, supervisor)
-        if joins:
-            say("It was running already; deploy/down stops it.")
-            return 0
-        say("Ctrl-C stops everything; deploy/up --detach would leave it running.")
-        return _follow(home, supervisor)
+        try:
+            _print_address(home)
+            if wishes.is_detached:
+                return _wait_for_health(home, supervisor)
+            if joins:
+                say("It was running already; deploy/down stops it.")
+                return 0
+            say("Ctrl-C stops everything; deploy/up --detach would leave it running.")
+            return _follow(home, supervisor)
+        except KeyboardInterrupt:
+            if joins:
+                say("\nIt keeps running, as it was before.")
+                return 130
+            say("\nStopping")
+            with home.locked():
+                stop(home)
+            say("Stopped.")
+            return 130 if wishes.is_detached else 0
 
 
 def down(home: Home, *, and_delete: bool = False) -> int:
@@ -429,7 +439,7 @@ def _wait_for_health(home: Home, supervisor: Supervisor) -> int:
     said = ""
     waited_s = filled_s = 0.0
     looked_at = elapsed()
-    while True:
+    while supervisor.is_running():
         now = degraded(home)
         if _demo_month_failed(supervisor):
             say(f"The demo month could not be filled; see {home.log / 'demo-month.log'}.")
@@ -449,42 +459,40 @@ def _wait_for_health(home: Home, supervisor: Supervisor) -> int:
             say(f"{elapsed():6.1f} s  Demo month: {line}")
             said = line
         time.sleep(1)
+    say("Stopped by another command.")
+    return 1
 
 
 def _follow(home: Home, supervisor: Supervisor) -> int:
-    """Say what changes until Ctrl-C, then stop everything."""
+    """Say what changes, until Ctrl-C or until another command stops it."""
     said: dict[str, object] = {}
-    ended_said_at: dict[str, float] = {}
-    pids = {name: info["pid"] for name, info in supervisor.states().items()}
-    try:
-        while True:
-            try:
-                states = supervisor.states()
-                line = _demo_month_line(home, supervisor)
-            except (OSError, http.client.HTTPException):
-                say("Stopped by another command.")
-                return 0
-            if line and line != said.get("demo"):
-                say(f"{elapsed():6.1f} s  Demo month: {line}")
-            if said.get("demo") and not line:
-                outcome = "could not be filled" if _demo_month_failed(supervisor) else "is full"
-                say(f"{elapsed():6.1f} s  The demo month {outcome}")
-            said["demo"] = line
-            for name, info in states.items():
-                came_back = info["pid"] and pids[name] and info["pid"] != pids[name]
-                if came_back and elapsed() > ended_said_at.get(name, 0.0) + REPEAT_S:
-                    say(f"{elapsed():6.1f} s  {name} ended and was started again")
-                    ended_said_at[name] = elapsed()
-                pids[name] = info["pid"] or pids[name]
-            now = degraded(home)
-            if now != said.get("degraded", "nothing yet"):
-                what = "does not answer" if now is None else ", ".join(now) or "nothing"
-                say(f"{elapsed():6.1f} s  Degraded: {what}")
-            said["degraded"] = now
-            time.sleep(2)
-    except KeyboardInterrupt:
-        say("\nStopping")
-        with home.locked():
-            stop(home)
-        say("Stopped.")
-        return 0
+    pids: dict[str, int] = {}
+    told_at: dict[str, float] = {}
+    while supervisor.is_running():
+        line = _demo_month_line(home, supervisor)
+        if line and line != said.get("demo"):
+            say(f"{elapsed():6.1f} s  Demo month: {line}")
+        if said.get("demo") and not line:
+            outcome = "could not be filled" if _demo_month_failed(supervisor) else "is full"
+            say(f"{elapsed():6.1f} s  The demo month {outcome}")
+        said["demo"] = line
+        _tell_restarts(supervisor, pids, told_at)
+        now = degraded(home)
+        if now != said.get("degraded", "nothing yet"):
+            what = "does not answer" if now is None else ", ".join(now) or "nothing"
+            say(f"{elapsed():6.1f} s  Degraded: {what}")
+        said["degraded"] = now
+        time.sleep(2)
+    say("Stopped by another command.")
+    return 0
+
+
+def _tell_restarts(supervisor: Supervisor, pids: dict[str, int], told_at: dict[str, float]) -> None:
+    """Name the programs whose pid is another than the last time; keep `pids` and `told_at`."""
+    for name, info in supervisor.states().items():
+        came_back = info["pid"] and pids.get(name, info["pid"]) != info["pid"]
+        if came_back and elapsed() > told_at.get(name, -REPEAT_S) + REPEAT_S:
+            say(f"{elapsed():6.1f} s  {name} ended and was started again")
+            told_at[name] = elapsed()
+        if info["pid"]:
+            pids[name] = info["pid"]
