@@ -110,6 +110,15 @@ def _require_inside(row: AreaRow, around: AreaRow) -> None:
         )
 
 
+def _require_outside(row: AreaRow, zone: AreaRow) -> None:
+    share = row.geom.intersection(zone.geom).area / row.geom.area
+    if share > OUTSIDE_SHARE:
+        row.spot.refuse(
+            f"{share:.0%} of it lies in the zone {zone.code}, which it does not name",
+            "Name the zone or redraw it",
+        )
+
+
 def _require_apart(rows: list[AreaRow]) -> None:
     """Refuse areas of one level that overlap by more than drawing tolerance."""
     geoms = [row.geom for row in rows]
@@ -221,6 +230,7 @@ def read_cells(folder: Path, areas: list[AreaRow]) -> list[AreaRow]:
     name = "grid.geojson"
     communities = {row.code: row for row in areas if row.level == "community"}
     districts = {row.code: row for row in areas if row.level == "district"}
+    zones = [row for row in districts.values() if row.precedence]
     rows: list[AreaRow] = []
     seen: dict[Any, Spot] = {}
     for bare, words, geometry in read_features(folder, name):
@@ -247,6 +257,8 @@ def read_cells(folder: Path, areas: list[AreaRow]) -> list[AreaRow]:
         )
         _require_inside(row, _parent(row, communities))
         _require_inside(row, home)
+        for zone in () if home.precedence else zones:
+            _require_outside(row, zone)
         rows.append(row)
     _require_apart(rows)
     return rows
