@@ -68,6 +68,9 @@ def up(home: Home, wishes: Wishes) -> int:
                 return 0
             say("Ctrl-C stops everything; deploy/up --detach would leave it running.")
             return _follow(home, supervisor)
+        except processes.GONE:
+            say("Stopped by another command.")
+            return 1
         except KeyboardInterrupt:
             if joins:
                 say("\nIt keeps running, as it was before.")
@@ -473,7 +476,8 @@ def _follow(home: Home, supervisor: Supervisor) -> int:
         if line and line != said.get("demo"):
             say(f"{elapsed():6.1f} s  Demo month: {line}")
         if said.get("demo") and not line:
-            outcome = "could not be filled" if _demo_month_failed(supervisor) else "is full"
+            full = (home.path / "demo_month_full").exists()
+            outcome = "is full" if full else "was cut off; see its log"
             say(f"{elapsed():6.1f} s  The demo month {outcome}")
         said["demo"] = line
         _tell_restarts(supervisor, pids, told_at)

@@ -36,6 +36,8 @@ STOP_ORDER = (
     ("redis-broker", "redis-channels"),
     ("postgres",),
 )
+# How calls end when supervisord has gone or is going.
+GONE = (ConnectionError, FileNotFoundError, http.client.HTTPException, xmlrpc.client.Fault)
 OPEN_FILES = 8192  # each live screen holds two in nginx and one in uvicorn
 COMMON = """\
 autostart = false

@@ -43,6 +43,13 @@ def prepared(tmp_path) -> Iterator[Home]:
     postgres.delete_data(city)
 
 
+def wait_for(condition, timeout_s=10.0):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def run_up(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [ROOT / "deploy/up", *arguments], capture_output=True, text=True, timeout=60, check=False
@@ -317,17 +324,12 @@ def test_stale_pid_file_of_postgresql_is_forgotten_and_a_live_one_is_not(tmp_pat
 
     assert not pid_file.exists()
     with subprocess.Popen([sys.executable, "-c", "input()", str(tmp_path)], stdin=-1) as server:
+        # A process has no command line yet at the very moment it becomes another program.
+        wait_for(lambda: postgres.is_process(str(server.pid), str(tmp_path)))
         pid_file.write_text(f"{server.pid}\n")
         postgres._forget_stale_pid(tmp_path)
         server.kill()
     assert pid_file.exists()
-
-
-def wait_for(condition, timeout_s=10.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_session_members_are_found_until_they_end():
