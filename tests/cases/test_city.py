@@ -273,6 +273,15 @@ FAULTS = {
     ),
     "empty": (put("grid", 0, {"type": "Polygon", "coordinates": []}), "feature 0 .*is empty"),
     "none": (put("grid", 0, None), r"grid\.geojson: feature 0: no geometry"),
+    "a number": (
+        put("grid", 0, {"type": "MultiPolygon", "coordinates": [5]}),
+        "feature 0 .*is empty",
+    ),
+    "zone is a list": (say("grid", 0, zone=["4312LG"]), "feature 0 .*no zone"),
+    "long name": (
+        say("districts", 0, short_zh="鹤" * 21),
+        "feature 0 .*short_zh is longer than 20",
+    ),
     "a point": (
         put("grid", 0, {"type": "Point", "coordinates": [110, 27.5]}),
         "feature 0 .*geometry is 'Point'",
@@ -377,6 +386,22 @@ def test_a_broken_file_is_named_with_its_line(small_city):
     (small_city.write() / "units.json").write_text('[\n{"code": }\n]', "utf-8")
 
     with pytest.raises(BadCityFolder, match=r"units\.json: not JSON at line 2"):
+        load_city(small_city.folder, since=None, progress=lambda line: None)
+
+
+def test_a_broken_quote_is_named_with_its_line(small_city):
+    path = small_city.write() / "responsibilities.csv"
+    path.write_text(path.read_text("utf-8") + '"a"b,owner', "utf-8")
+
+    with pytest.raises(BadCityFolder, match=r"responsibilities\.csv: not CSV at line 3"):
+        load_city(small_city.folder, since=None, progress=lambda line: None)
+
+
+def test_a_row_too_short_is_named(small_city):
+    path = small_city.write() / "responsibilities.csv"
+    path.write_text(path.read_text("utf-8") + "short,owner\n", "utf-8")
+
+    with pytest.raises(BadCityFolder, match=r"responsibilities\.csv: row 1: more or fewer"):
         load_city(small_city.folder, since=None, progress=lambda line: None)
 
 

@@ -1,6 +1,7 @@
 """Load a city folder: districts, areas, categories, units and responsibilities."""
 
 import json
+from argparse import ArgumentTypeError
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ def moment(text: str) -> datetime:
     except ValueError:
         value = None
     if value is None:
-        raise ValueError(text)
+        raise ArgumentTypeError(
+            f"{text!r} is no date or time; write 2026-07-01 or 2026-07-01T08:00"
+        )
     if not isinstance(value, datetime):
         value = datetime.combine(value, time.min)
     return value if timezone.is_aware(value) else timezone.make_aware(value)

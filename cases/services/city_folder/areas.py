@@ -10,7 +10,15 @@ from shapely.geometry import MultiPolygon, Point, Polygon
 
 from cases.choices import DISTRICT_SLUGS
 from cases.models import District
-from cases.services.city_folder.files import Json, Spot, one_of, read_features, unique, word
+from cases.services.city_folder.files import (
+    Json,
+    Spot,
+    one_of,
+    read_features,
+    unique,
+    word,
+    word_or_none,
+)
 
 OUTSIDE_SHARE = 0.01  # how much of an area may stick out of the one around it: drawing tolerance
 OVERLAP_SHARE = 0.01  # and how much of the smaller of two neighbours may lie in the other
@@ -52,7 +60,11 @@ def _polygon(spot: Spot, geometry: Json) -> MultiPolygon:
     if kind not in ("Polygon", "MultiPolygon"):
         spot.refuse(f"geometry is {kind!r}", "Draw an area as Polygon or MultiPolygon")
     parts = [coordinates] if kind == "Polygon" else coordinates
-    if not isinstance(parts, list) or not parts or not all(parts):
+    if (
+        not isinstance(parts, list)
+        or not parts
+        or not all(isinstance(p, list) and p for p in parts)
+    ):
         spot.refuse("the geometry is empty", "Draw it or leave the feature out")
     polygons = []
     for part in parts:
@@ -136,6 +148,9 @@ def _require_apart(rows: list[AreaRow]) -> None:
 # --- areas --------------------------------------------------------------------------------------
 
 
+_NAMES = {"name_zh": 60, "name_en": 120, "short_zh": 20, "short_en": 40}  # longest of each
+
+
 def read_districts(folder: Path) -> tuple[list[Json], list[AreaRow]]:
     """Read districts.geojson: the county-level districts and the functional zones inside them."""
     name = "districts.geojson"
@@ -150,12 +165,9 @@ def read_districts(folder: Path) -> tuple[list[Json], list[AreaRow]]:
         kind = one_of(spot, words, "kind", District.Kind.values)
         is_zone = kind == District.Kind.FUNCTIONAL_ZONE
         county = word(spot, words, "within", longest=6) if is_zone else code
-        names = {key: word(spot, words, key) for key in ("name_zh", "name_en")}
-        shorts = {key: word(spot, words, key, longest=40) for key in ("short_zh", "short_en")}
+        names = {name: word(spot, words, name, longest=longest) for name, longest in _NAMES.items()}
         districts.append(
-            {"slug": slug, "code": code, "kind": kind, "county": county, "order": order}
-            | names
-            | shorts
+            {"slug": slug, "code": code, "kind": kind, "county": county, "order": order} | names
         )
         geom = _polygon(spot, geometry)
         parent = county if is_zone else ""
@@ -207,7 +219,7 @@ def read_subdivisions(folder: Path, districts: list[AreaRow]) -> list[AreaRow]:
             level,
             code,
             word(spot, words, "name_zh", longest=60),
-            str(words.get("name_en") or "").strip(),
+            word_or_none(spot, words, "name_en") or "",
             county if level == "street" else word(spot, words, "street", longest=9),
             county,
             None,
@@ -238,11 +250,10 @@ def read_cells(folder: Path, areas: list[AreaRow]) -> list[AreaRow]:
         spot = Spot(name, bare.index, code)
         unique(spot, code, seen)
         county = word(spot, words, "district", longest=6)
-        home = districts.get(words.get("zone") or county)
+        zone_code = word_or_none(spot, words, "zone")
+        home = districts.get(zone_code or county)
         if home is None or home.county != county:
-            spot.refuse(
-                f"no district {county} with zone {words.get('zone')}", "Mend district and zone"
-            )
+            spot.refuse(f"no district {county} with zone {zone_code}", "Mend district and zone")
         row = AreaRow(
             "cell",
             code,
@@ -279,7 +290,7 @@ def read_built_up(folder: Path, areas: list[AreaRow]) -> list[AreaRow]:
             "builtup",
             code,
             word(spot, words, "name_zh", longest=60),
-            str(words.get("name_en") or "").strip(),
+            word_or_none(spot, words, "name_en") or "",
             county,
             county,
             None,
@@ -308,7 +319,7 @@ def read_places(folder: Path) -> list[PlaceRow]:
                 name_zh,
                 word(spot, words, "name_en"),
                 word(spot, words, "kind", longest=30),
-                str(words.get("source") or "").strip()[:120],
+                word_or_none(spot, words, "source") or "",
                 Point(_position(spot, geometry.get("coordinates"))),
             )
         )

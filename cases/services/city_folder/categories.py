@@ -14,7 +14,7 @@ _CATEGORY_COLUMNS = (
     "problem_class,text_zh,text_en,limit_value,limit_unit,photo_rule,after_photo,"
     "closing_zh,closing_en,own"
 )
-_MINOR_COLUMNS = ("kind", "major_code", "major_zh", "major_en", "minor_code")
+_MINOR_COLUMNS = {"kind": 10, "major_code": 2, "major_zh": 30, "major_en": 60, "minor_code": 2}
 
 
 def read_problem_classes(folder: Path) -> list[Json]:
@@ -65,7 +65,9 @@ def _minor(spot: Spot, row: Json, code: str, *, order: int) -> Json:
     initials = "".join(lazy_pinyin(name_zh, style=Style.FIRST_LETTER, errors="ignore")).lower()
     return {
         "code": code,
-        **{column: word(spot, row, column, longest=60) for column in _MINOR_COLUMNS},
+        **{
+            name: word(spot, row, name, longest=longest) for name, longest in _MINOR_COLUMNS.items()
+        },
         "name_zh": name_zh,
         "name_en": word(spot, row, "minor_en", longest=80),
         "initials": initials,

@@ -49,11 +49,15 @@ def read_json(folder: Path, name: str) -> Any:
 def read_csv(
     folder: Path, name: str, columns: tuple[str, ...]
 ) -> Iterator[tuple[Spot, dict[str, str]]]:
-    reader = csv.DictReader(_text(folder, name).splitlines(), restval=None)
+    reader = csv.DictReader(_text(folder, name).splitlines(), restval=None, strict=True)
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        Spot(name).refuse(f"not CSV at line {reader.line_num + 1}: {error}", "Mend the quotes")
     missing = [column for column in columns if column not in (reader.fieldnames or [])]
     if missing:
         Spot(name).refuse(f"no column {', '.join(missing)}", f"Columns are {', '.join(columns)}")
-    for index, row in enumerate(reader):
+    for index, row in enumerate(rows):
         spot = Spot(name, index)
         if None in row or None in row.values():
             spot.refuse("more or fewer fields than the header", "Quote fields that hold a comma")
@@ -85,6 +89,11 @@ def word(spot: Spot, row: Json, name: str, *, longest: int = 120) -> str:
     if len(value.strip()) > longest:
         spot.refuse(f"{name} is longer than {longest} characters", "Shorten it")
     return value.strip()
+
+
+def word_or_none(spot: Spot, row: Json, name: str, *, longest: int = 120) -> str | None:
+    """Return a text that may be missing or null."""
+    return None if row.get(name) in (None, "") else word(spot, row, name, longest=longest)
 
 
 def one_of(spot: Spot, row: Json, name: str, allowed: Iterable[str]) -> str:

@@ -5,7 +5,16 @@ from typing import Any
 
 from cases.models import Rank, UnitKind
 from cases.services.city_folder.areas import AreaRow
-from cases.services.city_folder.files import Json, Spot, one_of, read_csv, read_json, unique, word
+from cases.services.city_folder.files import (
+    Json,
+    Spot,
+    one_of,
+    read_csv,
+    read_json,
+    unique,
+    word,
+    word_or_none,
+)
 
 _UNIT_KEYS = {"code", "name_zh", "name_en", "kind", "district", "street", "parent"}
 
@@ -30,19 +39,21 @@ def read_units(folder: Path, areas: list[AreaRow]) -> list[Json]:
             spot.refuse(
                 f"unknown key {', '.join(sorted(unknown))}", f"Keys are {', '.join(_UNIT_KEYS)}"
             )
-        if unit.get("district") not in {None, *slugs}:
-            spot.refuse(f"no district {unit['district']}", "Give the slug of a district, or null")
-        if unit.get("street") not in {None, *streets}:
-            spot.refuse(f"no street {unit['street']}", "Give the code of a street, or null")
+        district = word_or_none(spot, unit, "district")
+        street = word_or_none(spot, unit, "street")
+        if district not in {None, *slugs}:
+            spot.refuse(f"no district {district}", "Give the slug of a district, or null")
+        if street not in {None, *streets}:
+            spot.refuse(f"no street {street}", "Give the code of a street, or null")
         rows.append(
             {
                 "code": code,
                 "name_zh": word(spot, unit, "name_zh", longest=60),
                 "name_en": word(spot, unit, "name_en"),
                 "kind": one_of(spot, unit, "kind", UnitKind.values),
-                "district_id": unit.get("district"),
-                "street_code": unit.get("street") or "",
-                "parent_id": unit.get("parent"),
+                "district_id": district,
+                "street_code": street or "",
+                "parent_id": word_or_none(spot, unit, "parent"),
                 "is_active": True,
             }
         )
