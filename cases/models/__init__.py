@@ -2,6 +2,7 @@
 
 from cases.models.area import Area, Border, District, PlaceName
 from cases.models.attachment import Attachment
+from cases.models.calendar import WorkCalendar, WorkCalendarDay
 from cases.models.case import (
     Case,
     CityOptions,
@@ -39,4 +40,6 @@ __all__ = [
     "Task",
     "Unit",
     "UnitKind",
+    "WorkCalendar",
+    "WorkCalendarDay",
 ]
