@@ -94,6 +94,13 @@ _LIMITS = {
     LimitUnit.WORK_HOUR: ngettext_lazy("%d work hour", "%d work hours"),
     LimitUnit.WORK_DAY: ngettext_lazy("%d work day", "%d work days"),
 }
+
+
+def limit_text(value: int, unit: LimitUnit) -> str:
+    """Return a time limit as people say it: 2 emergency hours."""
+    return str(_LIMITS[unit] % value)
+
+
 PHOTOS_NEEDED = {PhotoRule.NONE: 0, PhotoRule.ONE: 1, PhotoRule.NEAR_AND_FAR: 2}
 
 
@@ -162,4 +169,4 @@ class Condition(models.Model):
     @property
     def limit_text(self) -> str:
         """The limit as people say it: 2 emergency hours."""
-        return str(_LIMITS[LimitUnit(self.limit_unit)] % self.limit_value)
+        return limit_text(self.limit_value, LimitUnit(self.limit_unit))
