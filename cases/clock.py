@@ -393,7 +393,7 @@ def _days_explained(
 
 def _announced(day: date, calendar: Calendar) -> tuple[bool, str, str] | None:
     special = calendar.special_day(day)
-    return special and (special.is_workday, special.name_zh, special.name_en)
+    return (special.is_workday, special.name_zh, special.name_en) if special else None
 
 
 def _check_seasons(seasons: Sequence[Season]) -> None:
