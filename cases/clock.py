@@ -57,7 +57,7 @@ ALL_YEAR = (Season(1, 1, ((time(8), time(12)), (time(14), time(18)))),)
 
 @dataclass(frozen=True)
 class _Table:
-    """Sessions in order: start, end, and the total worked at each end, microseconds since 1970."""
+    """Sessions in order: start and end in microseconds since 1970, and the total worked by then."""
 
     starts: list[int]
     ends: list[int]
