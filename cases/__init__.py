@@ -1,0 +1,1 @@
+"""Cases: intake, dispatch, handling, check; the ledger they are written in."""

@@ -1,0 +1,1 @@
+"""JSON interface under /api/v1/."""

@@ -1,0 +1,54 @@
+"""What the API accepts."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from cases.choices import Action, Source
+from cases.datum import CRS_NAMES, to_wgs84
+
+
+class LocationSerializer(serializers.Serializer[dict[str, Any]]):
+    """A point with its datum."""
+
+    lon = serializers.FloatField(min_value=-180, max_value=180)
+    lat = serializers.FloatField(min_value=-90, max_value=90)
+    crs = serializers.ChoiceField(choices=CRS_NAMES, default="wgs84")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Convert to WGS-84 once, here at the edge."""
+        lon, lat = to_wgs84(attrs["lon"], attrs["lat"], attrs["crs"])
+        return {"lon": lon, "lat": lat}
+
+
+class Sha256Field(serializers.RegexField):
+    """A SHA-256 in hexadecimal."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(r"^[0-9a-f]{64}$", **kwargs)
+
+
+class ReportSerializer(serializers.Serializer[dict[str, Any]]):
+    """A new case."""
+
+    location = LocationSerializer()
+    category = serializers.CharField(max_length=20)
+    condition = serializers.CharField(max_length=24, required=False, allow_blank=True, default="")
+    description = serializers.CharField(
+        max_length=2000, required=False, allow_blank=True, default=""
+    )
+    address = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # the base class has a `source` too
+        choices=Source.choices, default=Source.INSPECTOR
+    )
+    accuracy_m = serializers.IntegerField(min_value=0, max_value=100_000, required=False)
+    photos = serializers.ListField(child=Sha256Field(), max_length=4, required=False, default=list)
+    claimed_at = serializers.DateTimeField(required=False)
+
+
+class ActionSerializer(serializers.Serializer[dict[str, Any]]):
+    """An action on a case; further fields are the inputs the workflow table names."""
+
+    action = serializers.ChoiceField(choices=Action.choices)
+    seen_version = serializers.IntegerField(min_value=1)
+    claimed_at = serializers.DateTimeField(required=False)

@@ -1,0 +1,258 @@
+"""The API under /api/v1/ (docs: /api/schema/)."""
+
+import uuid
+from typing import Any
+
+from django.http import Http404
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.parsers import FileUploadParser, JSONParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from cases import policy
+from cases.api.schemas import ActionSerializer, LocationSerializer, ReportSerializer
+from cases.choices import Action, Role, Source
+from cases.errors import InvalidInput
+from cases.models import Attachment, Case, Task
+from cases.selectors.catalogue import categories
+from cases.selectors.place import cell_name, locate
+from cases.selectors.timeline import case_answer, events_of
+from cases.services.intake import Report, add_due_photo, report_case
+from cases.services.moves import take_action
+from cases.services.photos import StoredPhoto, store
+from cases.workflow import MOVES
+from cityops.accounts.models import User
+
+PAGE = 100
+
+
+class CaseList(APIView):
+    """Cases you may see; and the door new ones come in by."""
+
+    @extend_schema(
+        operation_id="cases_list",
+        parameters=[
+            OpenApiParameter("stage", str, description="keep one stage"),
+            OpenApiParameter("after", str, description="case number to go on after"),
+        ],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request) -> Response:
+        """List up to 100 cases, newest first; `next` is the number to go on after."""
+        found = Case.objects.visible_to(person(request)).order_by("-number")
+        if stage := request.query_params.get("stage"):
+            found = found.filter(stage=stage)
+        if after := request.query_params.get("after"):
+            found = found.filter(number__lt=after)
+        now = timezone.now()
+        rows = [case_answer(case, [], at=now) for case in found[:PAGE]]
+        return Response({"cases": rows, "next": rows[-1]["number"] if len(rows) == PAGE else None})
+
+    @extend_schema(
+        operation_id="cases_report",
+        request=ReportSerializer,
+        responses={201: OpenApiTypes.OBJECT},
+        parameters=[
+            OpenApiParameter("Idempotency-Key", OpenApiTypes.UUID, "header", required=True)
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Report a case. Repeating a request with its Idempotency-Key changes nothing."""
+        key = required_key(request)
+        body = ReportSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        said = dict(body.validated_data)
+        place = said.pop("location")
+        report = Report(
+            lon=place["lon"],
+            lat=place["lat"],
+            photos_due=tuple(dict.fromkeys(said.pop("photos"))),
+            source=Source(said.pop("source")),
+            **said,
+        )
+        _require_own_source(request, report)
+        return Response(report_case(report=report, actor=person(request), key=key), status=201)
+
+
+class CaseDetail(APIView):
+    """One case."""
+
+    @extend_schema(operation_id="case", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, number: str) -> Response:
+        """Return a case with its whole history."""
+        case = visible_case(request, number)
+        return Response(case_answer(case, events_of(case), at=timezone.now()))
+
+
+class CaseActions(APIView):
+    """What may be done to a case, and doing it: JSON, or a multipart form with `photos`."""
+
+    parser_classes = [JSONParser, MultiPartParser]
+
+    @extend_schema(operation_id="case_actions", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, number: str) -> Response:
+        """Return the actions the table allows you now, with their inputs."""
+        case = visible_case(request, number)
+        task = Task.objects.open().filter(case=case).first()
+        allowed = policy.actions_for(
+            person(request), case, assignee_id=task.assignee_id if task else None
+        )
+        return Response(
+            {
+                "version": case.version,
+                "actions": [
+                    {
+                        "action": action,
+                        "required": sorted(MOVES[action].required),
+                        "optional": sorted(MOVES[action].optional),
+                        "leads_to": list(MOVES[action].targets),
+                    }
+                    for action in allowed
+                ],
+            }
+        )
+
+    @extend_schema(operation_id="case_act", request=ActionSerializer, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, number: str) -> Response:
+        """Take an action; 409 with the present version when the case has moved on."""
+        visible_case(request, number)
+        body = ActionSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        said = body.validated_data
+        answer = take_action(
+            number=number,
+            action=Action(said["action"]),
+            actor=person(request),
+            seen_version=said["seen_version"],
+            inputs=_action_inputs(request, said),
+            photos=_action_photos(request, said["action"]),
+            key=optional_key(request),
+            claimed_at=said.get("claimed_at"),
+        )
+        return Response(answer)
+
+
+class CasePhoto(APIView):
+    """A photo a report announced by its SHA-256."""
+
+    parser_classes = [MultiPartParser, FileUploadParser]
+
+    @extend_schema(
+        operation_id="case_photo",
+        request={"image/jpeg": OpenApiTypes.BINARY},
+        responses=OpenApiTypes.OBJECT,
+    )
+    def put(self, request: Request, number: str, sha256: str) -> Response:
+        """Store the photo; the last one lets the report go on. Repeating changes nothing."""
+        visible_case(request, number)
+        upload = request.FILES.get("file")
+        if upload is None:
+            raise InvalidInput("The photo is missing.", fields={"file": "send the photo's bytes"})
+        photo = store(upload, kind=Attachment.Kind.NEAR, expected_sha256=sha256)
+        case = add_due_photo(number=number, photo=photo, actor=person(request))
+        return Response(case_answer(case, [], at=timezone.now()))
+
+
+class Locate(APIView):
+    """Point to place."""
+
+    @extend_schema(
+        operation_id="locate", parameters=[LocationSerializer], responses=OpenApiTypes.OBJECT
+    )
+    def get(self, request: Request) -> Response:
+        """Return cell, community, street, county, assessment district, distance to the border."""
+        query = LocationSerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        place = locate(query.validated_data["lon"], query.validated_data["lat"])
+        return Response(
+            {
+                "district": place.district,
+                "county": place.county,
+                "street": place.street,
+                "street_name": place.street_name,
+                "community": place.community,
+                "community_name": place.community_name,
+                "grid_cell": place.cell,
+                "grid_cell_name": cell_name(place.cell) if place.cell else None,
+                "border_m": place.border_m,
+                "built_up": place.built_up,
+                "location": {**query.validated_data, "crs": "wgs84"},
+            }
+        )
+
+
+class Categories(APIView):
+    """The classes a case may have."""
+
+    @extend_schema(
+        operation_id="categories",
+        parameters=[OpenApiParameter("kind", str, enum=["component", "event"])],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request) -> Response:
+        """List minor classes with their filing conditions and limits."""
+        return Response({"categories": categories(request.query_params.get("kind"))})
+
+
+def person(request: Request) -> User:
+    """Return who is signed in; the default permission lets nobody else in."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def visible_case(request: Request, number: str) -> Case:
+    """Return the case if the user may see it; else it does not exist."""
+    case = Case.objects.visible_to(person(request)).filter(number=number).first()
+    if case is None:
+        raise Http404
+    return case
+
+
+def required_key(request: Request) -> uuid.UUID:
+    """Return the Idempotency-Key; raises InvalidInput when it is missing."""
+    key = optional_key(request)
+    if key is None:
+        raise InvalidInput(
+            "The header Idempotency-Key is missing.",
+            fields={"Idempotency-Key": "send a UUID made for this request"},
+        )
+    return key
+
+
+def optional_key(request: Request) -> uuid.UUID | None:
+    """Return the Idempotency-Key if there is one; raises InvalidInput when it is no UUID."""
+    text = request.headers.get("Idempotency-Key", "")
+    try:
+        return uuid.UUID(text) if text else None
+    except ValueError:
+        raise InvalidInput(
+            "The header Idempotency-Key is not a UUID.",
+            fields={"Idempotency-Key": "send a UUID made for this request"},
+        ) from None
+
+
+def _require_own_source(request: Request, report: Report) -> None:
+    """Keep inspectors to their own source: only an operator enters other people's reports."""
+    if report.source != Source.INSPECTOR and not person(request).holds(Role.OPERATOR):
+        raise InvalidInput(
+            "Only an operator enters reports of other sources.",
+            fields={"source": "leave it out or send inspector"},
+        )
+
+
+def _action_inputs(request: Request, said: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields beside action and version; a form's "true" and "false" become booleans."""
+    assert isinstance(request.data, dict)
+    inputs = {k: v for k, v in request.data.items() if k not in (*said, "photos", "claimed_at")}
+    if inputs.get("passed") in ("true", "false"):
+        inputs["passed"] = inputs["passed"] == "true"
+    return inputs
+
+
+def _action_photos(request: Request, action: str) -> tuple[StoredPhoto, ...]:
+    """Store the files of a multipart request; JSON carries none."""
+    kind = Attachment.Kind.CHECK if action == Action.ANSWER_CHECK else Attachment.Kind.AFTER
+    return tuple(store(upload, kind=kind) for upload in request.FILES.getlist("photos")[:4])

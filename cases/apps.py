@@ -1,0 +1,10 @@
+"""Django application entry."""
+
+from django.apps import AppConfig
+
+
+class CasesConfig(AppConfig):
+    """Registers the app."""
+
+    name = "cases"
+    label = "cases"

@@ -1,0 +1,99 @@
+"""Expected refusals. Each has a stable `code`; the sentence names what to change."""
+
+from typing import Any
+
+
+class Refusal(Exception):
+    """A request refused by a rule; `status` is the HTTP status, `fields` name the inputs."""
+
+    code = "refused"
+    status = 400
+
+    def __init__(self, message: str, *, fields: dict[str, str] | None = None, **extra: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields = fields or {}
+        self.extra = extra
+
+
+class InvalidInput(Refusal):
+    """An input is missing or wrong; `fields` says which and how to mend it."""
+
+    code = "invalid_input"
+    status = 422
+
+
+class OutsideCity(Refusal):
+    """The point lies in none of the four districts."""
+
+    code = "outside_city"
+    status = 422
+
+
+class NotAllowed(Refusal):
+    """The person may not take this action on this case."""
+
+    code = "not_allowed"
+    status = 403
+
+
+class MoveNotAllowed(Refusal):
+    """The workflow has no such action from this stage."""
+
+    code = "move_not_allowed"
+    status = 409
+
+
+class StaleCase(Refusal):
+    """The case has moved on since the actor saw it."""
+
+    code = "stale_case"
+    status = 409
+
+
+class KeyReused(Refusal):
+    """The idempotency key was used before with another request."""
+
+    code = "idempotency_key_reused"
+    status = 422
+
+
+class Busy(Refusal):
+    """The database could not take the change now; try again shortly."""
+
+    code = "busy"
+    status = 503
+
+
+class CityFilling(Busy):
+    """The demo month is being written; changes wait until it is complete."""
+
+    code = "demo_month_filling"
+
+
+class CalendarMissing(Refusal):
+    """A deadline falls outside the years the working calendar covers."""
+
+    code = "calendar_missing"
+    status = 422
+
+
+class BadPhoto(Refusal):
+    """The upload is not a photo that can be stored."""
+
+    code = "bad_photo"
+    status = 422
+
+
+class BadCityFolder(Refusal):
+    """A file of the city folder is wrong; the message names file and feature."""
+
+    code = "bad_city_folder"
+    status = 422
+
+
+class LedgerBroken(Refusal):
+    """The ledger does not add up at a position; the message names it."""
+
+    code = "ledger_broken"
+    status = 500

@@ -1,0 +1,447 @@
+"""The ledger: one transaction, one book. Events are appended, hashed and never changed.
+
+Locks are taken in one order everywhere: idempotency key, case, its clocks and tasks, number
+counter, heads in slug order, last. Inside `open_book` no further lock is taken. The time of the
+transaction is read under the head lock, so "at < x" is a prefix of every log (architecture.md §2).
+"""
+
+import hashlib
+import json
+import random
+import secrets
+import time
+import unicodedata
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from django.contrib.gis.geos import Point
+from django.db import OperationalError, connection, transaction
+
+from cases.choices import SCOPES, Action, ClockKind, Role
+from cases.errors import Busy, CityFilling, StaleCase
+from cases.models import Case, DistrictHead, Effect, Event, StageClock
+from cityops.accounts.models import User
+
+# Held exclusively while a demo month is written, shared by every other writer.
+FILLING_LOCK = 4_312_000_001
+
+# Columns that name no part of the case's state, or are the identity of the row itself.
+_NOT_STATE = {"id", "number", "client_uuid", "case_seq"}
+_PRIVATE = {"address", "description", "reporter_id"}  # free text and persons stay out of headers
+_COLUMNS = [f.attname for f in Case._meta.concrete_fields if f.attname not in _NOT_STATE]
+# A change of one of these makes an open form wrong.
+_VERSIONED = {"stage", "point", "minor_id", "condition_id", "unit_id", "due_at", "district"}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# --- canonical bytes ----------------------------------------------------------------------------
+
+
+def stamp(moment: datetime | None) -> str | None:
+    """Return a moment as UTC text with six digits, the only form in the ledger."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else None
+
+
+def plain(value: Any) -> Any:
+    """Return a column's value as canonical JSON holds it; raises TypeError for a float."""
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", str(value))
+    if isinstance(value, datetime):
+        return stamp(value)
+    if isinstance(value, Point):
+        return f"{value.x:.7f},{value.y:.7f}"
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def canonical(value: Any) -> str:
+    """Return canonical JSON: sorted keys, no spaces, UTF-8 text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def state_of(case: Case) -> dict[str, Any]:
+    """Return every column that events explain, in canonical form."""
+    return {name: plain(getattr(case, name)) for name in _COLUMNS}
+
+
+def header_of(event: Event, number: str | None) -> str:
+    """Return the canonical header of an event, from its columns.
+
+    Holds what scores and routing need; no free text and no person. `verify_ledger` rebuilds it,
+    so a changed column is found even when the stored header was left alone.
+    """
+    clock = None
+    if event.clock_kind:
+        clock = {
+            "kind": event.clock_kind,
+            "started_at": stamp(event.clock_started_at),
+            "due_at": stamp(event.clock_due_at),
+            "on_time": event.on_time,
+            "used_s": event.used_s,
+        }
+    head: dict[str, Any] = {
+        "v": 1,
+        "scope": event.scope,
+        "dseq": event.dseq,
+        "case": number,
+        "case_seq": event.case_seq,
+        "action": event.action,
+        "from": event.from_stage,
+        "to": event.to_stage,
+        "at": stamp(event.at),
+        "role": event.actor_role,
+        "district": event.district,
+        "body": event.body,
+        "unit": event.unit,
+        "clock": clock,
+        "data": event.data,
+        "move": str(event.move_id) if event.move_id else None,
+        "claimed_at": stamp(event.claimed_at),
+    }
+    if event.sets_clock:
+        head["due_at"] = stamp(event.due_at)
+        head["base_due_at"] = stamp(event.base_due_at)
+    return canonical(head)
+
+
+def digest_of(salt: bytes, private: str) -> bytes:
+    """Return SHA-256(salt ‖ private)."""
+    return hashlib.sha256(salt + private.encode()).digest()
+
+
+def hash_of(prev: bytes, header: str, body_digest: bytes) -> bytes:
+    """Return SHA-256(prev ‖ header ‖ body_digest)."""
+    return hashlib.sha256(prev + header.encode() + body_digest).digest()
+
+
+# --- opening a case -----------------------------------------------------------------------------
+
+
+@dataclass
+class Folder:
+    """A locked case with its running clocks and what the log already says of it."""
+
+    case: Case
+    clocks: dict[str, StageClock] = field(default_factory=dict)
+    recorded: dict[str, Any] = field(default_factory=dict)  # empty for a case not yet written
+    dirty: set[str] = field(default_factory=set)  # columns to write back
+    touched: set[str] = field(default_factory=set)  # kinds of clocks to write back
+    ended: list[StageClock] = field(default_factory=list)
+
+    @property
+    def stage_before(self) -> str:
+        """The stage the log knows; empty before the first event."""
+        return str(self.recorded.get("stage", ""))
+
+    def require_version(self, seen: int) -> None:
+        """Raise StaleCase when the case has moved on since `seen`."""
+        if self.case.version != seen:
+            raise StaleCase(
+                f"Case {self.case.number} is at version {self.case.version}, not {seen}: "
+                "look at it again.",
+                version=self.case.version,
+                stage=self.case.stage,
+            )
+
+
+def open_folder(*, number: str | None = None, pk: int | None = None) -> Folder:
+    """Lock a case and its clocks. Raises Case.DoesNotExist."""
+    key: dict[str, Any] = {"number": number} if number is not None else {"pk": pk}
+    case = (
+        Case.objects.select_for_update(of=("self",))
+        .select_related("minor", "condition", "unit")
+        .get(**key)
+    )
+    clocks = StageClock.objects.select_for_update().filter(case=case, ended_at__isnull=True)
+    return Folder(case, {c.kind: c for c in clocks.order_by("pk")}, state_of(case))
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+class Book:
+    """The heads one transaction holds, its one legal time, and what it will write."""
+
+    def __init__(self, heads: dict[str, DistrictHead], at: datetime) -> None:
+        self.heads = heads
+        self.at = at
+        self.events: list[Event] = []
+        self._folders: dict[int, Folder] = {}
+        self._effects: list[tuple[Effect, Event]] = []
+
+    def start_clock(
+        self,
+        folder: Folder,
+        kind: ClockKind,
+        *,
+        due_at: datetime | None,
+        soon_at: datetime | None,
+        started_at: datetime | None = None,
+    ) -> None:
+        """Start the clock `kind`, or move the deadline of the running one."""
+        clock = folder.clocks.get(kind)
+        if clock is None:
+            clock = StageClock(case=folder.case, kind=kind, started_at=started_at or self.at)
+            folder.clocks[kind] = clock
+        clock.due_at, clock.soon_at = due_at, soon_at
+        folder.touched.add(kind)
+
+    def start_minutes(self, folder: Folder, kind: ClockKind, minutes: int) -> None:
+        """Start a continuous clock of `minutes` (domain.md §4: the centre works 24 h)."""
+        limit = timedelta(minutes=minutes)
+        self.start_clock(folder, kind, due_at=self.at + limit, soon_at=self.at + limit * 0.8)
+
+    def stop_clock(
+        self, folder: Folder, kind: ClockKind, *, used_s: int | None = None
+    ) -> StageClock | None:
+        """Stop a running clock; on time iff it ends at or before its due time.
+
+        `used_s` is given where the clock runs on working time; else wall-clock seconds are taken.
+        """
+        clock = folder.clocks.pop(kind, None)
+        if clock is None:
+            return None
+        clock.ended_at = self.at
+        clock.on_time = clock.due_at is None or self.at <= clock.due_at
+        if used_s is None:
+            used_s = int((self.at - clock.started_at).total_seconds())
+        clock.used_s = used_s
+        folder.touched.discard(kind)
+        folder.ended.append(clock)
+        return clock
+
+    def append(
+        self,
+        folder: Folder,
+        action: Action,
+        *,
+        actor: User | None = None,
+        role: Role = Role.SYSTEM,
+        clock: StageClock | None = None,
+        facts: dict[str, Any] | None = None,
+        private: dict[str, Any] | None = None,
+        claimed_at: datetime | None = None,
+        sets_clock: bool = False,
+        run: tuple[str, str] | None = None,
+    ) -> Event:
+        """Record one action: the columns changed since the last event become its `set`.
+
+        `clock` is the stage clock this action ended; `run` = (unit, body) of the run concerned
+        where that is no longer the case's own (a return ends the old unit's run).
+        """
+        case = folder.case
+        _set_lamp(folder)
+        before, after = folder.recorded, state_of(case)
+        changed = {k: v for k, v in after.items() if k not in before or before[k] != v}
+        if not before:
+            changed = {k: v for k, v in changed.items() if v not in (None, "", [], False)}
+        if not before or not _VERSIONED.isdisjoint(changed):
+            case.version += 1
+            changed["version"] = after["version"] = case.version
+        case.case_seq += 1
+        unit, body = run or (case.unit_id or "", case.body)
+        deadline_moved = not {"due_at", "base_due_at"}.isdisjoint(changed) or sets_clock
+        event = Event(
+            scope=case.scope,
+            case=case,
+            case_seq=case.case_seq,
+            action=action,
+            from_stage=folder.stage_before,
+            to_stage=case.stage,
+            at=self.at,
+            actor=actor,
+            actor_role=role,
+            district=case.district,
+            body=body,
+            unit=unit,
+            sets_clock=deadline_moved,
+            due_at=case.due_at if deadline_moved else None,
+            base_due_at=case.base_due_at if deadline_moved else None,
+            claimed_at=claimed_at,
+            data={
+                "set": {k: v for k, v in changed.items() if k not in _PRIVATE},
+                "facts": plain(facts or {}),
+            },
+        )
+        if clock is not None:
+            event.clock_kind = clock.kind
+            event.clock_started_at = clock.started_at
+            event.clock_due_at = clock.due_at
+            event.on_time = clock.on_time
+            event.used_s = clock.used_s
+        secret = {
+            "actor": actor.pk if actor else None,
+            "set": {k: v for k, v in changed.items() if k in _PRIVATE},
+            **plain({k: v for k, v in (private or {}).items() if v not in (None, "")}),
+        }
+        self._chain(event, canonical(secret), case.number)
+        folder.recorded = after
+        folder.dirty |= changed.keys()
+        self._folders[id(folder)] = folder
+        return event
+
+    def _chain(self, event: Event, private: str, number: str) -> None:
+        head = self.heads[event.scope]
+        head.dseq += 1
+        head.at = self.at
+        event.dseq = head.dseq
+        event.prev_hash = bytes(head.hash)
+        event.private = private
+        event.salt = secrets.token_bytes(16)
+        event.body_digest = digest_of(event.salt, private)
+        event.header = header_of(event, number)
+        event.hash = head.hash = hash_of(event.prev_hash, event.header, event.body_digest)
+        self.events.append(event)
+
+    def effect(
+        self, event: Event, kind: str, *, queue: str, urgency: int = 5, **payload: Any
+    ) -> None:
+        """Ask for work that must follow `event`; one effect of a kind an event."""
+        effect = Effect(
+            key=f"{kind}:{event.scope}:{event.dseq}",
+            kind=kind,
+            queue=queue,
+            case_seq=event.case_seq,
+            payload=payload,
+            urgency=urgency,
+            created_at=self.at,
+            next_at=self.at,
+        )
+        self._effects.append((effect, event))
+
+    def close(self) -> None:
+        """Write cases, clocks, effects, events and heads, in that order."""
+        folders = list(self._folders.values())
+        for folder in folders:
+            case = folder.case
+            if case.pk is None:
+                case.save(force_insert=True)
+            else:
+                case.save(update_fields=["case_seq", *sorted(map(_field_name, folder.dirty))])
+        _write_clocks(folders)
+        for effect, event in self._effects:
+            effect.case = event.case
+        if self._effects:
+            Effect.objects.bulk_create([effect for effect, _ in self._effects])
+        for event in self.events:
+            event.case = event.case  # the key of a case inserted just now
+        Event.objects.bulk_create(self.events)
+        for head in self.heads.values():
+            if head.at == self.at:
+                head.save(update_fields=["dseq", "hash", "at"])
+        self._folders, self._effects = {}, []
+
+
+def _field_name(column: str) -> str:
+    return column.removesuffix("_id")
+
+
+def _set_lamp(folder: Folder) -> None:
+    """Show the handling clock where it runs, else the running clock due first."""
+    running = folder.clocks.get(ClockKind.HANDLE) or min(
+        (c for c in folder.clocks.values() if c.due_at), key=_due, default=None
+    )
+    folder.case.lamp_due_at = running.due_at if running else None
+    folder.case.lamp_soon_at = running.soon_at if running else None
+
+
+def _due(clock: StageClock) -> datetime:
+    assert clock.due_at is not None
+    return clock.due_at
+
+
+def _write_clocks(folders: list[Folder]) -> None:
+    new: list[StageClock] = []
+    for folder in folders:
+        for clock in [*folder.ended, *(folder.clocks[kind] for kind in folder.touched)]:
+            clock.case = folder.case
+            if clock.pk is None:
+                new.append(clock)
+            else:
+                clock.save()
+        folder.ended, folder.touched = [], set()
+    # Ended clocks first, so that one started again in the same breath finds its place free.
+    StageClock.objects.bulk_create(sorted(new, key=lambda c: c.ended_at is None))
+
+
+@contextmanager
+def open_book(*scopes: str, at: datetime | None = None) -> Iterator[Book]:
+    """Lock the heads of `scopes` and write the book when the block ends without an error.
+
+    Must run inside a transaction, after every other lock. `at` is given by simulate only, which
+    holds FILLING_LOCK; everybody else gets the database's clock. Raises CityFilling while a demo
+    month is being written.
+    """
+    heads, now, is_free = _lock_heads(scopes)
+    if at is None and not is_free:
+        raise CityFilling("The demo month is being written. Try again in a minute.")
+    last = max(head.at for head in heads.values())
+    if at is not None and at < last:
+        raise ValueError(f"{at} lies before the last event of the log, {last}")
+    book = Book(heads, at if at is not None else max(now, last))
+    yield book
+    book.close()
+
+
+def _lock_heads(scopes: Iterable[str]) -> tuple[dict[str, DistrictHead], datetime, bool]:
+    """Lock heads in slug order; the clock is read after the last lock is held."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH held AS MATERIALIZED (
+              SELECT scope, dseq, hash, at FROM cases_districthead
+              WHERE scope = ANY(%s) ORDER BY scope FOR UPDATE)
+            SELECT scope, dseq, hash, at, clock_timestamp(),
+                   pg_try_advisory_xact_lock_shared(%s)
+            FROM held
+            """,
+            [sorted(scopes), FILLING_LOCK],
+        )
+        rows = cursor.fetchall()
+    heads = {
+        row[0]: DistrictHead(scope=row[0], dseq=row[1], hash=bytes(row[2]), at=row[3])
+        for row in rows
+    }
+    missing = set(scopes) - heads.keys()
+    if missing:
+        raise LookupError(f"no log for {sorted(missing)}; known are {SCOPES}")
+    return heads, max(row[4] for row in rows), all(row[5] for row in rows)
+
+
+# --- conflicts ----------------------------------------------------------------------------------
+
+_RETRY_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock timeout
+
+
+def retrying(service: Callable[P, R]) -> Callable[P, R]:
+    """Run a service in a transaction; try again when the database asks for it, then say Busy."""
+
+    @wraps(service)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        for attempt in range(4):
+            try:
+                with transaction.atomic():
+                    return service(*args, **kwargs)
+            except OperationalError as error:
+                state = getattr(error.__cause__, "sqlstate", None)
+                if state not in _RETRY_STATES or connection.in_atomic_block:
+                    raise
+                if attempt == 3:
+                    break
+                time.sleep(random.uniform(0.02, 0.1) * (attempt + 1))  # noqa: S311  # jitter
+        raise Busy("The case is being changed by somebody else. Try again.")
+
+    return run

@@ -1,0 +1,55 @@
+"""Photos of a case."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Attachment(models.Model):
+    """A photo as stored: decoded, size-limited, re-encoded, without EXIF.
+
+    `sha256` names the bytes that arrived (what the phone claims), `stored_sha256` the file served,
+    at MEDIA_ROOT/photos/<first two digits>/<stored_sha256>.jpg, beside its 320 px thumbnail `-s`.
+    """
+
+    class Kind(models.TextChoices):
+        """What the photo shows."""
+
+        NEAR = "near", _("near")
+        FAR = "far", _("far")
+        AFTER = "after", _("after handling")
+        CHECK = "check", _("at the check")
+
+    case = models.ForeignKey("cases.Case", models.PROTECT)
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    sha256 = models.CharField(max_length=64)
+    stored_sha256 = models.CharField(max_length=64)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    size = models.PositiveIntegerField()  # bytes of the stored file
+    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)
+    added_at = models.DateTimeField()
+
+    objects: ClassVar[models.Manager["Attachment"]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("photo")
+        verbose_name_plural = _("photos")
+        constraints = [
+            models.UniqueConstraint(fields=["case", "sha256", "kind"], name="photo_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.case_id} {self.kind}"
+
+    @property
+    def path(self) -> str:
+        """Path below MEDIA_ROOT."""
+        return f"photos/{self.stored_sha256[:2]}/{self.stored_sha256}.jpg"
+
+    @property
+    def thumbnail_path(self) -> str:
+        """Path of the 320 px thumbnail below MEDIA_ROOT."""
+        return f"photos/{self.stored_sha256[:2]}/{self.stored_sha256}-s.jpg"

@@ -1,0 +1,342 @@
+"""A case and what hangs on it: stage clocks, tasks on site, the number counter."""
+
+import uuid
+from datetime import datetime
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.contrib.gis.db import models
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GistIndex
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from cases.choices import (
+    OPEN_STAGES,
+    SCOPES,
+    UNIT_STAGES,
+    ClockKind,
+    LimitUnit,
+    Role,
+    Source,
+    Stage,
+)
+from cityops.accounts.models import User
+from cityops.accounts.roles import ScopeKind
+
+_CITY_ROLES = frozenset(Role) - {Role.INSPECTOR, Role.UNIT, Role.UNIT_HEAD}
+
+
+class CaseQuerySet(models.QuerySet["Case"]):
+    """Filters that combine; every page, count, feed and file starts at `visible_to`."""
+
+    def visible_to(self, user: User) -> Self:
+        """Keep what `user` may see (domain.md §2): default deny, one OR-branch per grant."""
+        if not user.is_active:
+            return self.none()
+        allowed = Q(pk__in=[])
+        for grant in user.grants:
+            if grant.role in _CITY_ROLES and grant.scope_kind == ScopeKind.CITY:
+                return self
+            if grant.role in _CITY_ROLES and grant.scope_kind == ScopeKind.DISTRICT:
+                allowed |= Q(district=grant.scope_key)
+            if grant.role in (Role.UNIT, Role.UNIT_HEAD) and grant.scope_kind == ScopeKind.UNIT:
+                allowed |= Q(unit_id=grant.scope_key)
+            if grant.role == Role.INSPECTOR:
+                allowed |= Q(reporter=user.pk) | Q(pk__in=Task.objects.of(user).values("case"))
+        return self.filter(allowed)
+
+    def open(self) -> Self:
+        """Keep cases still on their way."""
+        return self.filter(stage__in=sorted(OPEN_STAGES))
+
+    def with_unit(self) -> Self:
+        """Keep cases whose handling clock runs."""
+        return self.filter(stage__in=sorted(UNIT_STAGES))
+
+    def overdue(self, *, at: datetime) -> Self:
+        """Keep open cases whose running clock passed before `at`."""
+        return self.open().filter(lamp_due_at__lt=at)
+
+    def due_soon(self, *, at: datetime) -> Self:
+        """Keep open cases past 80 % of the running clock's limit, not yet overdue at `at`."""
+        return self.open().filter(lamp_soon_at__lte=at, lamp_due_at__gte=at)
+
+
+class Case(models.Model):
+    """One problem at one place, from report to closing.
+
+    Every column but id, number, client_uuid, and case_seq is explained by events: only
+    `cases.ledger` writes them, and `state = fold(events)` is checked by `verify_ledger`.
+    Times are aware UTC; clocks of working time are in `StageClock`.
+    """
+
+    number = models.CharField(_("case number"), max_length=15, unique=True)
+    client_uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    case_seq = models.PositiveIntegerField(default=0)  # events written about this case
+    version = models.PositiveIntegerField(default=0)  # grows when an open form would be wrong
+
+    scope = models.CharField(max_length=20)  # the log this case is written in: a district or city
+    stage = models.CharField(_("stage"), max_length=12, choices=Stage.choices)
+    source = models.CharField(_("source"), max_length=12, choices=Source.choices)
+    reporter = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, verbose_name=_("reporter")
+    )
+
+    minor = models.ForeignKey(
+        "cases.MinorClass", models.PROTECT, to_field="code", verbose_name=_("minor class")
+    )
+    condition = models.ForeignKey(
+        "cases.Condition",
+        models.PROTECT,
+        to_field="code",
+        null=True,
+        verbose_name=_("filing condition"),
+    )
+    limit_value = models.PositiveIntegerField(null=True)  # frozen at filing, area factor included
+    limit_unit = models.CharField(
+        max_length=16, choices=LimitUnit.choices, null=True
+    )  # null until filed
+    calendar_version = models.PositiveIntegerField(null=True)
+
+    point = models.PointField(srid=4326, null=True)  # lon, lat
+    accuracy_m = models.PositiveIntegerField(null=True)
+    district = models.CharField(_("district"), max_length=20, blank=True)  # provisional until filed
+    county = models.CharField(_("county"), max_length=6, blank=True)
+    street = models.CharField(_("street"), max_length=9, blank=True)
+    community = models.CharField(_("community"), max_length=12, blank=True)
+    grid_cell = models.CharField(_("grid cell"), max_length=15, blank=True)
+    border_m = models.PositiveIntegerField(_("distance to the border"), null=True)
+    built_up = models.BooleanField(default=False)
+    address = models.CharField(_("address"), max_length=200, blank=True)
+    description = models.TextField(_("description"), blank=True)
+
+    unit = models.ForeignKey(
+        "cases.Unit", models.PROTECT, to_field="code", null=True, verbose_name=_("unit")
+    )
+    body = models.CharField(max_length=20, blank=True)  # who answers for it: a district or city
+    rule = models.CharField(_("dispatch rule"), max_length=200, blank=True)
+    is_fallback = models.BooleanField(_("fallback to the locality"), default=False)
+    is_unrouted = models.BooleanField(_("no unit found"), default=False)
+    is_self_handled = models.BooleanField(_("self-handled"), default=False)
+    may_return = models.BooleanField(default=True)  # an arbitrated unit may not return the case
+    return_count = models.PositiveIntegerField(_("returns"), default=0)
+    rework_count = models.PositiveIntegerField(_("reworks"), default=0)
+    last_reason = models.CharField(max_length=40, blank=True)  # why it lies in `returned`
+
+    due_at = models.DateTimeField(_("due"), null=True)  # handling clock; null before dispatch
+    base_due_at = models.DateTimeField(null=True)  # the same without extensions
+    left_s = models.BigIntegerField(null=True)  # what remained of the limit at the last finish
+    lamp_due_at = models.DateTimeField(null=True)  # the clock the time light shows
+    lamp_soon_at = models.DateTimeField(null=True)  # its 80 % point
+
+    photos_due = ArrayField(models.CharField(max_length=64), default=list)  # SHA-256 not yet stored
+    reported_at = models.DateTimeField(_("reported"))
+    filed_at = models.DateTimeField(_("filed"), null=True)
+    handled_at = models.DateTimeField(_("handled"), null=True)
+    closed_at = models.DateTimeField(_("closed"), null=True)
+
+    objects: ClassVar[models.Manager["Case"]] = CaseQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("case")
+        verbose_name_plural = _("cases")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(scope__in=SCOPES) & (Q(district="") | Q(district__in=SCOPES[1:])),
+                name="case_scope_known",
+            ),
+            models.CheckConstraint(condition=Q(stage__in=Stage.values), name="case_stage_known"),
+            models.CheckConstraint(
+                condition=~Q(stage__in=["dispatched", "handling", "rework", "handled"])
+                | (Q(unit__isnull=False) & Q(condition__isnull=False) & ~Q(body="")),
+                name="case_with_unit_is_complete",
+            ),
+            models.CheckConstraint(
+                condition=~Q(stage__in=["dispatched", "handling", "rework"])
+                | Q(due_at__isnull=False, base_due_at__isnull=False),
+                name="case_with_unit_has_deadline",
+            ),
+            models.CheckConstraint(
+                condition=Q(stage=Stage.CLOSED, closed_at__isnull=False)
+                | (~Q(stage=Stage.CLOSED) & Q(closed_at__isnull=True)),
+                name="case_closed_has_time",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                "lamp_due_at",
+                "number",
+                name="case_open_by_lamp",
+                condition=Q(stage__in=sorted(OPEN_STAGES)),
+            ),
+            models.Index(
+                "district", "stage", name="case_open", condition=Q(stage__in=sorted(OPEN_STAGES))
+            ),
+            models.Index("unit", "stage", name="case_unit_stage"),
+            models.Index(fields=["reporter", "-reported_at"], name="case_reporter"),
+            models.Index("minor", "reported_at", name="case_minor"),
+            GistIndex("point", name="case_point"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    def get_absolute_url(self) -> str:
+        """Address of the case page."""
+        return reverse("case", args=[self.number])
+
+    def light(self, *, at: datetime) -> str:
+        """Return the time light at `at`: normal, soon, late, or paused (domain.md §4)."""
+        if self.stage == Stage.SUSPENDED:
+            return "paused"
+        if self.lamp_due_at is None or self.lamp_due_at >= at:
+            soon = self.lamp_soon_at is not None and self.lamp_soon_at <= at
+            return "soon" if soon else "normal"
+        return "late"
+
+
+class StageClock(models.Model):
+    """The clock of one stage of one case; an open row is one somebody must beat.
+
+    `soon_for` and `late_for` hold the due time a signal was written for, so each signal is
+    written once per (clock, due_at, kind) and again after the deadline moved.
+    """
+
+    case = models.ForeignKey(Case, models.CASCADE)
+    kind = models.CharField(max_length=10, choices=ClockKind.choices)
+    started_at = models.DateTimeField()
+    due_at = models.DateTimeField(null=True)
+    soon_at = models.DateTimeField(null=True)  # 80 % of the limit
+    ended_at = models.DateTimeField(null=True)
+    on_time = models.BooleanField(null=True)
+    used_s = models.BigIntegerField(null=True)  # on the clock's own time, working or continuous
+    soon_for = models.DateTimeField(null=True)
+    late_for = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("stage clock")
+        verbose_name_plural = _("stage clocks")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["case", "kind"], condition=Q(ended_at__isnull=True), name="clock_runs_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True) | Q(ended_at__gte=F("started_at")),
+                name="clock_ends_after_start",
+            ),
+        ]
+        indexes = [
+            models.Index("soon_at", name="clock_soon", condition=Q(ended_at__isnull=True)),
+            models.Index("due_at", name="clock_due", condition=Q(ended_at__isnull=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.case_id} {self.kind} {self.due_at}"
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    """Tasks on site."""
+
+    def of(self, user: User) -> Self:
+        """Keep the tasks sent to `user`."""
+        return self.filter(assignee=user.pk)
+
+    def open(self) -> Self:
+        """Keep tasks still to be answered."""
+        return self.filter(answered_at__isnull=True)
+
+
+class Task(models.Model):
+    """A request to an inspector to look: verify before filing, check before closing."""
+
+    class Kind(models.TextChoices):
+        """What the inspector is asked."""
+
+        VERIFY = "verify", _("verify")
+        CHECK = "check", _("check")
+
+    case = models.ForeignKey(Case, models.CASCADE)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    assignee = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)
+    sent_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+    passed = models.BooleanField(null=True)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("task")
+        verbose_name_plural = _("tasks")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["case", "kind"],
+                condition=Q(answered_at__isnull=True),
+                name="task_open_once",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                "assignee", "due_at", name="task_open", condition=Q(answered_at__isnull=True)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.case_id}"
+
+
+class NumberCounter(models.Model):
+    """The last case number given out on a day; gaps are allowed, reuse is not."""
+
+    day = models.DateField(primary_key=True)
+    last = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.last}"
+
+
+class IdempotencyKey(models.Model):
+    """The answer once given to a key, so that a repeated request changes nothing."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE)
+    key = models.UUIDField()
+    request_hash = models.BinaryField(max_length=32)
+    case = models.ForeignKey(Case, models.CASCADE, null=True)
+    answer = models.JSONField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="key_once")]
+
+    def __str__(self) -> str:
+        return str(self.key)
+
+
+class CityOptions(models.Model):
+    """Switches and stage limits the city may edit; one row.
+
+    Minutes are continuous time: the centre works 24 h (domain.md §4).
+    """
+
+    auto_accept = models.BooleanField(_("accept inspector reports at once"), default=True)
+    auto_file = models.BooleanField(_("file inspector reports at once"), default=True)
+    auto_check = models.BooleanField(_("send the check when handling is finished"), default=True)
+    accept_min = models.PositiveIntegerField(_("accept and file, minutes"), default=15)
+    dispatch_min = models.PositiveIntegerField(_("dispatch, minutes"), default=15)
+    sign_min = models.PositiveIntegerField(_("sign, minutes"), default=60)
+    check_min = models.PositiveIntegerField(_("verify and check, minutes"), default=30)
+    arbitrate_min = models.PositiveIntegerField(_("arbitrate, minutes"), default=240)
+    border_warning_m = models.PositiveIntegerField(_("border warning, metres"), default=50)
+    outskirts_factor = models.PositiveIntegerField(
+        _("factor on emergency hours outside built-up areas"), default=2
+    )
+
+    class Meta:
+        verbose_name = _("city options")
+        verbose_name_plural = _("city options")
+        constraints = [models.CheckConstraint(condition=Q(pk=1), name="options_one_row")]
+
+    def __str__(self) -> str:
+        return "1"

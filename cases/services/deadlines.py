@@ -1,0 +1,59 @@
+"""Due-soon and overdue, once each: deadlines are rows that a scan looks at (architecture.md §3)."""
+
+from datetime import datetime
+
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+
+from cases.choices import Action
+from cases.errors import CityFilling
+from cases.ledger import open_book, open_folder, retrying
+from cases.models import Case, StageClock
+
+BATCH = 500  # rows looked at in one read; the scan goes on until none is left
+
+
+def scan_deadlines() -> str:
+    """Write every due-soon and overdue event that is due. A late scan delays a lamp, no score.
+
+    May run twice or late: each signal is checked again under the case's lock.
+    """
+    written = 0
+    while True:
+        waiting = list(_waiting().values_list("pk", "case_id")[:BATCH])
+        try:
+            done = sum(signal(clock_id, case_id) for clock_id, case_id in waiting)
+        except CityFilling:
+            return "stands aside"
+        written += done
+        if not done:
+            return f"{written} signals"
+
+
+def _waiting() -> QuerySet[StageClock]:
+    late = Q(due_at__lt=Now()) & (Q(late_for=None) | ~Q(late_for=F("due_at")))
+    soon = Q(soon_at__lte=Now(), due_at__gte=Now()) & (Q(soon_for=None) | ~Q(soon_for=F("due_at")))
+    return StageClock.objects.filter(late | soon, ended_at=None).order_by("due_at")
+
+
+@retrying
+def signal(clock_id: int, case_id: int, *, at: datetime | None = None) -> int:
+    """Write the signal of one clock if it is due; returns how many were written, 0 or 1."""
+    try:
+        folder = open_folder(pk=case_id)
+    except Case.DoesNotExist:
+        return 0
+    running = next((c for c in folder.clocks.values() if c.pk == clock_id), None)
+    if running is None or running.due_at is None:
+        return 0
+    with open_book(folder.case.scope, at=at) as book:
+        if running.due_at < book.at and running.late_for != running.due_at:
+            action, running.late_for = Action.OVERDUE, running.due_at
+        elif running.soon_at and running.soon_at <= book.at <= running.due_at != running.soon_for:
+            action, running.soon_for = Action.DUE_SOON, running.due_at
+        else:
+            return 0
+        folder.touched.add(running.kind)
+        facts = {"clock": running.kind, "clock_due_at": running.due_at}
+        book.append(folder, action, facts=facts)
+    return 1

@@ -1,0 +1,54 @@
+"""A request sent twice with one key changes nothing the second time (architecture.md §2)."""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from cases.errors import KeyReused
+from cases.ledger import canonical
+from cases.models import Case, IdempotencyKey
+from cityops.accounts.models import User
+
+
+@dataclass
+class Claim:
+    """A key held by this transaction; `answer` is set when the request was answered before."""
+
+    pk: int | None = None
+    answer: dict[str, Any] | None = None
+
+    def keep(self, case: Case, answer: dict[str, Any]) -> None:
+        """Store the answer beside the change it reports."""
+        if self.pk is not None:
+            IdempotencyKey.objects.filter(pk=self.pk).update(case=case, answer=answer)
+
+
+def claim(user: User | None, key: uuid.UUID | None, request: Any) -> Claim:
+    """Take `key` for this transaction, waiting for a twin request that is still running.
+
+    The first lock of every change. Raises KeyReused when the key came with another request.
+    """
+    if key is None or user is None:
+        return Claim()
+    digest = hashlib.sha256(canonical(request).encode()).digest()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO cases_idempotencykey (user_id, key, request_hash, created_at)
+            VALUES (%s, %s, %s, now()) ON CONFLICT (user_id, key) DO NOTHING RETURNING id
+            """,
+            [user.pk, key, digest],
+        )
+        row = cursor.fetchone()
+    if row is not None:
+        return Claim(pk=row[0])
+    before = IdempotencyKey.objects.get(user=user, key=key)
+    if bytes(before.request_hash) != digest:
+        raise KeyReused(
+            "This Idempotency-Key was used with another request: send a new key.",
+            fields={"Idempotency-Key": "make a new UUID for a new request"},
+        )
+    return Claim(answer=before.answer)

@@ -1,0 +1,232 @@
+"""A report comes in: placed, numbered, and, where the city says so, accepted and filed at once."""
+
+import uuid
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.gis.geos import Point
+from django.db import connection
+from django.db.models import Subquery
+
+from cases import policy
+from cases.choices import Action, ClockKind, Role, Source, Stage
+from cases.errors import BadPhoto, InvalidInput, NotAllowed
+from cases.ledger import Book, Folder, open_book, open_folder, plain, retrying
+from cases.models import Case, CityOptions, Condition, Event, MinorClass, WorkCalendar
+from cases.selectors.place import Place, locate
+from cases.selectors.timeline import case_answer
+from cases.services import filing
+from cases.services.calendars import current_version
+from cases.services.idempotency import claim
+from cases.services.photos import StoredPhoto, attach
+from cityops.accounts.models import User
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a reporter says. Place in WGS-84 degrees; `photos_due` are SHA-256 yet to come."""
+
+    lon: float
+    lat: float
+    category: str  # minor class code
+    condition: str = ""  # filing condition code; empty leaves it to the duty chief
+    description: str = ""
+    address: str = ""
+    source: Source = Source.INSPECTOR
+    accuracy_m: int | None = None
+    photos_due: tuple[str, ...] = ()
+    claimed_at: datetime | None = None  # the phone's own time
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the request as the idempotency key remembers it."""
+        words = asdict(self) | {"lon": f"{self.lon:.7f}", "lat": f"{self.lat:.7f}"}
+        return {name: plain(value) for name, value in words.items()}
+
+
+@retrying
+def report_case(
+    *,
+    report: Report,
+    actor: User,
+    key: uuid.UUID | None = None,
+    photos: tuple[StoredPhoto, ...] = (),
+    at: datetime | None = None,
+) -> dict[str, Any]:
+    """Bring a case in and return it as the API shows it; a repeated `key` returns the same answer.
+
+    `photos` were stored before; `at` is given by simulate only. Raises NotAllowed, OutsideCity,
+    InvalidInput, KeyReused.
+    """
+    if not policy.may_report(actor):
+        raise NotAllowed("Reporting needs the role inspector or operator.")
+    held = claim(actor, key, ["report", report.canonical(), [p.sha256 for p in photos]])
+    if held.answer is not None:
+        return held.answer
+    rules = read_rules(report)
+    place = locate(report.lon, report.lat, at=at)
+    folder = Folder(_new_case(report, place, actor=actor, key=key))
+    folder.case.number = next_number(at)
+    with open_book(folder.case.scope, at=at) as book:
+        _record(book, folder, report, actor, rules)
+    if photos:
+        attach(folder.case, photos, actor=actor, at=book.at)
+    answer = case_answer(folder.case, book.events, at=book.at)
+    held.keep(folder.case, answer)
+    return answer
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a report is judged by, read in one statement."""
+
+    minor: MinorClass
+    condition: Condition | None
+    options: CityOptions
+    calendar_version: int
+
+
+def read_rules(report: Report) -> Rules:
+    """Read class, condition, options and the current calendar; raise InvalidInput for bad codes."""
+    current = WorkCalendar.objects.order_by("-version").values("version")[:1]
+    if report.condition:
+        condition = (
+            Condition.objects.select_related("minor")
+            .annotate(calendar_version=Subquery(current), **_option_columns())
+            .filter(code=report.condition, is_active=True)
+            .first()
+        )
+        if condition is None or condition.minor_id != report.category:
+            raise InvalidInput(
+                f"There is no filing condition {report.condition!r} of class {report.category!r}.",
+                fields={"condition": "take a code listed under /api/v1/categories/"},
+            )
+        return Rules(condition.minor, condition, _options(condition), condition.calendar_version)
+    minor = (
+        MinorClass.objects.annotate(calendar_version=Subquery(current), **_option_columns())
+        .filter(code=report.category, is_active=True)
+        .first()
+    )
+    if minor is None:
+        raise InvalidInput(
+            f"There is no class {report.category!r}.",
+            fields={"category": "take a code listed under /api/v1/categories/"},
+        )
+    return Rules(minor, None, _options(minor), minor.calendar_version)
+
+
+_OPTIONS = [f.name for f in CityOptions._meta.concrete_fields if f.name != "id"]
+
+
+def _option_columns() -> dict[str, Subquery]:
+    return {f"option_{name}": Subquery(CityOptions.objects.values(name)[:1]) for name in _OPTIONS}
+
+
+def _options(row: Any) -> CityOptions:
+    return CityOptions(pk=1, **{name: getattr(row, f"option_{name}") for name in _OPTIONS})
+
+
+def _new_case(report: Report, place: Place, *, actor: User, key: uuid.UUID | None) -> Case:
+    return Case(
+        client_uuid=key or uuid.uuid4(),
+        scope=place.district,
+        stage=Stage.REPORTED,
+        source=report.source,
+        reporter=actor,
+        minor_id=report.category,
+        condition_id=report.condition or None,
+        point=Point(round(report.lon, 7), round(report.lat, 7), srid=4326),
+        accuracy_m=report.accuracy_m,
+        district=place.district,
+        county=place.county,
+        street=place.street or "",
+        community=place.community or "",
+        grid_cell=place.cell or "",
+        border_m=place.border_m,
+        built_up=place.built_up,
+        address=report.address,
+        description=report.description,
+        photos_due=list(report.photos_due),
+    )
+
+
+def _record(book: Book, folder: Folder, report: Report, actor: User, rules: Rules) -> None:
+    case = folder.case
+    case.reported_at = book.at
+    book.start_minutes(folder, ClockKind.ACCEPT, rules.options.accept_min)
+    role = Role.INSPECTOR if actor.holds(Role.INSPECTOR) else Role.OPERATOR
+    book.append(folder, Action.REPORT, actor=actor, role=role, claimed_at=report.claimed_at)
+    accept_and_file(book, folder, rules.condition, rules.options, rules.calendar_version)
+
+
+def accept_and_file(
+    book: Book,
+    folder: Folder,
+    condition: Condition | None,
+    options: CityOptions,
+    calendar_version: int,
+) -> list[Event]:
+    """Take an inspector's report as far as the city's options let it go by itself."""
+    case = folder.case
+    if case.source != Source.INSPECTOR or case.photos_due or not options.auto_accept:
+        return []
+    events = [filing.accept(book, folder, filing.By())]
+    if condition is not None and options.auto_file:
+        filed = filing.file(
+            book,
+            folder,
+            condition,
+            filing.By(),
+            options=options,
+            calendar_version=calendar_version,
+        )
+        events.append(filed)
+    return events
+
+
+def next_number(at: datetime | None = None) -> str:
+    """Give out the next case number of the day, Asia/Shanghai; holds the counter to commit."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO cases_numbercounter (day, last) VALUES
+              ((coalesce(%s, clock_timestamp()) AT TIME ZONE 'Asia/Shanghai')::date, 1)
+            ON CONFLICT (day) DO UPDATE SET last = cases_numbercounter.last + 1
+            RETURNING day, last
+            """,
+            [at],
+        )
+        day, last = cursor.fetchone()
+    return f"HH{day:%Y%m%d}{last:05d}"
+
+
+@retrying
+def add_due_photo(*, number: str, photo: StoredPhoto, actor: User) -> Case:
+    """Store a photo the report announced; the last one lets the report go on by itself.
+
+    Sending one again changes nothing. Raises BadPhoto for a photo the report did not announce,
+    NotAllowed for anybody but the reporter.
+    """
+    folder = open_folder(number=number)
+    case = folder.case
+    if case.reporter_id != actor.pk or not policy.may_report(actor):
+        raise NotAllowed("Only the reporter adds photos to a report.")
+    if photo.sha256 not in case.photos_due:
+        if case.attachment_set.filter(sha256=photo.sha256).exists():
+            return case
+        raise BadPhoto("The report did not announce this photo: list its SHA-256 when reporting.")
+    options = CityOptions.objects.get()
+    condition = (
+        Condition.objects.select_related("minor").get(code=case.condition_id)
+        if case.condition_id
+        else None
+    )
+    version = current_version()
+    case.photos_due = [sha for sha in case.photos_due if sha != photo.sha256]
+    with open_book(case.scope) as book:
+        facts = {"sha256": photo.sha256}
+        book.append(folder, Action.STORE_PHOTO, actor=actor, role=Role.INSPECTOR, facts=facts)
+        if case.stage == Stage.REPORTED and not case.photos_due:
+            accept_and_file(book, folder, condition, options, version)
+    attach(case, [photo], actor=actor, at=book.at)
+    return case

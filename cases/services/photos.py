@@ -1,0 +1,108 @@
+"""Photos: decoded, size-limited, re-encoded without EXIF, stored under their SHA-256."""
+
+import hashlib
+import io
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from django.conf import settings
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from cases.errors import BadPhoto
+from cases.models import Attachment, Case
+from cityops.accounts.models import User
+
+MAX_BYTES = 10 * 1024 * 1024
+MAX_PIXELS = 50_000_000  # refused before decoding; a 12 MP phone photo is a quarter of it
+LONG_EDGE = 1600
+THUMBNAIL_EDGE = 320
+FORMATS = ("JPEG", "PNG", "WEBP")
+
+
+@dataclass(frozen=True)
+class StoredPhoto:
+    """A photo on disk, not yet tied to a case."""
+
+    kind: str
+    sha256: str
+    stored_sha256: str
+    width: int
+    height: int
+    size: int
+
+
+def store(upload: IO[bytes], *, kind: str, expected_sha256: str = "") -> StoredPhoto:
+    """Check and store an upload; returns what was stored. Raises BadPhoto with the fix.
+
+    Storing the same photo again writes the same file, so it may run twice.
+    """
+    raw = upload.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        raise BadPhoto("The photo is larger than 10 MB. Take it in a smaller size.")
+    if not raw:
+        raise BadPhoto("The photo is empty. Take it again.")
+    arrived = hashlib.sha256(raw).hexdigest()
+    if expected_sha256 and arrived != expected_sha256:
+        raise BadPhoto("The photo did not arrive whole: its SHA-256 differs. Send it again.")
+    picture = _decode(raw)
+    large = _jpeg(picture, LONG_EDGE)
+    stored = hashlib.sha256(large).hexdigest()
+    folder = Path(settings.MEDIA_ROOT) / "photos" / stored[:2]
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / f"{stored}-s.jpg", _jpeg(picture, THUMBNAIL_EDGE))
+    _write(folder / f"{stored}.jpg", large)
+    with Image.open(io.BytesIO(large)) as shown:
+        width, height = shown.size
+    return StoredPhoto(kind, arrived, stored, width, height, len(large))
+
+
+def _decode(raw: bytes) -> Image.Image:
+    try:
+        with Image.open(io.BytesIO(raw), formats=FORMATS) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise BadPhoto("The photo has more than 50 megapixels. Take it in a smaller size.")
+            picture.draft("RGB", (LONG_EDGE, LONG_EDGE))  # JPEG decodes straight to a smaller size
+            return ImageOps.exif_transpose(picture).convert("RGB")
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise BadPhoto("The file is not a JPEG, PNG or WebP photo that can be read.") from None
+
+
+def _jpeg(picture: Image.Image, edge: int) -> bytes:
+    smaller = picture.copy()
+    smaller.thumbnail((edge, edge))
+    smaller.info.clear()
+    out = io.BytesIO()
+    smaller.save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write whole or not at all: a crash leaves no half photo under a final name."""
+    if path.exists():
+        return
+    part = path.with_suffix(f".{uuid.uuid4().hex}.part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def attach(case: Case, photos: Iterable[StoredPhoto], *, actor: User, at: datetime) -> None:
+    """Tie stored photos to a case; the same photo twice is one row."""
+    rows = [
+        Attachment(
+            case=case,
+            kind=photo.kind,
+            sha256=photo.sha256,
+            stored_sha256=photo.stored_sha256,
+            width=photo.width,
+            height=photo.height,
+            size=photo.size,
+            added_by=actor,
+            added_at=at,
+        )
+        for photo in photos
+    ]
+    Attachment.objects.bulk_create(rows, ignore_conflicts=True)

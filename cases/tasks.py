@@ -1,0 +1,16 @@
+"""The one Celery task: look the effect up, do it, log. The relay is the only publisher."""
+
+import logging
+
+from celery import shared_task
+
+from cases.services import effects
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="cases.run_effect", ignore_result=True)
+def run_effect(effect_id: int) -> None:
+    """Do one effect. May be delivered twice or late: the claim lets one copy work."""
+    outcome = effects.run_effect(effect_id)
+    logger.info("effect %d: %s", effect_id, outcome)

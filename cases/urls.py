@@ -1,0 +1,18 @@
+"""Addresses of the cases app."""
+
+from django.urls import path
+
+from cases.api import views as api
+
+urlpatterns = [
+    path("api/v1/cases/", api.CaseList.as_view(), name="api_cases"),
+    path("api/v1/cases/<str:number>/", api.CaseDetail.as_view(), name="api_case"),
+    path("api/v1/cases/<str:number>/actions/", api.CaseActions.as_view(), name="api_actions"),
+    path(
+        "api/v1/cases/<str:number>/photos/<str:sha256>/",
+        api.CasePhoto.as_view(),
+        name="api_photo",
+    ),
+    path("api/v1/locate/", api.Locate.as_view(), name="api_locate"),
+    path("api/v1/categories/", api.Categories.as_view(), name="api_categories"),
+]

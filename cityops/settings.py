@@ -1,0 +1,292 @@
+"""Settings of every process. All of them come from the environment; deploy/up writes it.
+
+CITYOPS_PROCESS names the process and chooses its database role and connection handling:
+web, live, relay, worker, beat, or manage (the default: management commands, as owner).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+import pyogrio
+import shapely
+from csp.constants import NONCE, NONE, SELF
+from django.utils.translation import gettext_lazy as _
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+HOME = Path(env.str("CITYOPS_HOME", default=str(BASE_DIR / ".local"))).resolve()
+PROCESS = env.str("CITYOPS_PROCESS", default="manage")
+
+SECRET_KEY = env.str("SECRET_KEY")
+DEBUG = env.bool("DEBUG", default=False)
+DEMO = env.bool("CITYOPS_DEMO", default=False)  # shows demo sign-ins and the demo watermark
+DEMO_PASSWORD_FILE = HOME / "demo_password"
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# Debian's GDAL 3.6.2 raises gis.W001; the wheels carry newer ones (architecture.md §8).
+
+
+def _wheel_library(package: Any, stem: str) -> str:
+    """Return the path of the shared library `stem` inside a wheel's own `.libs` folder."""
+    folder = Path(package.__file__).parent
+    return str(next((folder.parent / f"{folder.name}.libs").glob(f"{stem}-*.so*")))
+
+
+GDAL_LIBRARY_PATH = _wheel_library(pyogrio, "libgdal")
+GEOS_LIBRARY_PATH = _wheel_library(shapely, "libgeos_c")
+
+INSTALLED_APPS = [
+    "cityops.accounts",
+    "cases",
+    "scoring",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.gis",
+    "django.contrib.postgres",
+    "django.contrib.humanize",
+    "channels",
+    "csp",
+    "django_htmx",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "leaflet",
+    "rest_framework",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django_permissions_policy.PermissionsPolicyMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "cityops.accounts.middleware.RequirePasswordChange",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "cityops.urls"
+WSGI_APPLICATION = "cityops.wsgi.application"
+ASGI_APPLICATION = "cityops.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "cityops.accounts.context.site",
+            ],
+        },
+    },
+]
+
+# --- database -----------------------------------------------------------------------------------
+
+_OWNER = env.str("DATABASE_URL")
+_DATABASE_URL = {
+    "web": env.str("DATABASE_URL_WEB", default=_OWNER),
+    "live": env.str("DATABASE_URL_WEB", default=_OWNER),
+    "relay": env.str("DATABASE_URL_SYSTEM", default=_OWNER),
+    "worker": env.str("DATABASE_URL_SYSTEM", default=_OWNER),
+    "beat": env.str("DATABASE_URL_SYSTEM", default=_OWNER),
+}.get(PROCESS, _OWNER)
+
+# As PostgreSQL reads them; management commands and migrations may take long.
+_TIMEOUTS = {
+    "web": "-c lock_timeout=2s -c statement_timeout=10s -c idle_in_transaction_session_timeout=5s",
+    "live": "-c lock_timeout=2s -c statement_timeout=10s -c idle_in_transaction_session_timeout=5s",
+    "relay": "-c lock_timeout=2s -c statement_timeout=10s",
+    "worker": "-c lock_timeout=5s -c statement_timeout=120s",
+}.get(PROCESS, "")
+
+DATABASES = {
+    "default": {
+        **env.db_url_config(_DATABASE_URL, engine="django.contrib.gis.db.backends.postgis"),
+        "CONN_MAX_AGE": 300 if PROCESS == "web" else 0,
+        "CONN_HEALTH_CHECKS": PROCESS == "web",
+        "OPTIONS": {
+            "application_name": f"cityops-{PROCESS}",
+            "options": _TIMEOUTS,
+            # The live process serves many coroutines, so it shares a small pool.
+            **({"pool": {"min_size": 1, "max_size": 6}} if PROCESS == "live" else {}),
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Redis: disposable, never in a request's way (architecture.md §0) ---------------------------
+
+_BROKER = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+_CHANNELS = env.str("REDIS_CHANNELS_URL", default="redis://127.0.0.1:6380").rstrip("/")
+CHANNELS_REDIS_URL = f"{_CHANNELS}/0"
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [CHANNELS_REDIS_URL]},
+    }
+}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": f"{_CHANNELS}/1",
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+    }
+}
+
+CELERY_BROKER_URL = _BROKER
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_CREATE_MISSING_QUEUES = True
+CELERY_TASK_DEFAULT_QUEUE = "dispatch.city"
+CELERY_BEAT_SCHEDULER = "cases.ticks:Scheduler"
+CELERY_TIMEZONE = "Asia/Shanghai"
+
+# --- people -------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["cityops.accounts.backends.LockingBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+LOGIN_URL = "sign_in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "sign_in"
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = 12 * 3600  # one shift
+
+# --- language, time, numbers --------------------------------------------------------------------
+
+LANGUAGE_CODE = "zh-hans"
+LANGUAGES = [("zh-hans", _("Simplified Chinese")), ("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "cases" / "locale"]
+TIME_ZONE = "Asia/Shanghai"
+USE_I18N = True
+USE_TZ = True
+
+# --- files --------------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = HOME / "static"
+MEDIA_ROOT = HOME / "media"
+MEDIA_INTERNAL_URL = "/protected-media/"  # nginx serves it only through X-Accel-Redirect
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "cityops.static.ModuleManifestStorage"},
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
+FILE_UPLOAD_PERMISSIONS = 0o644
+
+# --- headers ------------------------------------------------------------------------------------
+
+_HTTPS = env.bool("CITYOPS_HTTPS", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_SSL_REDIRECT = False  # nginx answers one scheme only
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+PERMISSIONS_POLICY: dict[str, list[str]] = {
+    "camera": ["self"],
+    "geolocation": ["self"],
+    "microphone": [],
+    "payment": [],
+    "usb": [],
+}
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF, "data:", "blob:"],
+        "connect-src": [SELF],
+        "font-src": [SELF],
+        "manifest-src": [SELF],
+        "worker-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# --- map ----------------------------------------------------------------------------------------
+
+LEAFLET_CONFIG: dict[str, Any] = {
+    "DEFAULT_CENTER": (27.55, 109.98),
+    "DEFAULT_ZOOM": 11,
+    "MIN_ZOOM": 9,
+    "MAX_ZOOM": 19,
+    "TILES": [],
+    "ATTRIBUTION_PREFIX": "",
+    "RESET_VIEW": False,
+    "NO_GLOBALS": False,
+}
+
+# --- API ----------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "cityops.accounts.tokens.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "cases.api.problems.as_problem",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "cityops",
+    "DESCRIPTION": "Cases, actions, places and assessments of the city.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# --- logs: one line a record, no body, no query string, no person --------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+}

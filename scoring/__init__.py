@@ -1,0 +1,1 @@
+"""The joint assessment, computed from the ledger."""
