@@ -25,6 +25,7 @@ from cases.models import (
     Responsibility,
     Unit,
 )
+from cases.services.calendars import seed_calendars
 from cases.services.city_folder import AreaRow, CityFolder, read_folder
 
 Json = dict[str, Any]
@@ -65,6 +66,7 @@ def _store(
     done["conditions"] = _upsert(Condition, "code", city.conditions)
     done["units"] = _upsert(Unit, "code", city.units)
     done["responsibilities"] = _version_rules(city.responsibilities, since)
+    seed_calendars()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE cases_area, cases_responsibility")  # the first question is fast
     return done

@@ -1,0 +1,118 @@
+"""Recompute every chain and every state from the ledger; name the first bad position."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cases.ledger import digest_of, hash_of, header_of, state_of
+from cases.models import Case, DistrictHead, Event
+
+CHUNK = 2000
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A place where the ledger does not add up."""
+
+    scope: str
+    dseq: int
+    case: str
+    what: str
+
+    def __str__(self) -> str:
+        where = f"{self.scope}/{self.dseq}" if self.dseq else self.case
+        return f"{where}: {self.what}"
+
+
+def verify_ledger() -> list[Fault]:
+    """Return the first fault of each scope's chain, and every case whose state is not its fold.
+
+    Reads only. A chain is followed from its first event: dense dseq, previous hash, header equal
+    to the columns, digest of the private part where it was not erased, hash, and the head.
+    """
+    heads = list(DistrictHead.objects.order_by("scope"))
+    chains = [fault for head in heads if (fault := _check_chain(head))]
+    return [*chains, *_check_states()]
+
+
+def _check_chain(head: DistrictHead) -> Fault | None:
+    prev, expected, last_at = bytes(32), 1, None
+    events = Event.objects.filter(scope=head.scope).select_related("case").order_by("dseq")
+    for event in events.iterator(CHUNK):
+        number = event.case.number if event.case else ""
+        what = _fault_in(event, expected, prev, number)
+        if what is None and last_at is not None and event.at < last_at:
+            what = "its time lies before the event before it"
+        if what is not None:
+            return Fault(head.scope, expected, number, what)
+        prev, expected, last_at = bytes(event.hash), expected + 1, event.at
+    if (head.dseq, bytes(head.hash)) != (expected - 1, prev):
+        return Fault(head.scope, expected - 1, "", f"the head stands at {head.dseq}, not here")
+    return None
+
+
+def _fault_in(event: Event, expected: int, prev: bytes, number: str) -> str | None:
+    if event.dseq != expected:
+        return f"event {expected} is missing; {event.dseq} follows"
+    if bytes(event.prev_hash) != prev:
+        return "does not follow the hash of the event before it"
+    if header_of(event, number or None) != event.header:
+        return "a column differs from the header"
+    if event.private is not None and event.salt is not None:
+        if digest_of(bytes(event.salt), event.private) != bytes(event.body_digest):
+            return "the private part was changed"
+        if _private(event).get("actor") != event.actor_id:
+            return "the actor was changed"
+    if hash_of(prev, event.header, bytes(event.body_digest)) != bytes(event.hash):
+        return "the hash does not fit the header"
+    return None
+
+
+def _check_states() -> Iterator[Fault]:
+    """Compare each case with the fold of its events; what was erased is not compared."""
+    folded: dict[str, object] = {}
+    erased = False
+    seq = 0
+    rows = Event.objects.filter(case__isnull=False).select_related("case")
+    last: Case | None = None
+    for event in rows.order_by("case_id", "case_seq").iterator(CHUNK):
+        if last is not None and event.case_id != last.pk:
+            yield from _compare(last, folded, seq, erased=erased)
+            folded, seq, erased = {}, 0, False
+        seq += 1
+        if event.case_seq != seq:
+            assert event.case is not None
+            yield Fault(event.scope, event.dseq, event.case.number, f"event {seq} is missing")
+            seq = event.case_seq
+        folded |= event.data.get("set", {})
+        erased = erased or event.private is None
+        folded |= _private(event).get("set", {})
+        last = event.case
+    if last is not None:
+        yield from _compare(last, folded, seq, erased=erased)
+    for case in Case.objects.filter(event=None).iterator(CHUNK):
+        yield Fault("", 0, case.number, "a case without any event")
+
+
+def _private(event: Event) -> dict[str, Any]:
+    """Return the private part; nothing where it was erased or is no longer JSON."""
+    try:
+        return dict(json.loads(event.private or "{}"))
+    except ValueError:
+        return {}
+
+
+_EMPTY = (None, "", [], False)
+
+
+def _compare(case: Case, folded: dict[str, object], seq: int, *, erased: bool) -> Iterator[Fault]:
+    if case.case_seq != seq:
+        yield Fault("", 0, case.number, f"the case counts {case.case_seq} events, the log {seq}")
+    for name, value in state_of(case).items():
+        told = folded.get(name)
+        if told == value or (name not in folded and value in _EMPTY):
+            continue
+        if erased and name in ("address", "description", "reporter_id"):
+            continue
+        yield Fault("", 0, case.number, f"{name} is {value!r}, the log says {told!r}")

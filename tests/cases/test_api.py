@@ -1,0 +1,168 @@
+"""The API core: report, act, locate, categories; problem JSON; statement counts."""
+
+import uuid
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from cases.choices import Role
+from cases.models import Case, Event
+from cityops.accounts.models import ApiToken
+from tests.support.people import person
+from tests.support.spine import PLACE, dispatched, unit_person
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
+
+
+def client_of(user):
+    return Client(headers={"authorization": f"Bearer {ApiToken.issue(user)}"})
+
+
+def body(condition, **words):
+    return {
+        "location": {**PLACE, "crs": "wgs84"},
+        "category": condition.minor_id,
+        "condition": condition.code,
+        **words,
+    }
+
+
+def post(client, url, data, key=None):
+    headers = {"Idempotency-Key": str(key)} if key else {}
+    return client.post(url, data, content_type="application/json", headers=headers)
+
+
+def test_report_returns_the_filed_case(people, condition):
+    answer = post(client_of(people.inspector), "/api/v1/cases/", body(condition), uuid.uuid4())
+
+    assert answer.status_code == 201
+    case = answer.json()
+    assert (case["stage"], case["district"], case["version"]) == ("filed", "hecheng", 3)
+    assert [event["action"] for event in case["events"]] == ["report", "accept", "file"]
+    assert [event["dseq"] for event in case["events"]] == [1, 2, 3]
+
+
+def test_report_takes_at_most_twelve_statements(people, condition):
+    client = client_of(people.inspector)
+    post(client, "/api/v1/cases/", body(condition), uuid.uuid4())
+
+    with CaptureQueriesContext(connection) as captured:
+        post(client, "/api/v1/cases/", body(condition), uuid.uuid4())
+
+    statements = [q["sql"] for q in captured if not q["sql"].startswith(("SAVEPOINT", "RELEASE"))]
+    assert len(statements) == 12
+
+
+def test_same_key_same_answer(people, condition):
+    client, key = client_of(people.inspector), uuid.uuid4()
+
+    first = post(client, "/api/v1/cases/", body(condition), key)
+    again = post(client, "/api/v1/cases/", body(condition), key)
+
+    assert again.json() == first.json()
+    assert Case.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code", "field"),
+    [
+        ({"category": "event-9999"}, 422, "invalid_input", "condition"),
+        ({"location": {"lon": 200, "lat": 27.5}}, 422, "invalid_input", "location.lon"),
+        ({"location": {"lon": 113.0, "lat": 28.2}}, 422, "outside_city", None),
+        ({"photos": ["abc"]}, 422, "invalid_input", "photos.0"),
+        ({"source": "hotline"}, 422, "invalid_input", "source"),
+    ],
+)
+def test_bad_report_is_refused_by_name(people, condition, change, status, code, field):
+    answer = post(
+        client_of(people.inspector), "/api/v1/cases/", body(condition, **change), uuid.uuid4()
+    )
+
+    assert answer.status_code == status
+    assert answer["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["code"] == code
+    assert field is None or field in problem["fields"]
+    assert (Case.objects.count(), Event.objects.count()) == (0, 0)
+
+
+def test_missing_key_is_refused(people, condition):
+    answer = post(client_of(people.inspector), "/api/v1/cases/", body(condition))
+
+    assert answer.status_code == 422
+    assert "Idempotency-Key" in answer.json()["fields"]
+    assert Case.objects.count() == 0
+
+
+def test_anonymous_gets_401(condition):
+    answer = post(Client(), "/api/v1/cases/", body(condition), uuid.uuid4())
+
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "not_authenticated"
+
+
+def test_unit_signs_over_the_api(people, condition):
+    number = dispatched(people, condition)
+    client = client_of(unit_person(number))
+
+    offered = client.get(f"/api/v1/cases/{number}/actions/").json()
+    answer = post(
+        client,
+        f"/api/v1/cases/{number}/actions/",
+        {"action": "sign", "seen_version": offered["version"]},
+    )
+
+    assert [row["action"] for row in offered["actions"]] == ["sign", "return"]
+    assert (answer.status_code, answer.json()["stage"]) == (200, "handling")
+
+
+def test_stale_action_gets_409_with_the_present_version(people, condition):
+    number = dispatched(people, condition)
+    client = client_of(unit_person(number))
+
+    answer = post(client, f"/api/v1/cases/{number}/actions/", {"action": "sign", "seen_version": 1})
+
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "stale_case"
+    assert answer.json()["version"] == Case.objects.get().version
+    assert Case.objects.get().stage == "dispatched"
+
+
+def test_case_of_another_unit_does_not_exist(people, condition):
+    number = dispatched(people, condition)
+    client = client_of(person("stranger", Role.UNIT, "another-unit"))
+
+    assert client.get(f"/api/v1/cases/{number}/").status_code == 404
+    assert client.get("/api/v1/cases/").json()["cases"] == []
+
+
+def test_list_takes_the_same_statements_for_one_and_three(people, condition):
+    client = client_of(people.dispatcher)
+    counts = []
+    for _ in range(2):
+        dispatched(people, condition)
+        with CaptureQueriesContext(connection) as captured:
+            client.get("/api/v1/cases/")
+        counts.append(len(captured))
+
+    assert counts == [2, 2]
+
+
+def test_locate_converts_the_datum_once(people):
+    client = client_of(people.inspector)
+
+    plain = client.get("/api/v1/locate/", PLACE).json()
+    shifted = client.get("/api/v1/locate/", {**PLACE, "crs": "gcj02"}).json()
+
+    assert plain["district"] == "hecheng"
+    assert plain["grid_cell"] is not None
+    assert shifted["location"] != plain["location"]
+
+
+def test_categories_list_every_class(people):
+    listed = client_of(people.inspector).get("/api/v1/categories/").json()["categories"]
+
+    assert len(listed) == 190
+    assert sum(len(minor["conditions"]) for minor in listed) == 480

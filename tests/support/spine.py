@@ -1,0 +1,81 @@
+"""People and helpers that lead a case along its spine."""
+
+import io
+import uuid
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from cases.choices import Role
+from cases.models import Case, Condition, Effect
+from cases.services.effects import run_effect
+from cases.services.intake import Report, report_case
+from cases.services.moves import take_action
+from cases.services.photos import store
+from tests.support.people import person
+
+PLACE = {"lon": 109.9765, "lat": 27.5505}  # 城中街道, in the built-up area of 鹤城区
+
+
+@pytest.fixture
+def people() -> SimpleNamespace:
+    """Return one person of each post of the spine."""
+    return SimpleNamespace(
+        inspector=person("i1", Role.INSPECTOR, grids=("431202",)),
+        checker=person("i2", Role.INSPECTOR, grids=("431202",)),
+        acceptor=person("a1", Role.ACCEPTOR),
+        chief=person("c1", Role.DUTY_CHIEF),
+        dispatcher=person("d1", Role.DISPATCHER),
+        operator=person("o1", Role.OPERATOR),
+    )
+
+
+@pytest.fixture
+def condition() -> Condition:
+    """Return an event condition with a limit of work hours."""
+    return Condition.objects.filter(minor__kind="event", limit_unit="work_hour").earliest("code")
+
+
+def photo(kind="after"):
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), "grey").save(out, "JPEG")
+    return store(io.BytesIO(out.getvalue()), kind=kind)
+
+
+@pytest.fixture(autouse=True)
+def media(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+
+
+def report(people, condition, **words):
+    said = Report(**PLACE, category=condition.minor_id, condition=condition.code, **words)
+    return report_case(report=said, actor=people.inspector, key=uuid.uuid4())
+
+
+def run_dispatch(number):
+    effect = Effect.objects.get(case__number=number, kind="dispatch", done_at=None)
+    return run_effect(effect.pk)
+
+
+def act(number, action, actor, **inputs):
+    photos = inputs.pop("photos", ())
+    return take_action(
+        number=number,
+        action=action,
+        actor=actor,
+        seen_version=Case.objects.get(number=number).version,
+        inputs=inputs,
+        photos=photos,
+    )
+
+
+def unit_person(number):
+    code = Case.objects.get(number=number).unit_id
+    return person(f"u-{code}", Role.UNIT, code)
+
+
+def dispatched(people, condition):
+    number = report(people, condition)["number"]
+    assert run_dispatch(number) == "dispatched"
+    return number
