@@ -27,7 +27,7 @@ TELL_TIMEOUT_S = 2
 _TAKE = """
     UPDATE cases_effect SET next_at = now() + make_interval(secs => %(lease)s), published_at = now()
     WHERE id IN (
-      SELECT due.id FROM unnest(%(queues)s) AS q(name)
+      SELECT due.id FROM unnest(%(queues)s::text[]) AS q(name)
       CROSS JOIN LATERAL (
         SELECT id FROM cases_effect
         WHERE queue = q.name AND done_at IS NULL AND NOT dead AND next_at <= now()

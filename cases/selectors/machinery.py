@@ -22,7 +22,7 @@ def canaries_late(*, older_than_s: int) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT q.name FROM unnest(%s) AS q(name)
+            SELECT q.name FROM unnest(%s::text[]) AS q(name)
             WHERE NOT EXISTS (
               SELECT FROM cases_effect e
               WHERE e.queue = q.name AND e.kind = 'canary' AND e.case_id IS NULL
