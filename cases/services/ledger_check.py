@@ -103,7 +103,7 @@ def _private(event: Event) -> dict[str, Any]:
         return {}
 
 
-_EMPTY = (None, "", [], False)
+_EMPTY: tuple[object, ...] = (None, "", [], False)
 
 
 def _compare(case: Case, folded: dict[str, object], seq: int, *, erased: bool) -> Iterator[Fault]:

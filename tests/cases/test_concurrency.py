@@ -1,0 +1,153 @@
+"""Every action runs against itself: real threads, real locks, one outcome."""
+
+import threading
+import uuid
+
+import pytest
+from django.db import connection
+from django.db.models import F, Max
+
+from cases.choices import Action, Role, Source
+from cases.errors import CityFilling, Refusal, StaleCase
+from cases.ledger import FILLING_LOCK
+from cases.models import Case, DistrictHead, Effect, Event
+from cases.relay import take_due
+from cases.services.city import load_city
+from cases.services.effects import run_effect
+from cases.services.intake import Report, report_case
+from cases.services.ledger_check import verify_ledger
+from cases.services.moves import take_action
+from cases.ticks import write_tick
+from tests.support.city import SmallCity, open_logs
+from tests.support.people import person
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+REPORT = Report(lon=110.015, lat=27.515, category="event-0112", condition="event-0112-1")
+
+
+@pytest.fixture
+def city(tmp_path):
+    open_logs()
+    load_city(SmallCity(tmp_path).write(), since=None, progress=lambda line: None)
+
+
+def together(*jobs):
+    """Run jobs at once in threads; return what each returned or raised."""
+    start, results = threading.Barrier(len(jobs)), []
+
+    def run(job):
+        try:
+            start.wait(10)
+            results.append(job())
+        except Refusal as refusal:
+            results.append(refusal)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(results) == len(jobs)
+    return results
+
+
+def test_one_key_sent_five_times_at_once_is_one_case(city):
+    inspector, key = person("i1", Role.INSPECTOR, grids=("431202",)), uuid.uuid4()
+
+    answers = together(*[lambda: report_case(report=REPORT, actor=inspector, key=key)] * 5)
+
+    assert Case.objects.count() == 1
+    assert all(answer == answers[0] for answer in answers)
+    assert verify_ledger() == []
+
+
+def test_five_people_on_one_version_one_succeeds(city):
+    operator, acceptor = person("o1", Role.OPERATOR), person("a1", Role.ACCEPTOR)
+    report = Report(**{**vars(REPORT), "source": Source.HOTLINE})
+    answer = report_case(report=report, actor=operator)
+    words = {"number": answer["number"], "action": Action.ACCEPT, "actor": acceptor}
+
+    results = together(*[lambda: take_action(**words, seen_version=answer["version"])] * 5)
+
+    refused = [result for result in results if isinstance(result, Refusal)]
+    assert len(refused) == 4
+    assert Event.objects.filter(action="accept").count() == 1
+
+
+def test_reports_at_once_leave_a_dense_log(city):
+    inspector = person("i1", Role.INSPECTOR, grids=("431202",))
+
+    together(*[lambda: report_case(report=REPORT, actor=inspector, key=uuid.uuid4())] * 8)
+
+    assert Case.objects.count() == 8
+    assert len(set(Case.objects.values_list("number", flat=True))) == 8
+    assert DistrictHead.objects.get(scope="hecheng").dseq == Event.objects.count() == 24
+    assert verify_ledger() == []
+
+
+def test_effect_delivered_three_times_at_once_dispatches_once(city):
+    inspector = person("i1", Role.INSPECTOR, grids=("431202",))
+    report_case(report=REPORT, actor=inspector, key=uuid.uuid4())
+    effect = Effect.objects.get()
+
+    together(*[lambda: run_effect(effect.pk)] * 3)
+
+    assert Event.objects.filter(action="dispatch").count() == 1
+    effect.refresh_from_db()
+    assert (effect.outcome, effect.runs) == ("dispatched", 1)
+
+
+def test_two_relays_take_each_effect_once(city):
+    inspector = person("i1", Role.INSPECTOR, grids=("431202",))
+    for _ in range(10):
+        report_case(report=REPORT, actor=inspector, key=uuid.uuid4())
+
+    first, second = together(take_due, take_due)
+
+    taken = [effect_id for effect_id, _ in [*first, *second]]
+    assert sorted(taken) == sorted(Effect.objects.values_list("pk", flat=True))
+    assert take_due() == []
+
+
+def test_crashed_worker_counts_as_a_run_and_another_takes_over(city):
+    inspector = person("i1", Role.INSPECTOR, grids=("431202",))
+    report_case(report=REPORT, actor=inspector, key=uuid.uuid4())
+    effect = Effect.objects.get()
+    Effect.objects.update(runs=1, claimed_until=F("created_at"))  # its lease ran out
+
+    outcome = run_effect(effect.pk)
+
+    assert outcome == "dispatched"
+    assert Effect.objects.get().runs == 2
+
+
+def test_two_beats_write_one_tick():
+    together(*[lambda: write_tick("scan_deadlines")] * 4)
+
+    assert Effect.objects.filter(kind="scan_deadlines").count() == 1
+
+
+def test_writers_stand_aside_while_a_demo_month_is_written(city):
+    inspector = person("i1", Role.INSPECTOR, grids=("431202",))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [FILLING_LOCK])
+        (refused,) = together(lambda: report_case(report=REPORT, actor=inspector))
+        cursor.execute("SELECT pg_advisory_unlock(%s)", [FILLING_LOCK])
+
+    assert isinstance(refused, CityFilling)
+    assert Case.objects.count() == 0
+    assert Event.objects.aggregate(last=Max("dseq"))["last"] is None
+
+
+def test_stale_refusal_names_the_present_version(city):
+    operator, acceptor = person("o1", Role.OPERATOR), person("a1", Role.ACCEPTOR)
+    report = Report(**{**vars(REPORT), "source": Source.HOTLINE})
+    number = report_case(report=report, actor=operator)["number"]
+
+    with pytest.raises(StaleCase) as refusal:
+        take_action(number=number, action=Action.ACCEPT, actor=acceptor, seen_version=7)
+
+    assert refusal.value.extra["version"] == 1
