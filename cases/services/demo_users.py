@@ -1,0 +1,134 @@
+"""The demo accounts: one per post, one per unit, all with the home's one random password."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.db import connection, transaction
+
+from cases.models import District, Unit
+from cityops.accounts.models import Grant, User
+from cityops.accounts.roles import Role, ScopeKind
+
+INSPECTORS_PER_DISTRICT = 2
+
+
+class DemoOffError(Exception):
+    """No demo here: a real city, or the demo password is missing."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """A demo account to be."""
+
+    username: str
+    name: str
+    role: Role
+    scope_kind: ScopeKind = ScopeKind.CITY
+    scope_key: str = ""
+    grids: list[str] = field(default_factory=list)
+
+
+def demo_password() -> str:
+    """Return the demo password. Raises DemoOffError with the reason when there is none."""
+    if not settings.DEMO:
+        raise DemoOffError("This is a real city (CITYOPS_DEMO is off): it has no demo accounts.")
+    try:
+        return str(settings.DEMO_PASSWORD_FILE.read_text().strip())
+    except OSError:
+        reason = f"There is no {settings.DEMO_PASSWORD_FILE.name} in the home; deploy/up makes it."
+        raise DemoOffError(reason) from None
+
+
+def demo_accounts() -> list[Account]:
+    """Return every demo account the loaded city needs."""
+    city = [
+        Account("acceptor1", "受理员1", Role.ACCEPTOR),
+        Account("chief1", "值班长1", Role.DUTY_CHIEF),
+        Account("dispatcher1", "派遣员1", Role.DISPATCHER),
+        Account("operator1", "坐席1", Role.OPERATOR),
+        Account("supervisor1", "督查员1", Role.SUPERVISOR),
+        Account("assessor1", "考核员1", Role.ASSESSOR),
+        Account("leader1", "领导1", Role.LEADER),
+        Account("admin", "管理员", Role.ADMIN),
+    ]
+    dispatchers = [
+        Account(
+            f"dispatcher-{district.pk}",
+            f"{district.name_zh}派遣员",
+            Role.DISPATCHER,
+            ScopeKind.DISTRICT,
+            district.pk,
+        )
+        for district in District.objects.order_by("pk")
+    ]
+    units = [
+        Account(f"unit-{unit.pk}", unit.name_zh[:60], Role.UNIT, ScopeKind.UNIT, unit.pk)
+        for unit in Unit.objects.filter(is_active=True).order_by("pk")
+    ]
+    return [*_inspectors(), *city, *dispatchers, *units]
+
+
+def _inspectors() -> list[Account]:
+    """Share the communities of each district among its inspectors, so that each has one."""
+    communities: dict[str, list[str]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT (SELECT d.district_id FROM cases_area d
+                    WHERE d.level = 'district' AND upper_inf(d.valid)
+                      AND ST_Covers(d.geom, c.label)
+                    ORDER BY d.precedence DESC LIMIT 1), c.code
+            FROM cases_area c WHERE c.level = 'community' AND upper_inf(c.valid) ORDER BY c.code
+            """
+        )
+        for district, code in cursor.fetchall():
+            communities[district or ""].append(code)
+    shares = [
+        communities[district][part::INSPECTORS_PER_DISTRICT]
+        for district in sorted(communities)
+        for part in range(INSPECTORS_PER_DISTRICT)
+    ]
+    return [
+        Account(
+            f"inspector{number}",
+            f"网格员{number}",
+            Role.INSPECTOR,
+            ScopeKind.GRIDS,
+            "own",
+            share,
+        )
+        for number, share in enumerate(shares, start=1)
+    ]
+
+
+@transaction.atomic
+def create_demo_users() -> int:
+    """Make the demo accounts that are missing and give all the demo password; returns how many.
+
+    Repeatable. The password is hashed once: scrypt is slow on purpose, and the password is one.
+    """
+    hashed = make_password(demo_password())
+    accounts = demo_accounts()
+    for account in accounts:
+        is_admin = account.role == Role.ADMIN
+        user, _ = User.objects.update_or_create(
+            username=account.username,
+            defaults={
+                "name": account.name,
+                "password": hashed,
+                "is_demo": True,
+                "is_staff": is_admin,
+                "is_superuser": is_admin,
+                "must_change_password": False,
+            },
+        )
+        Grant.objects.update_or_create(
+            user=user,
+            role=account.role,
+            scope_kind=account.scope_kind,
+            scope_key=account.scope_key,
+            defaults={"grids": account.grids},
+        )
+    return len(accounts)

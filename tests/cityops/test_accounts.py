@@ -1,0 +1,158 @@
+"""Sign-in, lock-out, own password, demo accounts."""
+
+import json
+import threading
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from cityops.accounts.backends import reserve_try
+from cityops.accounts.models import ApiToken, Grant, SignInLock, User
+from cityops.accounts.roles import Role, ScopeKind
+from tests.support.people import person
+
+PASSWORD = "a-long-enough-word"
+
+
+@pytest.fixture
+def user(db):
+    user = person("someone", Role.ACCEPTOR)
+    user.set_password(PASSWORD)
+    user.save()
+    return user
+
+
+def sign_in(client, username="someone", password=PASSWORD):
+    return client.post("/sign-in/", {"username": username, "password": password})
+
+
+def test_sign_in_leads_home(client, user):
+    answer = sign_in(client)
+
+    assert (answer.status_code, answer["location"]) == (302, "/")
+    assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("username", ["someone", "nobody"])
+def test_refusal_does_not_tell_which_was_wrong(client, user, username):
+    answer = sign_in(client, username, "wrong")
+
+    assert answer.status_code == 200
+    assert "User name or password is wrong." in str(answer.context["form"].errors)
+    assert client.get("/").status_code == 302
+
+
+def test_sixth_try_is_not_looked_at(client, user):
+    for _ in range(5):
+        sign_in(client, password="wrong")
+
+    answer = sign_in(client)
+
+    assert client.get("/").status_code == 302
+    assert "Too many failed tries" in str(answer.context["form"].errors)
+
+
+def test_success_forgets_failed_tries(client, user):
+    for _ in range(4):
+        sign_in(client, password="wrong")
+    sign_in(client)
+
+    assert SignInLock.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_twenty_tries_at_once_five_are_looked_at():
+    start, looked_at = threading.Barrier(20), []
+
+    def attempt():
+        start.wait(10)
+        looked_at.append(reserve_try("someone") is None)
+        connection.close()
+
+    threads = [threading.Thread(target=attempt) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert looked_at.count(True) == 5
+    assert len(looked_at) == 20
+
+
+def test_reset_password_must_be_changed_first(client, user):
+    User.objects.update(must_change_password=True)
+    client.force_login(user)
+
+    assert client.get("/")["location"] == "/password/"
+    client.post(
+        "/password/",
+        {
+            "old_password": PASSWORD,
+            "new_password1": "another-long-word",
+            "new_password2": "another-long-word",
+        },
+    )
+    assert client.get("/").status_code == 200
+
+
+def test_nobody_holds_roles_of_both_centres(user):
+    grant = Grant(user=user, role=Role.DISPATCHER, scope_kind=ScopeKind.CITY)
+
+    with pytest.raises(ValidationError, match="never holds"):
+        grant.validate_constraints()
+
+
+def test_token_command_prints_a_token_that_works(client, user, capsys):
+    call_command("token", "someone")
+    token = capsys.readouterr().out.strip()
+
+    answer = client.get("/api/v1/cases/", headers={"authorization": f"Bearer {token}"})
+
+    assert answer.status_code == 200
+    assert bytes(ApiToken.objects.get().digest) == ApiToken.digest_of(token)
+
+
+def test_unknown_token_is_refused(client, db):
+    answer = client.get("/api/v1/cases/", headers={"authorization": "Bearer nonsense"})
+
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "authentication_failed"
+
+
+@pytest.fixture
+def demo(settings, tmp_path, huaihua, db):
+    settings.DEMO, settings.DEMO_PASSWORD_FILE = True, tmp_path / "demo_password"
+    settings.DEMO_PASSWORD_FILE.write_text("the-demo-password\n")
+
+
+def test_demo_users_are_made_once(demo, client, capsys):
+    call_command("demo_users", "--create", "--json")
+    first = json.loads(capsys.readouterr().out)
+    call_command("demo_users", "--create", "--json")
+    again = json.loads(capsys.readouterr().out)
+
+    names = [row["username"] for row in first]
+    assert again == first
+    assert len(names) == len(set(names)) == 8 + 8 + 4 + 76
+    assert sign_in(client, "inspector1", "the-demo-password").status_code == 302
+
+
+def test_demo_accounts_are_shown_in_a_demo_only(demo, client, settings):
+    call_command("demo_users", "--create")
+    shown = client.get("/sign-in/").content.decode()
+    settings.DEMO = False
+    hidden = client.get("/sign-in/").content.decode()
+
+    assert "the-demo-password" in shown
+    assert "the-demo-password" not in hidden
+
+
+def test_demo_users_are_refused_in_a_real_city(db, settings):
+    settings.DEMO = False
+
+    with pytest.raises(CommandError, match="real city"):
+        call_command("demo_users", "--create")
+
+    assert User.objects.count() == 0
