@@ -15,13 +15,13 @@ from channels.layers import get_channel_layer
 from django.db import Error, connection
 
 from cases.models.effect import QUEUES
+from cases.selectors.feed import HEADS_GROUP, read_heads
 from cases.services.effects import LEASE, bury_crashed
 
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.2
 IN_FLIGHT = 100  # published and not yet done, per queue
-HEADS_GROUP = "heads"
 TELL_TIMEOUT_S = 2
 
 _TAKE = """
@@ -61,13 +61,6 @@ def publish(due: list[tuple[int, str]]) -> None:
         except Exception as error:  # noqa: BLE001  # any broker trouble: the lease is the retry
             logger.warning("broker: %s; %d effects wait for their lease", error, len(due))
             return
-
-
-def read_heads() -> dict[str, int]:
-    """Return the position of every log."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT scope, dseq FROM cases_districthead ORDER BY scope")
-        return dict(cursor.fetchall())
 
 
 def poll() -> dict[str, int]:

@@ -3,8 +3,10 @@
 from django.urls import path
 
 from cases.api import views as api
+from cases.views.live import live_events
 
 urlpatterns = [
+    path("live/events", live_events, name="live_events"),
     path("api/v1/cases/", api.CaseList.as_view(), name="api_cases"),
     path("api/v1/cases/<str:number>/", api.CaseDetail.as_view(), name="api_case"),
     path("api/v1/cases/<str:number>/actions/", api.CaseActions.as_view(), name="api_actions"),

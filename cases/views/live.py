@@ -1,0 +1,69 @@
+"""/live/events: the socket's twin by long poll, for networks that let no WebSocket through."""
+
+import asyncio
+import time
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from cases.choices import SCOPES
+from cases.hub import Listener, hub, replay
+from cityops.accounts.sessions import signed_in
+
+WAIT_S = 25
+
+
+@require_safe
+async def live_events(request: HttpRequest) -> JsonResponse:
+    """Return what happened after the cursors, at once or as soon as something does.
+
+    `after` = "scope:dseq,scope:dseq". Answers {"messages": […], "heads": {…}} within 25 s.
+    """
+    user = await database_sync_to_async(signed_in, thread_sensitive=False)(
+        request.session.session_key, (await request.auser()).pk
+    )
+    if user is None:
+        return _problem(401, "not_authenticated", "Sign in first.")
+    last = _cursors(request.GET.get("after", ""))
+    if last is None:
+        detail = "Write `after` as scope:dseq,scope:dseq, for example hecheng:12,city:0."
+        return _problem(400, "invalid_input", detail)
+    listener = Listener(user)
+    heads = await hub().join(listener)
+    try:
+        messages = await replay(user, last or heads, heads)
+        until = time.monotonic() + WAIT_S
+        while not messages and (left := until - time.monotonic()) > 0:
+            messages = await _next(listener, left)
+        return JsonResponse({"messages": messages, "heads": dict(hub().heads)})
+    finally:
+        hub().leave(listener)
+
+
+async def _next(listener: Listener, wait_s: float) -> list[dict[str, Any]]:
+    """Return the next messages of a listener, heartbeats left out; [] when none comes in time."""
+    try:
+        found = [await asyncio.wait_for(listener.queue.get(), wait_s)]
+    except TimeoutError:
+        return []
+    while not listener.queue.empty():
+        found.append(listener.queue.get_nowait())
+    return [message for message in found if message["type"] != "heartbeat"]
+
+
+def _cursors(text: str) -> dict[str, int] | None:
+    pairs = [part.partition(":") for part in text.split(",") if part]
+    if all(scope in SCOPES and dseq.isdecimal() and len(dseq) < 19 for scope, _, dseq in pairs):
+        return {scope: int(dseq) for scope, _, dseq in pairs}
+    return None
+
+
+def _problem(status: int, code: str, detail: str) -> JsonResponse:
+    body = {"type": f"about:blank#{code}", "title": code.replace("_", " "), "status": status}
+    return JsonResponse(
+        body | {"code": code, "detail": detail},
+        status=status,
+        content_type="application/problem+json",
+    )

@@ -1,0 +1,206 @@
+"""Live screens: who is told what, resume, and the long-poll twin."""
+
+import asyncio
+import json
+import uuid
+
+import pytest
+from asgiref.sync import sync_to_async
+from asgiref.testing import ApplicationCommunicator
+from django.db import connections
+from django.test import AsyncClient, Client
+
+from cases.choices import Role
+from cases.hub import hub, replay
+from cases.models import Case
+from cases.selectors.feed import events_between, may_know, read_heads
+from cases.services.city import load_city
+from cases.services.intake import Report, report_case
+from cityops.asgi import application
+from tests.support.city import SmallCity, open_logs
+from tests.support.people import person
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+REPORT = Report(lon=110.015, lat=27.515, category="event-0112", condition="event-0112-1")
+
+
+@pytest.fixture
+def inspector(tmp_path):
+    open_logs()
+    load_city(SmallCity(tmp_path).write(), since=None, progress=lambda line: None)
+    return person("i1", Role.INSPECTOR, grids=("431202",))
+
+
+@pytest.fixture(autouse=True)
+async def quiet_hub():
+    """Stop the hub of the test's event loop and let its threads' connections go."""
+    yield
+    await hub().close()
+    await sync_to_async(connections.close_all)()
+
+
+def cookie_of(user):
+    client = Client()
+    client.force_login(user)
+    return client.cookies["sessionid"].value
+
+
+class Socket(ApplicationCommunicator):
+    """A WebSocket client; channels' own needs a server package the project does without."""
+
+    def __init__(self, cookie=""):
+        headers = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
+        headers.append((b"cookie", f"sessionid={cookie}".encode()))
+        scope = {"type": "websocket", "path": "/ws/live/", "headers": headers, "subprotocols": []}
+        super().__init__(application, {**scope, "query_string": b""})
+
+    async def open(self):
+        await self.send_input({"type": "websocket.connect"})
+        assert (await self.receive_output(5))["type"] == "websocket.accept"
+
+    async def say(self, text):
+        await self.send_input({"type": "websocket.receive", "text": text})
+
+    async def leave(self):
+        await self.send_input({"type": "websocket.disconnect", "code": 1000})
+        await self.wait(5)
+
+
+async def connect(user):
+    socket = Socket(await sync_to_async(cookie_of)(user))
+    await socket.open()
+    return socket
+
+
+async def report(inspector):
+    words = {"report": REPORT, "actor": inspector, "key": uuid.uuid4()}
+    return await sync_to_async(report_case)(**words)
+
+
+async def tell():
+    await hub().advance(await sync_to_async(read_heads)())
+
+
+async def hear(socket, count):
+    return [json.loads((await socket.receive_output(5))["text"]) for _ in range(count)]
+
+
+async def test_dispatcher_hears_every_event(inspector):
+    dispatcher = await sync_to_async(person)("d1", Role.DISPATCHER)
+    socket = await connect(dispatcher)
+    (hello,) = await hear(socket, 1)
+
+    answer = await report(inspector)
+    await tell()
+    notices = await hear(socket, 3)
+
+    assert hello["heads"]["hecheng"] == 0
+    assert [n["kind"] for n in notices] == ["report", "accept", "file"]
+    assert [n["dseq"] for n in notices] == [1, 2, 3]
+    assert {n["case"] for n in notices} == {answer["number"]}
+    await socket.leave()
+
+
+async def test_stranger_learns_only_how_far_the_log_has_come(inspector):
+    stranger = await sync_to_async(person)("d2", Role.DISPATCHER, "zhongfang")
+    socket = await connect(stranger)
+    await hear(socket, 1)
+
+    await report(inspector)
+    await tell()
+
+    assert await hear(socket, 1) == [{"type": "upto", "scope": "hecheng", "upto": 3}]
+    await socket.leave()
+
+
+async def test_resume_replays_exactly_what_was_missed(inspector):
+    dispatcher = await sync_to_async(person)("d1", Role.DISPATCHER)
+    for _ in range(2):
+        await report(inspector)
+    socket = await connect(dispatcher)
+    await hear(socket, 1)
+
+    await socket.say(json.dumps({"type": "resume", "last": {"hecheng": 2}}))
+    missed = await hear(socket, 4)
+
+    assert [n["dseq"] for n in missed] == [3, 4, 5, 6]
+    assert await socket.receive_nothing(0.2)
+    await socket.leave()
+
+
+async def test_too_far_behind_is_told_to_start_again(inspector):
+    messages = await replay(inspector, {"hecheng": 0}, {"hecheng": 501})
+
+    assert messages == [{"type": "resync", "heads": {"hecheng": 501}}]
+
+
+async def test_bad_frames_are_errors_and_then_the_end(inspector):
+    socket = await connect(inspector)
+    await hear(socket, 1)
+
+    for frame in ["nonsense", "[]", '{"type":"resume","last":{"x":1}}', "{}", "1"]:
+        await socket.say(frame)
+    answers = await hear(socket, 5)
+
+    assert {answer["type"] for answer in answers} == {"error"}
+    assert (await socket.receive_output(5))["code"] == 4400
+
+
+async def test_nobody_unknown_gets_in(inspector):
+    socket = Socket()
+    await socket.open()
+
+    assert (await socket.receive_output(5))["code"] == 4401
+
+
+async def test_long_poll_is_woken_by_an_event(inspector):
+    dispatcher = await sync_to_async(person)("d1", Role.DISPATCHER)
+    client = AsyncClient()
+    await client.aforce_login(dispatcher)
+    waiting = asyncio.create_task(client.get("/live/events", {"after": "hecheng:0"}))
+    await asyncio.sleep(0.3)
+
+    await report(inspector)
+    await tell()
+    answer = (await asyncio.wait_for(waiting, 5)).json()
+
+    assert [m["dseq"] for m in answer["messages"]] == [1, 2, 3]
+    assert answer["heads"]["hecheng"] == 3
+
+
+async def test_long_poll_answers_at_once_from_an_old_cursor(inspector):
+    await report(inspector)
+    client = AsyncClient()
+    await client.aforce_login(inspector)
+
+    answer = await client.get("/live/events", {"after": "hecheng:1"})
+
+    assert [m["dseq"] for m in answer.json()["messages"]] == [2, 3]
+
+
+@pytest.mark.parametrize("after", ["hecheng", "mars:1", "hecheng:-1", "hecheng:x"])
+async def test_long_poll_refuses_a_bad_cursor(inspector, after):
+    client = AsyncClient()
+    await client.aforce_login(inspector)
+
+    answer = await client.get("/live/events", {"after": after})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+
+
+def test_hub_and_lists_agree_on_who_may_see(inspector):
+    people = [
+        inspector,
+        person("i2", Role.INSPECTOR, grids=("431202",)),
+        *(person(f"{role}-city", role) for role in Role if role not in ("inspector", "unit")),
+        *(person(f"{role}-d", role, "hecheng") for role in ("dispatcher", "acceptor", "leader")),
+        *(person(f"{role}-z", role, "zhongfang") for role in ("dispatcher", "acceptor")),
+        person("u1", Role.UNIT, "brigade"),
+        person("u2", Role.UNIT_HEAD, "office"),
+    ]
+    report_case(report=REPORT, actor=inspector, key=uuid.uuid4())
+    (event, *_) = events_between("hecheng", 0, 1)
+
+    for user in people:
+        assert may_know(user, event) == Case.objects.visible_to(user).exists(), user.username
