@@ -1,0 +1,218 @@
+"""Which case is in which count: a fold of each case's own log. Pure; source: assessment.md §3, §5.
+
+The twin of scoring/selectors.py, written apart from it: on any log both give the same Facts.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from itertools import groupby, pairwise
+from typing import Any
+
+from scoring.periods import CITY_TIME
+
+_STARTS = {"dispatch", "reassign", "arbitrate", "rework"}
+_ENDS = {"finish", "return", "close"}
+_IN_CHECK = {"handled", "checking", "checked"}
+_UNHANDLED = {"filed", "dispatched", "handling", "rework", "suspended", "returned", "disputed"}
+LEFT_UNDONE_AFTER = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One event as the ledger holds it."""
+
+    number: str
+    seq: int
+    action: str
+    to_stage: str
+    at: datetime
+    district: str = ""
+    body: str = ""
+    unit: str = ""
+    due_at: datetime | None = None
+    base_due_at: datetime | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Stretch:
+    """A run 承办段: one stretch of a case with one unit."""
+
+    unit: str
+    body: str
+    start_at: datetime
+    due_at: datetime | None
+    base_due_at: datetime | None
+    end_at: datetime | None = None
+    end_kind: str = ""
+
+    def late(self, at: datetime) -> bool:
+        """True when the run ended, or stands at `at`, after its deadline."""
+        return self.due_at is not None and min(self.end_at or at, at) > self.due_at
+
+
+@dataclass(frozen=True, order=True)
+class Assessed:
+    """A case of M 参评 under one body, with all that its items and group are made of."""
+
+    number: str
+    body: str
+    credit: Fraction
+    left_undone: bool
+    source: str
+    limit_value: int
+    limit_unit: str
+    cell: str
+    minor: str
+    unit: str
+    filed_on: date
+
+
+@dataclass
+class Facts:
+    """Events per (body, count, case), and the cases of M."""
+
+    members: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    assessed: set[Assessed] = field(default_factory=set)
+
+    def count(self, body: str, name: str) -> int:
+        """Return how many cases, or events for counts of events, `name` has."""
+        return sum(n for (b, c, _), n in self.members.items() if (b, c) == (body, name))
+
+
+@dataclass
+class _Log:
+    """What the facts of one case say at one moment."""
+
+    rows: list[Row]
+    state: dict[str, Any]
+    runs: list[Stretch]
+
+    @property
+    def body(self) -> str:
+        return self.runs[-1].body if self.runs else self.rows[-1].district
+
+    def late(self, body: str, at: datetime) -> list[Stretch]:
+        return [run for run in self.runs if run.body == body and run.late(at)]
+
+
+def facts_of(rows: Iterable[Row], start: datetime, end: datetime) -> Facts:
+    """Fold the events before `end` into the counts of [start, end), in any order of `rows`."""
+    facts = Facts()
+    known = sorted((r for r in rows if r.at < end), key=lambda r: (r.number, r.seq))
+    for _, events in groupby(known, key=lambda r: r.number):
+        _add_case(facts, list(events), start, end)
+    return facts
+
+
+def _read(rows: list[Row]) -> _Log:
+    state: dict[str, Any] = {}
+    runs: list[Stretch] = []
+    for row in rows:
+        state |= row.data.get("set", {})
+        if row.action in _STARTS | _ENDS and runs and runs[-1].end_at is None:
+            runs[-1].end_at, runs[-1].end_kind = row.at, row.action
+        if row.action in _STARTS:
+            runs.append(Stretch(row.unit, row.body, row.at, row.due_at, row.base_due_at))
+    return _Log(rows, state, runs)
+
+
+def _add_case(facts: Facts, rows: list[Row], start: datetime, end: datetime) -> None:
+    filed = next((r for r in rows if r.action == "file"), None)
+    if filed is None:
+        return
+    log = _read(rows)
+
+    def put(body: str, *names: str) -> None:
+        for name in names:
+            facts.members[body, name, filed.number] += 1
+
+    _add_events(log, start, put)
+    _add_backlog(log, start, put)
+    if filed.at >= start:
+        put(rows[-1].district, "filed", "need_dispatch")
+    _add_state(facts, log, filed, start, end, put)
+    for body in {run.body for run in log.runs} - {log.body}:
+        moves = [b for a, b in pairwise(log.runs) if a.body == body != b.body]
+        if log.late(body, end) and moves and moves[-1].start_at >= start:
+            put(body, "late_exit", "need_handle", "should_close", "assessed")
+            facts.assessed.add(_assessed(log, body, filed, Fraction(0), left_undone=True))
+
+
+def _add_state(
+    facts: Facts, log: _Log, filed: Row, start: datetime, end: datetime, put: Any
+) -> None:
+    stage, body = log.rows[-1].to_stage, log.body
+    late = log.late(body, end)
+    last = log.runs[-1] if log.runs else None
+    ended = last.end_at if last and last.end_kind == "finish" else None
+    if stage in _IN_CHECK | {"closed"} and ended and ended >= start:
+        put(body, "handled", "need_handle", *([] if late else ["handled_on_time"]))
+    if stage in _IN_CHECK:
+        put(body, "in_check", "should_close")
+    closed = [r.at for r in log.rows if r.action == "close"]
+    if stage == "closed" and closed and closed[-1] >= start:
+        put(body, "closed", "should_close", "assessed", *([] if late else ["closed_on_time"]))
+        borrowed = last and last.base_due_at and last.end_at and last.end_at > last.base_due_at
+        credit = Fraction(2, 5) if late else Fraction(1, 2) if borrowed else Fraction(1)
+        facts.assessed.add(_assessed(log, body, filed, credit, left_undone=False))
+    if stage not in _UNHANDLED:
+        return
+    if late:
+        put(body, "overdue_unhandled", "need_handle", "should_close", "assessed")
+        first = min(run.due_at for run in late if run.due_at)
+        undone = first < end - LEFT_UNDONE_AFTER
+        facts.assessed.add(_assessed(log, body, filed, Fraction(0), left_undone=undone))
+    elif stage == "suspended":
+        put(body, "suspended_open", "assessed")
+        facts.assessed.add(_assessed(log, body, filed, Fraction(1, 2), left_undone=False))
+    else:
+        has_unit = stage in {"dispatched", "handling", "rework"}
+        put(body, "not_due" if has_unit else "to_dispatch")
+
+
+def _add_backlog(log: _Log, start: datetime, put: Any) -> None:
+    if log.rows[-1].to_stage != "closed":
+        put(log.body, "backlog_out")
+    before = [r for r in log.rows if r.at < start]
+    if any(r.action == "file" for r in before) and before[-1].to_stage != "closed":
+        put(_read(before).body, "backlog_in")
+
+
+def _add_events(log: _Log, start: datetime, put: Any) -> None:
+    seen: set[tuple[str, str]] = set()
+    holder = ""
+    for row in log.rows:
+        shirked = row.data.get("facts", {}).get("ruling") == "unjustified"
+        if row.at >= start:
+            if row.action in {"rework", "return"}:
+                name = {"rework": "reworked", "return": "returned"}[row.action]
+                put(row.body, f"{name}_times", *([] if (row.body, name) in seen else [name]))
+                seen.add((row.body, name))
+            if row.action == "answer_check":
+                passed = row.data["facts"]["passed"]
+                put(row.body, "checks", *(["checks_passed"] if passed else []))
+            if row.action in {"reassign", "arbitrate"} and shirked:
+                put(holder, "shirked")
+        if row.action in _STARTS:
+            holder = row.body
+
+
+def _assessed(log: _Log, body: str, filed: Row, credit: Fraction, *, left_undone: bool) -> Assessed:
+    state = log.state
+    return Assessed(
+        filed.number,
+        body,
+        credit,
+        left_undone,
+        str(state.get("source", "")),
+        int(state.get("limit_value", 0)),
+        str(state.get("limit_unit", "")),
+        str(state.get("grid_cell", "")),
+        str(state.get("minor_id", "")),
+        next(run.unit for run in reversed(log.runs) if run.body == body),
+        filed.at.astimezone(CITY_TIME).date(),
+    )

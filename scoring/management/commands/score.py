@@ -1,0 +1,37 @@
+"""Score a period and print the table or the sealed result."""
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from scoring.periods import BadPeriod, parse_period
+from scoring.services import NotBegun, UnknownScheme, compute_run, scheme_of
+
+
+class Command(BaseCommand):
+    """Exit code 0: scored; 1: it could not be computed; 2: a wrong period or scheme."""
+
+    help = "Score a period: 2026-10, 2026-Q3 or 2026."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Name the period, the scheme and the form of the answer."""
+        parser.add_argument("period")
+        parser.add_argument("--scheme")
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Compute and print."""
+        try:
+            period, scheme = parse_period(options["period"]), scheme_of(options["scheme"])
+            run = compute_run(period, scheme)
+        except (BadPeriod, NotBegun, UnknownScheme) as error:
+            raise CommandError(str(error), returncode=2) from error
+        if options["json"]:
+            self.stdout.write(run.result)
+            return
+        self.stdout.write(f"{run.period}, as of {run.as_of:%Y-%m-%d %H:%M:%S} UTC, {run.seal}")
+        for body in json.loads(run.result)["bodies"]:
+            place, total = body["rank"] or "-", body["total"] or "-"
+            filed = body["counts"].get("filed", 0)
+            self.stdout.write(f"{place:>2}  {body['body']:<10} {total:>6}  filed {filed}")

@@ -1,0 +1,59 @@
+"""Periods of assessment: month, quarter or year, half-open, at local midnight. Pure."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+CITY_TIME = ZoneInfo("Asia/Shanghai")
+_NAME = re.compile(r"(20\d\d)(?:-(?:(0[1-9]|1[0-2])|Q([1-4])))?", re.ASCII)
+
+
+class BadPeriod(ValueError):
+    """The name is none of 2026-10, 2026-Q3 and 2026."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """[start, end) in Asia/Shanghai."""
+
+    name: str
+    start: datetime
+    end: datetime
+
+    @property
+    def is_month(self) -> bool:
+        """True for a calendar month, whose small gaps mean little (assessment.md §6)."""
+        return _months(self.end) - _months(self.start) == 1
+
+    @property
+    def wide_start(self) -> datetime:
+        """Start of the three months that end with a shorter period: the few-cases rule."""
+        return min(self.start, _midnight(_months(self.end) - 3))
+
+
+def parse_period(name: str) -> Period:
+    """Return the period named 2026-10, 2026-Q3 or 2026; raises BadPeriod."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise BadPeriod(f"There is no period {name!r}: write 2026-10, 2026-Q3 or 2026.")
+    year, month, quarter = found.groups()
+    first, length = int(year) * 12, 12
+    if month:
+        first, length = first + int(month) - 1, 1
+    elif quarter:
+        first, length = first + 3 * (int(quarter) - 1), 3
+    return Period(name, _midnight(first), _midnight(first + length))
+
+
+def month_of(moment: datetime) -> Period:
+    """Return the month a moment falls in, by the city's time."""
+    return parse_period(moment.astimezone(CITY_TIME).strftime("%Y-%m"))
+
+
+def _months(moment: datetime) -> int:
+    return moment.year * 12 + moment.month - 1
+
+
+def _midnight(months: int) -> datetime:
+    return datetime(months // 12, months % 12 + 1, 1, tzinfo=CITY_TIME)

@@ -1,0 +1,173 @@
+"""Computing a period's score from one snapshot of the ledger, and keeping it sealed."""
+
+import hashlib
+import json
+import time
+from collections import defaultdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.db import OperationalError, connection, transaction
+
+from cases.choices import CITY, DISTRICT_SLUGS
+from cases.ledger import canonical
+from scoring.indicators import Facts
+from scoring.models import Run, RunCase, Scheme
+from scoring.periods import Period
+from scoring.rollup import rank, score_body
+from scoring.rules import half_up, ratio
+from scoring.selectors import facts_between
+
+DEFAULT_SCHEME = "2026-v1"
+_SHIPPED = Path(__file__).parent / "data"
+
+
+class UnknownScheme(LookupError):
+    """No scheme has this version."""
+
+
+class NotBegun(ValueError):
+    """The period has not begun, so there is nothing to score."""
+
+
+def scheme_of(version: str | None = None) -> Scheme:
+    """Return a scheme, the default one unless named; raises UnknownScheme.
+
+    A shipped scheme is stored on first use and afterwards read from the database only.
+    """
+    version = version or DEFAULT_SCHEME
+    stored = Scheme.objects.filter(pk=version).first()
+    if stored is not None:
+        return stored
+    for path in sorted(_SHIPPED.glob("scheme-*.json")):
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["version"] == version:
+            digest = _sha256(canonical(data))
+            values = {"data": data, "digest": digest}
+            return Scheme.objects.get_or_create(pk=version, defaults=values)[0]
+    raise UnknownScheme(f"There is no scheme {version!r}.")
+
+
+def compute_run(period: Period, scheme: Scheme | None = None) -> Run:
+    """Return the run of a period over the ledger as it stands; stored once a head vector.
+
+    Reads in one REPEATABLE READ snapshot; must not be called inside a transaction. Raises
+    NotBegun. A period still running is scored up to now.
+    """
+    scheme = scheme or scheme_of()
+    for attempt in range(5):
+        try:
+            with transaction.atomic(durable=True):
+                with connection.cursor() as cursor:
+                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                return run_in_snapshot(period, scheme)
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) != "40001" or attempt == 4:
+                raise
+            time.sleep(0.05 * (attempt + 1))
+    raise AssertionError("the loop returns or raises")
+
+
+def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
+    """Compute in the transaction that is open, which must see one snapshot throughout."""
+    as_of, heads, hashes = _read_heads()
+    if as_of <= period.start:
+        raise NotBegun(f"The period {period.name} has not begun.")
+    inputs = [hashes, period.name, scheme.digest]
+    digest = _sha256(canonical([*inputs, as_of >= period.end]))
+    kept = Run.objects.filter(period=period.name, inputs_digest=digest).order_by("-as_of").first()
+    if kept and (kept.as_of >= period.end or not _passed(kept.as_of, as_of)):
+        return kept
+    end = min(period.end, as_of)
+    facts = facts_between(period.start, end)
+    wide = facts_between(period.wide_start, end) if period.wide_start < period.start else facts
+    result = result_of(facts, wide, scheme.data, is_month=period.is_month)
+    text = canonical(result)
+    run = Run.objects.create(
+        period=period.name,
+        as_of=as_of,
+        heads=heads,
+        scheme=scheme,
+        inputs_digest=digest,
+        result=text,
+        seal=_sha256(text),
+    )
+    RunCase.objects.bulk_create(
+        (
+            RunCase(run=run, body=body, count=count, number=number, times=times)
+            for (body, count, number), times in sorted(facts.members.items())
+        ),
+        batch_size=5000,
+    )
+    return run
+
+
+def _passed(since: datetime, until: datetime) -> bool:
+    """Tell whether a deadline passed in [since, until): the same log, another state."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT EXISTS (SELECT FROM cases_event WHERE due_at >= %s AND due_at < %s)
+                OR EXISTS (SELECT FROM cases_event WHERE sets_clock
+                           AND due_at + interval '168 hours' >= %s
+                           AND due_at + interval '168 hours' < %s)
+            """,
+            [since, until, since, until],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def result_of(facts: Facts, wide: Facts, scheme: dict[str, Any], *, is_month: bool) -> Any:
+    """Return the whole sheet as plain data: four ranked bodies, the city shown apart."""
+    bodies = [score_body(body, facts, wide, scheme) for body in DISTRICT_SLUGS]
+    rank(bodies, scheme, is_month=is_month)
+    sizes: dict[str, dict[str, int]] = defaultdict(dict)
+    for (body, name, _), times in facts.members.items():
+        sizes[body][name] = sizes[body].get(name, 0) + times
+    for sheet in bodies:
+        sheet["counts"] = sizes[sheet["body"]]
+        sheet["rates"] = rates_of(sheet["counts"])
+    city = {"counts": sizes[CITY], "rates": rates_of(sizes[CITY])}
+    return {"bodies": bodies, "city": city}
+
+
+def rates_of(counts: dict[str, int]) -> dict[str, str | None]:
+    """Return the bulletin's rates in per cent; None where the denominator is empty."""
+
+    def get(name: str) -> int:
+        return counts.get(name, 0)
+
+    due, checks = get("should_close"), get("checks")
+    late = get("closed") - get("closed_on_time") + get("overdue_unhandled") + get("late_exit")
+    rates = {
+        "closed": ratio(get("closed"), due),
+        "closed_on_time": ratio(get("closed_on_time"), due),
+        "overdue": ratio(late, due),
+        "handled_on_time": ratio(get("handled_on_time"), get("need_handle")),
+        "rework": ratio(checks - get("checks_passed"), checks),
+    }
+    return {name: None if v is None else str(half_up(v)) for name, v in rates.items()}
+
+
+def _read_heads() -> tuple[datetime, dict[str, int], list[str]]:
+    """Read every head under a share lock, then let the writers go on.
+
+    The snapshot outlives the lock: rolling back to the savepoint releases it.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT scope, dseq, hash, at FROM cases_districthead ORDER BY scope FOR SHARE"
+            )
+            rows = cursor.fetchall()
+            cursor.execute("SELECT clock_timestamp()")
+            now = cursor.fetchone()[0]
+        transaction.set_rollback(True)
+    as_of = max([now, *(row[3] for row in rows)])
+    heads = {row[0]: int(row[1]) for row in rows}
+    return as_of, heads, [f"{row[0]}:{row[1]}:{bytes(row[2]).hex()}" for row in rows]
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

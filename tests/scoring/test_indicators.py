@@ -1,0 +1,199 @@
+"""The counts of assessment.md §5: golden cases, identities, and the fold against its twin."""
+
+import secrets
+from datetime import timedelta
+from fractions import Fraction
+from hashlib import sha256
+
+import pytest
+
+from cases.ledger import canonical
+from cases.models import Case, DistrictHead, Event, MinorClass
+from scoring.indicators import facts_of
+from scoring.models import Run, RunCase
+from scoring.periods import parse_period
+from scoring.selectors import facts_between
+from scoring.services import result_of, run_in_snapshot, scheme_of
+from tests.scoring.logs import DISTRICTS, Story, day, random_log
+from tests.scoring.test_rules import SCHEME
+
+OCTOBER, NOVEMBER = parse_period("2026-10"), parse_period("2026-11")
+
+
+def counts(rows, period, body="hecheng"):
+    """Return the counts of a body that no flow or sum repeats."""
+    facts = facts_of(rows, period.start, period.end)
+    derived = {"need_dispatch", "need_handle", "should_close", "backlog_in", "backlog_out"}
+    return {n: t for (b, n, _), t in facts.members.items() if b == body and n not in derived}
+
+
+def test_not_yet_due_is_no_failure():
+    story = Story().filed(day("10-20")).given(day("10-20"), day("11-03")).signed(day("10-20"))
+    story.finished(day("11-02")).checked(day("11-02")).closed(day("11-02"))
+
+    assert counts(story.rows, OCTOBER) == {"filed": 1, "not_due": 1}
+    assert counts(story.rows, NOVEMBER) == {
+        "handled": 1, "handled_on_time": 1, "closed": 1, "closed_on_time": 1, "assessed": 1,
+        "checks": 1, "checks_passed": 1,
+    }  # fmt: skip
+
+
+def test_overdue_at_the_end_counts_and_counts_again_when_closed():
+    story = Story().filed(day("10-20")).given(day("10-20"), day("10-30")).signed(day("10-20"))
+    story.finished(day("11-01")).checked(day("11-02")).closed(day("11-02"))
+
+    assert counts(story.rows, OCTOBER) == {"filed": 1, "overdue_unhandled": 1, "assessed": 1}
+    assert counts(story.rows, NOVEMBER) == {
+        "handled": 1, "closed": 1, "assessed": 1, "checks": 1, "checks_passed": 1,
+    }  # fmt: skip
+
+
+def test_rework_within_the_remaining_time_is_on_time():
+    story = Story().filed(day("10-30")).given(day("10-30"), day("11-03")).signed(day("10-30"))
+    story.finished(day("10-31")).checked(day("11-01 08:00"), passed=False)
+    story.reworked(day("11-01 09:00"), day("11-04")).finished(day("11-02"))
+    story.checked(day("11-02")).closed(day("11-02"))
+
+    assert counts(story.rows, OCTOBER) == {
+        "filed": 1, "handled": 1, "handled_on_time": 1, "in_check": 1,
+    }  # fmt: skip
+    assert counts(story.rows, NOVEMBER) == {
+        "handled": 1, "handled_on_time": 1, "closed": 1, "closed_on_time": 1, "assessed": 1,
+        "checks": 2, "checks_passed": 1, "reworked": 1, "reworked_times": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "district", "city"),
+    [
+        ("hecheng", {"filed", "closed", "handled", "checks", "checks_passed", "assessed"}, set()),
+        ("city", {"filed", "late_exit", "assessed"}, {"closed", "closed_on_time", "handled",
+         "handled_on_time", "checks", "checks_passed", "assessed"}),
+    ],
+)  # fmt: skip
+def test_a_late_case_handed_on_stays_late_with_its_body(body, district, city):
+    story = Story().filed(day("10-05")).given(day("10-05"), day("10-10")).signed(day("10-05"))
+    story.given(day("10-12"), day("10-20"), unit="B", body=body, action="reassign")
+    story.signed(day("10-12")).finished(day("10-15")).checked(day("10-15")).closed(day("10-15"))
+
+    assert counts(story.rows, OCTOBER).keys() == district
+    assert counts(story.rows, OCTOBER, "city").keys() == city
+    assert counts(story.rows, NOVEMBER) == counts(story.rows, NOVEMBER, "city") == {}
+
+
+def test_finishing_at_the_deadline_is_on_time_and_the_end_belongs_to_the_next_period():
+    story = Story().filed(day("10-05")).given(day("10-05"), day("10-31")).signed(day("10-05"))
+    story.finished(day("10-31")).checked(day("10-31")).closed(OCTOBER.end)
+
+    assert counts(story.rows, OCTOBER).keys() >= {"handled_on_time", "in_check"}
+    assert counts(story.rows, NOVEMBER).keys() == {"closed", "closed_on_time", "assessed"}
+
+
+def test_a_week_past_the_deadline_is_left_undone():
+    due = OCTOBER.end - timedelta(days=7)
+    found = []
+    for moment in (due, due - timedelta(seconds=1)):
+        story = Story().filed(day("10-05")).given(day("10-05"), moment)
+        found += facts_of(story.rows, OCTOBER.start, OCTOBER.end).assessed
+
+    assert [case.left_undone for case in found] == [False, True]
+    assert [case.credit for case in found] == [Fraction(0), Fraction(0)]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_open_cases_are_five_disjoint_sets(seed):
+    rows = random_log(seed, cases=30)
+    facts = facts_of(rows, OCTOBER.start, OCTOBER.end)
+
+    for body in (*DISTRICTS, "city"):
+        five = ("to_dispatch", "not_due", "overdue_unhandled", "suspended_open", "in_check")
+        assert facts.count(body, "backlog_out") == sum(facts.count(body, n) for n in five)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_months_add_up(seed):
+    rows = random_log(seed, cases=30)
+    first, second, both = (
+        facts_of(rows, a.start, b.end)
+        for a, b in ((OCTOBER, OCTOBER), (NOVEMBER, NOVEMBER), (OCTOBER, NOVEMBER))
+    )
+
+    def total(facts, name):
+        return sum(facts.count(body, name) for body in (*DISTRICTS, "city"))
+
+    closed_twice = total(both, "closed") - total(first, "closed") - total(second, "closed")
+    assert closed_twice == 0
+    assert total(both, "filed") == total(first, "filed") + total(second, "filed")
+
+
+def test_order_of_reading_changes_no_byte():
+    rows = random_log(7, cases=80)
+    shuffled = sorted(rows, key=lambda r: sha256(f"{r.number}/{r.seq}".encode()).digest())
+
+    sheets = [
+        canonical(result_of(f, f, SCHEME, is_month=True))
+        for f in (facts_of(r, OCTOBER.start, OCTOBER.end) for r in (rows, shuffled))
+    ]
+
+    assert sheets[0] == sheets[1]
+
+
+def write(rows):
+    """Put rows into the ledger's tables; hashes are not the matter here."""
+    numbers = sorted({row.number for row in rows})
+    minor = MinorClass.objects.earliest("code")
+    first = {row.number: row for row in reversed(rows)}
+    made = Case.objects.bulk_create(
+        [
+            Case(number=n, scope=first[n].district, district=first[n].district, stage="reported",
+                 source="inspector", minor=minor, reported_at=first[n].at)
+            for n in numbers
+        ]
+    )  # fmt: skip
+    cases = {case.number: case for case in made}
+    Event.objects.bulk_create(
+        Event(
+            scope=row.district, dseq=place, case=cases[row.number], case_seq=row.seq,
+            action=row.action, from_stage=_stage_before(rows, place), to_stage=row.to_stage,
+            at=row.at, actor_role="system", district=row.district, body=row.body, unit=row.unit,
+            sets_clock=row.due_at is not None, due_at=row.due_at, base_due_at=row.base_due_at,
+            data=row.data, header="", body_digest=b"", prev_hash=b"", hash=secrets.token_bytes(4),
+        )
+        for place, row in enumerate(rows, 1)
+    )  # fmt: skip
+
+
+def _stage_before(rows, place):
+    row = rows[place - 1]
+    return rows[place - 2].to_stage if row.seq > 1 else ""
+
+
+@pytest.mark.django_db
+def test_sql_and_fold_agree_on_random_logs(huaihua):
+    rows = [row for seed in range(500) for row in random_log(seed)]
+    write(rows)
+
+    for period in (OCTOBER, NOVEMBER, parse_period("2026-Q3"), parse_period("2026")):
+        folded = facts_of(rows, period.start, period.end)
+        selected = facts_between(period.start, period.end)
+        assert selected.members == folded.members
+        assert selected.assessed == folded.assessed
+    names = {name for _, name, _ in folded.members}
+    assert names >= {"late_exit", "shirked", "returned", "reworked", "overdue_unhandled", "closed"}
+
+
+@pytest.mark.django_db
+def test_a_run_is_kept_and_its_lists_hold_as_many_cases_as_its_counts(huaihua):
+    write(random_log(3, cases=60))
+    heads = [DistrictHead(scope=s, hash=b"", at=day("10-01")) for s in (*DISTRICTS, "city")]
+    DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
+    scheme = scheme_of()
+
+    run = run_in_snapshot(OCTOBER, scheme)
+    again = run_in_snapshot(OCTOBER, scheme)
+
+    rows = random_log(3, cases=60)
+    folded = facts_of(rows, OCTOBER.start, OCTOBER.end)
+    assert (again.pk, Run.objects.count()) == (run.pk, 1)
+    listed = RunCase.objects.values_list("body", "count", "number", "times")
+    assert {(b, c, n): t for b, c, n, t in listed} == dict(folded.members)

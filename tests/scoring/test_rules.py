@@ -1,0 +1,153 @@
+"""Periods, points, groups, totals and ranks."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+import scoring
+from scoring.indicators import Assessed, Facts
+from scoring.periods import BadPeriod, parse_period
+from scoring.rollup import item_of, mean_credit, rank, score_body
+from scoring.rules import Item, half_up, points, ratio
+
+SCHEME = json.loads((Path(scoring.__file__).parent / "data/scheme-2026-v1.json").read_text())
+ITEMS = {data["code"]: Item.of(data) for data in SCHEME["items"]}
+CASE = Assessed(
+    number="HH1",
+    body="hecheng",
+    credit=Fraction(1),
+    left_undone=False,
+    source="inspector",
+    limit_value=4,
+    limit_unit="work_hour",
+    cell="c1",
+    minor="m1",
+    unit="u1",
+    filed_on=date(2026, 10, 1),
+)
+
+
+def test_periods_begin_at_local_midnight():
+    month, quarter, year = (parse_period(n) for n in ("2026-10", "2026-Q3", "2026"))
+
+    assert month.start == datetime(2026, 9, 30, 16, tzinfo=UTC)
+    assert month.end == datetime(2026, 10, 31, 16, tzinfo=UTC)
+    assert month.wide_start == datetime(2026, 7, 31, 16, tzinfo=UTC)
+    assert quarter.start == datetime(2026, 6, 30, 16, tzinfo=UTC)
+    assert quarter.wide_start == quarter.start
+    assert year.end == datetime(2026, 12, 31, 16, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("name", ["2026-13", "2026-Q5", "26", "2026-1", "", "2026-10 ", "2026-00"])
+def test_a_bad_period_is_refused(name):
+    with pytest.raises(BadPeriod):
+        parse_period(name)
+
+
+def test_rounding_is_half_up():
+    assert half_up(Fraction(1005, 1000)) == Decimal("1.01")
+    assert half_up(Fraction(10049, 10000)) == Decimal("1.00")
+
+
+@pytest.mark.parametrize(
+    ("code", "credits", "printed"),
+    [
+        ("A1", (1136, 22, 58, 24), "17.19"), ("A1", (208, 4, 16, 8), "15.85"),
+        ("A1", (143, 2, 4, 1), "18.53"), ("A1", (127, 3, 9, 3), "16.51"),
+        ("A2", (450, 18, 36, 16), "15.52"), ("A2", (190, 12, 26, 12), "13.00"),
+        ("A2", (90, 2, 5, 1), "17.45"), ("A2", (70, 3, 5, 2), "15.94"),
+        ("A3", (238, 2, 8, 2), "13.44"), ("A3", (82, 1, 5, 2), "11.94"),
+        ("A3", (42, 0, 2, 0), "13.64"), ("A3", (34, 1, 2, 1), "11.45"),
+    ],
+)  # fmt: skip
+def test_worked_example_of_credits(code, credits, printed):
+    worth = (Fraction(1), Fraction(1, 2), Fraction(2, 5), Fraction(0))
+    cases = [
+        replace(CASE, number=f"{w}-{n}", cell=f"{w}-{n}", credit=w)
+        for w, many in zip(worth, credits, strict=True)
+        for n in range(many)
+    ]
+
+    value = mean_credit(cases)
+
+    assert value.value is not None
+    assert (value.groups, points(ITEMS[code], value.value)) == (sum(credits), Decimal(printed))
+
+
+@pytest.mark.parametrize(
+    ("code", "part", "whole", "printed"),
+    [
+        ("A4", 17, 2010, "9.15"), ("A4", 15, 566, "7.35"), ("A4", 1, 292, "9.66"),
+        ("A4", 5, 260, "8.08"), ("A5", 2004, 2105, "7.60"), ("A5", 561, 604, "6.44"),
+        ("A5", 289, 301, "8.01"), ("A5", 252, 271, "6.49"),
+    ],
+)  # fmt: skip
+def test_worked_example_of_shares(code, part, whole, printed):
+    value = ratio(part, whole)
+
+    assert value is not None
+    assert points(ITEMS[code], value) == Decimal(printed)
+
+
+def test_points_are_never_below_nothing():
+    assert points(ITEMS["A1"], Fraction(0)) == Decimal("0.00")
+
+
+def test_splitting_a_case_wins_nothing():
+    late = replace(CASE, number="HH2", cell="c2", credit=Fraction(0))
+    split = [replace(CASE, number=f"HH{n}") for n in range(3, 23)]
+
+    assert mean_credit([CASE, late]).value == mean_credit([CASE, *split, late]).value == 50
+
+
+def test_each_case_is_judged_by_one_item():
+    assert item_of(CASE, SCHEME) == "A1"
+    assert item_of(replace(CASE, limit_value=2, limit_unit="work_day"), SCHEME) == "A2"
+    assert item_of(replace(CASE, limit_unit="emergency_day"), SCHEME) == "A3"
+    assert item_of(replace(CASE, source="media"), SCHEME) == "A3"
+
+
+def _facts(cases, checks=0):
+    members = Counter({("hecheng", "assessed", c.number): 1 for c in cases})
+    if checks:
+        members |= Counter({("hecheng", n, "HH1"): checks for n in ("checks", "checks_passed")})
+    return Facts(members, set(cases))
+
+
+def test_missing_items_share_out_their_weight_and_the_sheet_adds_up():
+    quick = [replace(CASE, number=f"HH{n}", cell=f"c{n}") for n in range(30)]
+    facts = _facts(quick, checks=12)
+
+    sheet = score_body("hecheng", facts, facts, SCHEME)
+
+    assert [(i["code"], i["points"]) for i in sheet["items"] if i["points"]] == [
+        ("A1", "50.00"), ("A4", "25.00"), ("A5", "25.00"),
+    ]  # fmt: skip
+    assert (sheet["total"], sheet["few_cases"]) == ("100.00", False)
+
+
+def test_few_groups_take_three_months_and_few_cases_are_not_ranked():
+    few = _facts([replace(CASE, number=f"HH{n}", cell=f"c{n}") for n in range(9)])
+    wide = _facts([replace(CASE, number=f"HH{n}", cell=f"c{n}") for n in range(10)])
+
+    assert score_body("hecheng", few, few, SCHEME)["total"] is None
+    sheet = score_body("hecheng", few, wide, SCHEME)
+    assert sheet["items"][0]["three_months"] is True
+    assert sheet["few_cases"] is True
+
+
+def test_equal_totals_share_a_rank_and_small_gaps_are_said():
+    totals = {"a": "90.00", "b": "90.00", "c": "88.00", "d": "86.01"}
+    bodies = [{"body": b, "total": t, "few_cases": False} for b, t in totals.items()]
+
+    rank(bodies, SCHEME, is_month=True)
+
+    assert [(b["rank"], b["grade"], b["close"]) for b in bodies] == [
+        (1, "A", True), (1, "A", False), (3, "B", True), (4, "B", False),
+    ]  # fmt: skip
