@@ -9,6 +9,7 @@ from cityops import health
 urlpatterns = [
     path("", include("cityops.accounts.urls")),
     path("", include("cases.urls")),
+    path("", include("scoring.urls")),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("healthz", health.healthz, name="healthz"),

@@ -1,0 +1,60 @@
+"""The assessment as JSON."""
+
+import json
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from cityops.accounts.models import User
+from cityops.accounts.roles import Role, ScopeKind
+from scoring.periods import BadPeriod, parse_period
+from scoring.services import NotBegun, compute_run
+
+READERS = frozenset(
+    {
+        Role.LEADER,
+        Role.ASSESSOR,
+        Role.SUPERVISOR,
+        Role.DISPATCHER,
+        Role.ACCEPTOR,
+        Role.DUTY_CHIEF,
+        Role.ADMIN,
+    }
+)
+
+
+def may_read(user: User) -> bool:
+    """Tell whether a user may see scores: posts of the centres and leaders, city or district."""
+    return user.is_active and any(
+        grant.role in READERS and grant.scope_kind in (ScopeKind.CITY, ScopeKind.DISTRICT)
+        for grant in user.grants
+    )
+
+
+class Assessment(APIView):
+    """Scores, ranks and counts of a period."""
+
+    @extend_schema(operation_id="assessment", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, period: str) -> Response:
+        """Return the sealed result of 2026-10, 2026-Q3 or 2026, up to now if it still runs."""
+        assert isinstance(request.user, User)
+        if not may_read(request.user):
+            raise PermissionDenied
+        try:
+            run = compute_run(parse_period(period))
+        except (BadPeriod, NotBegun) as error:
+            raise NotFound(str(error)) from error
+        return Response(
+            {
+                "period": run.period,
+                "as_of": run.as_of,
+                "heads": run.heads,
+                "scheme": run.scheme_id,
+                "seal": run.seal,
+                **json.loads(run.result),
+            }
+        )
