@@ -4,9 +4,12 @@ from django.urls import path
 
 from cases.api import views as api
 from cases.views.live import live_events
+from cases.views.photos import photo, photo_small
 
 urlpatterns = [
     path("live/events", live_events, name="live_events"),
+    path("photos/<int:pk>/", photo, name="photo"),
+    path("photos/<int:pk>/small/", photo_small, name="photo_small"),
     path("api/v1/cases/", api.CaseList.as_view(), name="api_cases"),
     path("api/v1/cases/<str:number>/", api.CaseDetail.as_view(), name="api_case"),
     path("api/v1/cases/<str:number>/actions/", api.CaseActions.as_view(), name="api_actions"),

@@ -1,0 +1,40 @@
+"""Photos of a case, for those who may see the case."""
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_safe
+
+from cases.models import Attachment, Case
+from cityops.accounts.http import UserRequest
+
+
+@login_required
+@require_safe
+def photo(request: UserRequest, pk: int) -> HttpResponse:
+    """Serve a photo as stored."""
+    return _send(_visible_photo(request, pk).path)
+
+
+@login_required
+@require_safe
+def photo_small(request: UserRequest, pk: int) -> HttpResponse:
+    """Serve a photo's 320 px thumbnail."""
+    return _send(_visible_photo(request, pk).thumbnail_path)
+
+
+def _visible_photo(request: UserRequest, pk: int) -> Attachment:
+    visible = Case.objects.visible_to(request.user).values("pk")
+    return get_object_or_404(Attachment.objects.filter(case__in=visible), pk=pk)
+
+
+def _send(path: str) -> HttpResponse:
+    """Let nginx send the file, so that no worker is held by a slow phone."""
+    return HttpResponse(
+        content_type="image/jpeg",
+        headers={
+            "X-Accel-Redirect": settings.MEDIA_INTERNAL_URL + path,
+            "Cache-Control": "private, max-age=3600",
+        },
+    )
