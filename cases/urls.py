@@ -3,10 +3,13 @@
 from django.urls import path
 
 from cases.api import views as api
+from cases.views import desk
 from cases.views.live import live_events
 from cases.views.photos import photo, photo_small
 
 urlpatterns = [
+    path("desk/counters/", desk.counters, name="desk_counters"),
+    path("desk/cases/", desk.cases, name="desk_cases"),
     path("live/events", live_events, name="live_events"),
     path("photos/<int:pk>/", photo, name="photo"),
     path("photos/<int:pk>/small/", photo_small, name="photo_small"),
