@@ -2,7 +2,7 @@
 
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
 
-_IMPORTS = ManifestStaticFilesStorage._js_module_import_aggregation_patterns[1]
+_IMPORTS = ManifestStaticFilesStorage._js_module_import_aggregation_patterns[1]  # type: ignore[attr-defined]  # not in the stubs
 _OURS = ("cases/*.js", "cityops/*.js", "scoring/*.js")
 
 

@@ -13,16 +13,17 @@ from cases.models import Case, StageClock
 BATCH = 500  # rows looked at in one read; the scan goes on until none is left
 
 
-def scan_deadlines() -> str:
+def scan_deadlines(*, at: datetime | None = None) -> str:
     """Write every due-soon and overdue event that is due. A late scan delays a lamp, no score.
 
-    May run twice or late: each signal is checked again under the case's lock.
+    May run twice or late: each signal is checked again under the case's lock. `at` is given by
+    simulate only.
     """
     written = 0
     while True:
-        waiting = list(_waiting().values_list("pk", "case_id")[:BATCH])
+        waiting = list(_waiting(at).values_list("pk", "case_id")[:BATCH])
         try:
-            done = sum(signal(clock_id, case_id) for clock_id, case_id in waiting)
+            done = sum(signal(clock_id, case_id, at=at) for clock_id, case_id in waiting)
         except CityFilling:
             return "stands aside"
         written += done
@@ -30,9 +31,10 @@ def scan_deadlines() -> str:
             return f"{written} signals"
 
 
-def _waiting() -> QuerySet[StageClock]:
-    late = Q(due_at__lt=Now()) & (Q(late_for=None) | ~Q(late_for=F("due_at")))
-    soon = Q(soon_at__lte=Now(), due_at__gte=Now()) & (Q(soon_for=None) | ~Q(soon_for=F("due_at")))
+def _waiting(at: datetime | None) -> QuerySet[StageClock]:
+    now = Now() if at is None else at
+    late = Q(due_at__lt=now) & (Q(late_for=None) | ~Q(late_for=F("due_at")))
+    soon = Q(soon_at__lte=now, due_at__gte=now) & (Q(soon_for=None) | ~Q(soon_for=F("due_at")))
     return StageClock.objects.filter(late | soon, ended_at=None).order_by("due_at")
 
 

@@ -1,0 +1,74 @@
+"""The simulated month: real services, one virtual clock, repeatable, refused where it must be."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from cases.models import Case, DistrictHead, Effect, Event
+from cases.services.demo_users import create_demo_users
+from cases.services.ledger_check import verify_ledger
+from cases.simulation import CannotSimulateError, simulate
+
+UNTIL = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
+
+
+@pytest.fixture
+def demo(settings, tmp_path):
+    settings.DEMO, settings.DEMO_PASSWORD_FILE = True, tmp_path / "demo_password"
+    settings.DEMO_PASSWORD_FILE.write_text("the-demo-password\n")
+    create_demo_users()
+
+
+def run(days=3, per_day=20, seed=1):
+    return simulate(days=days, per_day=per_day, seed=seed, until=UNTIL, progress=lambda line: None)
+
+
+def test_month_is_written_through_the_services(demo):
+    done = run()
+
+    assert done["report"] == Case.objects.count() > 40
+    assert set(Case.objects.values_list("district", flat=True)) == {
+        "hecheng",
+        "zhongfang",
+        "hightech",
+        "landport",
+    }
+    assert Case.objects.filter(stage="closed").exists()
+    assert Case.objects.open().exists()
+    assert verify_ledger() == []
+
+
+def test_virtual_time_stays_within_the_days(demo):
+    run()
+
+    times = Event.objects.order_by("at").values_list("at", flat=True)
+    assert times[0] >= UNTIL - timedelta(days=3)
+    assert max(times) <= UNTIL
+
+
+def test_relay_finds_nothing_left_that_was_dispatched(demo):
+    run()
+
+    waiting = Effect.objects.filter(done_at=None)
+    assert set(waiting.values_list("case__stage", flat=True)) <= {"filed"}
+
+
+def test_second_month_over_the_first_is_refused(demo):
+    first = run()
+    heads = dict(DistrictHead.objects.values_list("scope", "dseq"))
+    with pytest.raises(CannotSimulateError, match="already holds events"):
+        run()
+
+    assert dict(DistrictHead.objects.values_list("scope", "dseq")) == heads
+    assert sum(first.values()) > 100
+
+
+def test_real_city_is_not_simulated(settings):
+    settings.DEMO = False
+
+    with pytest.raises(CommandError, match="real city"):
+        call_command("simulate", "--days", "1")
+
+    assert Case.objects.count() == 0
