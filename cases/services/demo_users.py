@@ -15,7 +15,7 @@ INSPECTORS_PER_DISTRICT = 2
 
 
 class DemoOffError(Exception):
-    """No demo here: a real city, or the demo password is missing."""
+    """No demo accounts can be made; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,10 @@ def create_demo_users() -> int:
     """
     hashed = make_password(demo_password())
     accounts = demo_accounts()
+    names = [account.username for account in accounts]
+    real = User.objects.filter(username__in=names, is_demo=False).values_list("username", flat=True)
+    if taken := sorted(real):
+        raise DemoOffError(f"Somebody's own account has the name of a demo one: {taken[0]}.")
     for account in accounts:
         is_admin = account.role == Role.ADMIN
         user, _ = User.objects.update_or_create(
@@ -119,16 +123,18 @@ def create_demo_users() -> int:
                 "name": account.name,
                 "password": hashed,
                 "is_demo": True,
+                "is_active": True,
                 "is_staff": is_admin,
                 "is_superuser": is_admin,
                 "must_change_password": False,
             },
         )
-        Grant.objects.update_or_create(
+        grant, _ = Grant.objects.update_or_create(
             user=user,
             role=account.role,
             scope_kind=account.scope_kind,
             scope_key=account.scope_key,
             defaults={"grids": account.grids},
         )
+        user.grant_set.exclude(pk=grant.pk).delete()
     return len(accounts)

@@ -20,7 +20,11 @@ class BearerAuthentication(BaseAuthentication):
             return None
         user = (
             User.objects.with_grants()
-            .filter(apitoken__digest=ApiToken.digest_of(token.strip()), is_active=True)
+            .filter(
+                apitoken__digest=ApiToken.digest_of(token.strip()),
+                is_active=True,
+                must_change_password=False,
+            )
             .first()
         )
         if user is None:

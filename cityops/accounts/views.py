@@ -4,8 +4,9 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.views import LoginView, PasswordChangeView
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse_lazy
@@ -15,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from cityops.accounts.models import SignInLock, User
 
-# The page somebody starts at, by the first of their roles in this list.
+# One demo account a post, in the order the sign-in page shows them.
 DEMO_NAMES = (
     "inspector1",
     "acceptor1",
@@ -69,9 +70,21 @@ def _demo_accounts() -> dict[str, Any] | None:
     return {"password": settings.DEMO_PASSWORD_FILE.read_text().strip(), "users": users}
 
 
+class ChangePasswordForm(PasswordChangeForm):
+    """Refuses the old password as the new one: a reset would otherwise change nothing."""
+
+    def clean_new_password1(self) -> str:
+        """Return the new password."""
+        password = str(self.cleaned_data["new_password1"])
+        if self.user.check_password(password):
+            raise ValidationError(_("Choose a password other than the present one."))
+        return password
+
+
 class ChangePassword(PasswordChangeView):
     """A user's own password."""
 
+    form_class = ChangePasswordForm
     template_name = "accounts/change_password.html"
     success_url = reverse_lazy("home")
 
