@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+import logging
 from contextlib import suppress
 from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import DatabaseError
 
 from cases.choices import SCOPES
 from cases.hub import CHECK_S, Listener, hub, replay
 from cityops.accounts.models import User
 from cityops.accounts.sessions import signed_in
+
+logger = logging.getLogger(__name__)
 
 SIGNED_OUT = 4401
 BAD_MESSAGES = 4400
@@ -24,6 +28,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     listener: Listener | None = None
     bad = 0
+    is_resumed = False
 
     async def connect(self) -> None:
         """Let a signed-in user in and start telling."""
@@ -34,10 +39,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return
         self.listener = Listener(user)
         self.heads = await hub().join(self.listener)
-        self.tasks = [
-            asyncio.create_task(self._pass_on()),
-            asyncio.create_task(self._check_again()),
-        ]
+        self.tasks = [asyncio.create_task(self._check_again())]
         await self._send({"type": "hello", "heads": self.heads})
 
     async def disconnect(self, code: int) -> None:
@@ -48,18 +50,23 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 task.cancel()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Answer `resume`; anything else is an error message, and too many of them the end."""
+        """Answer `resume`, once, and only then tell what is new: what was missed comes first.
+
+        Anything else is an error message, and too many of them the end.
+        """
         last = _resume(text_data)
         if self.listener is None:
             return
-        if last is None:
+        if last is None or self.is_resumed:
             self.bad += 1
             await self._send({"type": "error", "detail": 'send {"type":"resume","last":{…}}'})
             if self.bad >= MAX_BAD:
                 await self.close(BAD_MESSAGES)
             return
+        self.is_resumed = True
         for message in await replay(self.listener.user, last, self.heads):
             await self._send(message)
+        self.tasks.append(asyncio.create_task(self._pass_on()))
 
     async def _pass_on(self) -> None:
         assert self.listener is not None
@@ -71,7 +78,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """Look at session and roles again; what was granted since counts, what was taken too."""
         while True:
             await asyncio.sleep(CHECK_S)
-            user = await self._user()
+            try:
+                user = await self._user()
+            except DatabaseError:
+                logger.warning("live: the session could not be looked at, trying again")
+                continue
             if user is None or self.listener is None:
                 await self.close(SIGNED_OUT)
                 return

@@ -171,8 +171,20 @@ def hub() -> Hub:
     return _hubs.setdefault(loop, Hub())
 
 
+async def _caught_up(last: dict[str, int], heads: dict[str, int]) -> dict[str, int]:
+    """Return `heads`, not behind a page that was rendered from a database ahead of the hub.
+
+    Where the page is ahead, there is nothing to replay up to where the page already stands.
+    """
+    if all(last[scope] <= heads.get(scope, 0) for scope in last):
+        return heads
+    true = await database_sync_to_async(read_heads, thread_sensitive=False)()
+    return {s: max(head, min(last.get(s, 0), true.get(s, 0))) for s, head in heads.items()}
+
+
 async def replay(user: User, last: dict[str, int], heads: dict[str, int]) -> list[dict[str, Any]]:
     """Return what happened after `last` up to `heads`; a resync where that is too much."""
+    heads = await _caught_up(last, heads)
     behind = {scope: head - last[scope] for scope, head in heads.items() if scope in last}
     if any(not 0 <= missing <= REPLAY_LIMIT for missing in behind.values()):
         return [{"type": "resync", "heads": heads}]

@@ -37,9 +37,21 @@ async def live_events(request: HttpRequest) -> JsonResponse:
         until = time.monotonic() + WAIT_S
         while not messages and (left := until - time.monotonic()) > 0:
             messages = await _next(listener, left)
-        return JsonResponse({"messages": messages, "heads": dict(hub().heads)})
+        return JsonResponse({"messages": messages, "heads": _reached(heads, messages)})
     finally:
         hub().leave(listener)
+
+
+def _reached(heads: dict[str, int], messages: list[dict[str, Any]]) -> dict[str, int]:
+    """Return how far the answer reaches: the cursors to ask from next time."""
+    reached = dict(heads)
+    for message in messages:
+        if message["type"] == "resync":
+            reached = dict(message["heads"])
+        else:
+            upto = message.get("dseq", message.get("upto", 0))
+            reached[message["scope"]] = max(reached[message["scope"]], upto)
+    return reached
 
 
 async def _next(listener: Listener, wait_s: float) -> list[dict[str, Any]]:

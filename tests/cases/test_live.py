@@ -73,6 +73,14 @@ async def connect(user):
     return socket
 
 
+async def listen(user):
+    """Connect and ask for what comes from now on; return the socket and its hello."""
+    socket = await connect(user)
+    (hello,) = await hear(socket, 1)
+    await socket.say(json.dumps({"type": "resume", "last": {}}))
+    return socket, hello
+
+
 async def report(inspector):
     words = {"report": REPORT, "actor": inspector, "key": uuid.uuid4()}
     return await sync_to_async(report_case)(**words)
@@ -88,8 +96,7 @@ async def hear(socket, count):
 
 async def test_dispatcher_hears_every_event(inspector):
     dispatcher = await sync_to_async(person)("d1", Role.DISPATCHER)
-    socket = await connect(dispatcher)
-    (hello,) = await hear(socket, 1)
+    socket, hello = await listen(dispatcher)
 
     answer = await report(inspector)
     await tell()
@@ -104,8 +111,7 @@ async def test_dispatcher_hears_every_event(inspector):
 
 async def test_stranger_learns_only_how_far_the_log_has_come(inspector):
     stranger = await sync_to_async(person)("d2", Role.DISPATCHER, "zhongfang")
-    socket = await connect(stranger)
-    await hear(socket, 1)
+    socket, _ = await listen(stranger)
 
     await report(inspector)
     await tell()
@@ -127,6 +133,41 @@ async def test_resume_replays_exactly_what_was_missed(inspector):
     assert [n["dseq"] for n in missed] == [3, 4, 5, 6]
     assert await socket.receive_nothing(0.2)
     await socket.leave()
+
+
+async def test_what_was_missed_comes_before_what_is_new(inspector):
+    dispatcher = await sync_to_async(person)("d1", Role.DISPATCHER)
+    await report(inspector)
+    socket = await connect(dispatcher)
+    await hear(socket, 1)
+    await report(inspector)
+    await tell()
+
+    await socket.say(json.dumps({"type": "resume", "last": {"hecheng": 0}}))
+    heard = await hear(socket, 6)
+
+    assert [n["dseq"] for n in heard] == [1, 2, 3, 4, 5, 6]
+    await socket.leave()
+
+
+async def test_page_ahead_of_the_hub_is_not_told_to_start_again(inspector):
+    await report(inspector)
+
+    assert await replay(inspector, {"hecheng": 3}, {"hecheng": 0}) == []
+
+
+async def test_long_poll_says_how_far_its_messages_reach(inspector):
+    await report(inspector)
+    client = AsyncClient()
+    await client.aforce_login(inspector)
+    first = (await client.get("/live/events", {"after": "hecheng:0"})).json()
+    await report(inspector)
+    await tell()
+
+    second = (await client.get("/live/events", {"after": "hecheng:3"})).json()
+
+    assert (first["heads"]["hecheng"], second["heads"]["hecheng"]) == (3, 6)
+    assert [m["dseq"] for m in second["messages"]] == [4, 5, 6]
 
 
 async def test_too_far_behind_is_told_to_start_again(inspector):
