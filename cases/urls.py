@@ -5,12 +5,15 @@ from django.urls import path
 from cases.api import views as api
 from cases.views import desk
 from cases.views.live import live_events
+from cases.views.phone import phone_home, phone_report
 from cases.views.photos import photo, photo_small
 
 urlpatterns = [
     path("desk/counters/", desk.counters, name="desk_counters"),
     path("desk/cases/", desk.cases, name="desk_cases"),
     path("live/events", live_events, name="live_events"),
+    path("m/", phone_home, name="phone_home"),
+    path("m/report/", phone_report, name="phone_report"),
     path("photos/<int:pk>/", photo, name="photo"),
     path("photos/<int:pk>/small/", photo_small, name="photo_small"),
     path("api/v1/cases/", api.CaseList.as_view(), name="api_cases"),

@@ -1,0 +1,195 @@
+"""Forms of the pages: what a person typed, checked field by field."""
+
+from dataclasses import asdict
+from typing import Any
+
+from django import forms
+from django.core import signing
+from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from cases.choices import Role, Source
+from cases.errors import BadPhoto, Refusal
+from cases.models import Attachment, Condition, PhotoRule
+from cases.services.intake import Report
+from cases.services.photos import StoredPhoto, store
+from cityops.accounts.models import User
+
+PHOTO_TYPES = "image/jpeg,image/png,image/webp"
+_SALT = "cases.forms.photo"
+
+# Services speak to programmers too; these are the same refusals for the person at the form.
+_SENTENCES = {
+    "outside_city": _("This place lies outside the four districts. Correct the place."),
+    "not_allowed": _("You may not do this."),
+    "move_not_allowed": _("This case has gone on, and this can no longer be done."),
+    "stale_case": _("This case has changed since you opened it. Look again, then submit."),
+    "idempotency_key_reused": _(
+        "This form was received before with other content. Submit again to send it as a new one."
+    ),
+    "bad_photo": _(
+        "This is not a photo that can be stored. Take a JPEG, PNG or WebP photo up to 10 MB."
+    ),
+    "busy": _("The system is busy. Nothing is lost: submit again shortly."),
+    "demo_month_filling": _("The demo month is being written. Submit again in a few minutes."),
+}
+
+
+class PhotoInput(forms.FileInput):
+    """A file input that opens the camera on a phone."""
+
+    def __init__(self) -> None:
+        super().__init__({"accept": PHOTO_TYPES, "capture": "environment"})
+
+
+class RefusableForm(forms.Form):
+    """A form with a key that makes a double submit one change, and that can show a refusal.
+
+    Photos are stored as they arrive. A browser never fills a file input again, so the form hands
+    back a signed note of each stored photo, good for the same person only.
+    """
+
+    photo_kinds: dict[str, str] = {}
+    refusal_fields: dict[str, str] = {}
+
+    key = forms.UUIDField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+        for name in self.photo_kinds:
+            self.fields[f"kept_{name}"] = forms.CharField(
+                required=False, widget=forms.HiddenInput(), max_length=1000
+            )
+
+    def say(self, name: str, value: Any) -> None:
+        """Show `value` in a field when the form is shown again."""
+        self.data = dict(self.data.items()) | {name: str(value)}
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Show why a service refused, at the field it concerns."""
+        sentence = _SENTENCES.get(refusal.code, refusal.message)
+        self.add_error(self.refusal_fields.get(refusal.code), sentence)
+
+    def clean(self) -> dict[str, Any]:
+        """Store new photos and read the notes of those stored before."""
+        for name, kind in self.photo_kinds.items():
+            self.cleaned_data[name] = self._photo(name, kind)
+        return self.cleaned_data
+
+    def _photo(self, name: str, kind: str) -> StoredPhoto | None:
+        upload = self.cleaned_data.get(name)
+        if not isinstance(upload, UploadedFile):
+            return self._kept(self.cleaned_data.get(f"kept_{name}", ""))
+        try:
+            photo = store(upload, kind=kind)
+        except BadPhoto as refusal:
+            self.add_error(name, _SENTENCES[refusal.code])
+            return None
+        note = {"user": self.user.pk, "photo": asdict(photo)}
+        self.say(f"kept_{name}", signing.dumps(note, salt=_SALT))
+        return photo
+
+    def _kept(self, text: str) -> StoredPhoto | None:
+        try:
+            note = signing.loads(text, salt=_SALT, max_age=86_400) if text else {}
+        except signing.BadSignature:
+            return None
+        return StoredPhoto(**note["photo"]) if note.get("user") == self.user.pk else None
+
+    @property
+    def photos(self) -> tuple[StoredPhoto, ...]:
+        """The photos of the form in order."""
+        found = (self.cleaned_data.get(name) for name in self.photo_kinds)
+        return tuple(photo for photo in found if photo is not None)
+
+    @property
+    def kept(self) -> list[str]:
+        """Names of the photo fields whose photo has arrived."""
+        return [
+            name for name in self.photo_kinds if self.is_bound and self.data.get("kept_" + name)
+        ]
+
+
+_CONDITIONS = Condition.objects.filter(is_active=True, minor__is_active=True).select_related(
+    "minor"
+)
+
+
+class ReportForm(RefusableForm):
+    """A problem seen on the street."""
+
+    photo_kinds = {"near": Attachment.Kind.NEAR, "far": Attachment.Kind.FAR}
+    refusal_fields = {"outside_city": "lat"}
+
+    near = forms.FileField(label=_("Near photo"), required=False, widget=PhotoInput())
+    far = forms.FileField(label=_("Far photo"), required=False, widget=PhotoInput())
+    lon = forms.FloatField(label=_("Longitude (WGS-84)"), min_value=-180, max_value=180)
+    lat = forms.FloatField(label=_("Latitude (WGS-84)"), min_value=-90, max_value=90)
+    accuracy_m = forms.IntegerField(
+        required=False, min_value=0, max_value=100_000, widget=forms.HiddenInput
+    )
+    address = forms.CharField(
+        label=_("Address or landmark (optional)"), required=False, max_length=200
+    )
+    condition = forms.ModelChoiceField(
+        _CONDITIONS,
+        label=_("What is wrong"),
+        error_messages={
+            "required": _("Choose what is wrong."),
+            "invalid_choice": _("This is not in the list any more. Choose another."),
+        },
+    )
+    description = forms.CharField(
+        label=_("Note (optional)"),
+        required=False,
+        max_length=200,
+        widget=forms.Textarea({"rows": 3}),
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, user=user, **kwargs)
+        for name in ("lon", "lat"):
+            self.fields[name].error_messages["required"] = _("The place is missing.")
+            self.fields[name].widget.attrs |= {"step": "any", "inputmode": "decimal"}
+        if not user.holds(Role.INSPECTOR):
+            others = [c for c in Source.choices if c[0] != Source.SYSTEM]
+            self.fields["source"] = forms.ChoiceField(label=_("Source"), choices=others)
+            self.initial.setdefault("source", Source.HOTLINE)
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for the photos the filing condition needs."""
+        cleaned = super().clean()
+        condition = cleaned.get("condition")
+        if condition is None:
+            return cleaned
+        if condition.photo_rule == PhotoRule.NEAR_AND_FAR:
+            self._require_photos("near", "far")
+        elif condition.photo_rule == PhotoRule.ONE and not self.photos:
+            self._require_photos("near")
+        return cleaned
+
+    def _require_photos(self, *names: str) -> None:
+        for name in names:
+            if self.cleaned_data.get(name) is None and name not in self.errors:
+                self.add_error(name, _("This problem needs this photo."))
+
+    @property
+    def conditions(self) -> QuerySet[Condition]:
+        """The filing conditions to choose from, those of a class together."""
+        return _CONDITIONS.order_by("minor__order", "no")
+
+    def report(self) -> Report:
+        """Return what the person said; the form must be valid."""
+        said = self.cleaned_data
+        return Report(
+            lon=said["lon"],
+            lat=said["lat"],
+            accuracy_m=said["accuracy_m"],
+            category=said["condition"].minor_id,
+            condition=said["condition"].code,
+            description=said["description"],
+            address=said["address"],
+            source=Source(said.get("source", Source.INSPECTOR)),
+        )

@@ -1,0 +1,99 @@
+"""Pages of the phone: report a problem, see what became of it, answer a check."""
+
+import uuid
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from cases import policy
+from cases.choices import OPEN_STAGES, Action
+from cases.errors import KeyReused, Refusal
+from cases.forms import RefusableForm, ReportForm
+from cases.models import Case, Event, Task
+from cases.services.intake import report_case
+from cityops.accounts.http import UserRequest
+from cityops.accounts.models import User
+
+MY_REPORTS = 30
+_REASONED = (Action.DECLINE, Action.DECLINE_FILING)
+
+
+@login_required
+@require_safe
+def phone_home(request: UserRequest) -> HttpResponse:
+    """Show what is asked of me and what became of my reports. Three statements of its own."""
+    now = timezone.now()
+    tasks = Task.objects.of(request.user).open().filter(kind=Task.Kind.CHECK)
+    context = {
+        "may_report": policy.may_report(request.user),
+        "tasks": [
+            {"case": task.case, "due_at": task.due_at, "is_late": task.due_at < now}
+            for task in tasks.select_related("case__minor", "case__condition").order_by("due_at")
+        ],
+        "reports": [
+            {
+                "case": case,
+                "light": case.light(at=now) if case.stage in OPEN_STAGES else "",
+                "reason": getattr(case, "reason"),  # noqa: B009  # annotated below
+            }
+            for case in _my_reports(request.user)
+        ],
+    }
+    return render(request, "cases/phone/home.html", context)
+
+
+def _my_reports(user: User) -> QuerySet[Case]:
+    """Return the newest reports of `user`, each with the reason it was declined for, if it was."""
+    declined = Event.objects.filter(case=OuterRef("pk"), action__in=_REASONED)
+    return (
+        Case.objects.visible_to(user)
+        .filter(reporter=user.pk)
+        .select_related("minor", "condition", "unit")
+        .annotate(reason=Subquery(declined.order_by("-case_seq").values("data__facts__reason")[:1]))
+        .order_by("-reported_at")[:MY_REPORTS]
+    )
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def phone_report(request: UserRequest) -> HttpResponse:
+    """Show the report form; a good report becomes a case and leads home."""
+    if not policy.may_report(request.user):
+        raise PermissionDenied
+    if request.method != "POST":
+        form = ReportForm(user=request.user, initial={"key": uuid.uuid4()})
+        return _report_page(request, form, status=200)
+    form = ReportForm(request.POST, request.FILES, user=request.user)
+    if not form.is_valid():
+        return _report_page(request, form, status=422)
+    try:
+        case = report_case(
+            report=form.report(),
+            actor=request.user,
+            key=form.cleaned_data["key"],
+            photos=form.photos,
+        )
+    except Refusal as refusal:
+        _show_refusal(form, refusal)
+        return _report_page(request, form, status=refusal.status)
+    messages.success(request, _("Received: %(number)s") % {"number": case["number"]})
+    return redirect("phone_home")
+
+
+def _report_page(request: UserRequest, form: ReportForm, *, status: int) -> HttpResponse:
+    context = {"form": form, "chosen": form["condition"].value()}
+    return render(request, "cases/phone/report.html", context, status=status)
+
+
+def _show_refusal(form: RefusableForm, refusal: Refusal) -> None:
+    """Show why nothing was done; content that changed under its key gets a new key."""
+    form.refuse(refusal)
+    if isinstance(refusal, KeyReused):
+        form.say("key", uuid.uuid4())

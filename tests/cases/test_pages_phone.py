@@ -1,0 +1,170 @@
+"""The phone pages: report a problem, see what became of it, answer a check."""
+
+import io
+import re
+import uuid
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from PIL import Image
+
+from cases.choices import Role
+from cases.models import Attachment, Case, Condition
+from tests.support.people import person
+from tests.support.spine import PLACE
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
+
+
+def client_of(user):
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def upload(colour="grey"):
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), colour).save(out, "JPEG")
+    return SimpleUploadedFile("street.jpg", out.getvalue(), "image/jpeg")
+
+
+def said(condition, **words):
+    return {
+        "key": str(uuid.uuid4()),
+        **PLACE,
+        "accuracy_m": "8",
+        "condition": condition.code,
+        "description": "在路灯旁",
+    } | words
+
+
+def with_photos(condition, **words):
+    return said(condition, near=upload("red"), far=upload("blue"), **words)
+
+
+def hidden(answer, name):
+    found = re.search(rf'name="{name}" value="([^"]+)"', answer.content.decode())
+    return found and found[1]
+
+
+def test_report_becomes_a_case_with_its_photos(people, condition):
+    client = client_of(people.inspector)
+
+    answer = client.post("/m/report/", with_photos(condition), follow=True)
+
+    case = Case.objects.get()
+    assert answer.redirect_chain == [("/m/", 302)]
+    assert case.number in answer.content.decode()
+    assert (case.reporter, case.condition, case.accuracy_m) == (people.inspector, condition, 8)
+    assert case.description == "在路灯旁"
+    assert {a.kind for a in Attachment.objects.filter(case=case)} == {"near", "far"}
+
+
+def test_double_submit_makes_one_case(people, condition):
+    client = client_of(people.inspector)
+    key = str(uuid.uuid4())
+
+    answers = [client.post("/m/report/", with_photos(condition, key=key)) for _ in range(2)]
+
+    assert [a.status_code for a in answers] == [302, 302]
+    assert Case.objects.count() == 1
+
+
+def test_other_content_under_a_used_key_gets_a_new_key(people, condition):
+    client = client_of(people.inspector)
+    words = with_photos(condition)
+    client.post("/m/report/", words)
+
+    again = with_photos(condition, key=words["key"], description="另一处")
+    answer = client.post("/m/report/", again)
+
+    assert answer.status_code == 422
+    assert hidden(answer, "key") not in (None, words["key"])
+    assert Case.objects.count() == 1
+
+
+def test_wrong_report_keeps_what_was_typed_and_the_photos(people, condition):
+    client = client_of(people.inspector)
+
+    answer = client.post("/m/report/", with_photos(condition, lon="", address="迎丰中路"))
+
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "The place is missing." in page
+    assert 'value="迎丰中路"' in page
+    assert "在路灯旁" in page
+    assert re.search(rf'value="{condition.code}"[^>]*selected', page)
+    kept = {name: hidden(answer, name) for name in ("kept_near", "kept_far")}
+    client.post("/m/report/", said(condition, **kept))
+    assert Case.objects.get().attachment_set.count() == 2
+
+
+def test_photo_kept_for_another_person_is_not_taken(people, condition):
+    answer = client_of(people.inspector).post("/m/report/", with_photos(condition, lon=""))
+    kept = {name: hidden(answer, name) for name in ("kept_near", "kept_far")}
+    Condition.objects.filter(pk=condition.pk).update(photo_rule="one")
+
+    stolen = client_of(people.checker).post("/m/report/", said(condition, **kept))
+
+    assert stolen.status_code == 422
+    assert not Case.objects.exists()
+
+
+@pytest.mark.parametrize(("rule", "missing"), [("none", 0), ("one", 1), ("near_and_far", 2)])
+def test_condition_says_which_photos_are_needed(people, condition, rule, missing):
+    Condition.objects.filter(pk=condition.pk).update(photo_rule=rule)
+
+    answer = client_of(people.inspector).post("/m/report/", said(condition))
+
+    assert answer.content.decode().count("This problem needs this photo.") == missing
+    assert Case.objects.count() == (0 if missing else 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({"lon": "100"}, "outside the four districts"),
+        ({"lon": "nan"}, "Enter a number."),
+        ({"condition": "event-9999-9"}, "Choose another."),
+        ({"description": "长" * 201}, "at most 200"),
+        ({"near": SimpleUploadedFile("a.jpg", b"no photo", "image/jpeg")}, "not a photo"),
+    ],
+)
+def test_wrong_field_is_said_at_the_field(people, condition, words, sentence):
+    answer = client_of(people.inspector).post("/m/report/", with_photos(condition) | words)
+
+    assert answer.status_code == 422
+    assert sentence in answer.content.decode()
+    assert not Case.objects.exists()
+
+
+def test_only_inspectors_and_operators_report(people, condition):
+    for user in (people.dispatcher, person("u1", Role.UNIT, "some-unit")):
+        assert client_of(user).get("/m/report/").status_code == 403
+        assert client_of(user).post("/m/report/", with_photos(condition)).status_code == 403
+    assert Client().get("/m/report/").status_code == 302
+    assert not Case.objects.exists()
+
+
+def test_operator_names_the_source(people, condition):
+    client = client_of(people.operator)
+
+    assert 'name="source"' in client.get("/m/report/").content.decode()
+    client.post("/m/report/", with_photos(condition, source="hotline"))
+
+    assert Case.objects.get().source == "hotline"
+
+
+def test_inspector_cannot_choose_a_source(people, condition):
+    client_of(people.inspector).post("/m/report/", with_photos(condition, source="leader"))
+
+    assert Case.objects.get().source == "inspector"
+
+
+def test_page_lets_no_inline_code_in(people):
+    page = client_of(people.inspector).get("/m/report/").content.decode()
+
+    assert not re.search(r"<style|\sstyle=|\son\w+=", page)
+    assert all("nonce=" in tag and "src=" in tag for tag in re.findall(r"<script[^>]*>", page))
+    assert page.count('capture="environment"') == 2
