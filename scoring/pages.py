@@ -9,10 +9,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from cases.errors import Busy
 from cases.models import Case, District
 from cityops.accounts.models import User
 from scoring.models import Run
-from scoring.periods import BadPeriod, month_of, parse_period
+from scoring.periods import BadPeriod, Period, month_of, parse_period
 from scoring.services import NotBegun, compute_run
 from scoring.views import may_read
 
@@ -31,9 +32,20 @@ def _run_of(request: HttpRequest, period: str) -> Run:
             if not named.isascii() or not named.isdigit() or len(named) > 15:
                 raise Http404
             return get_object_or_404(Run, pk=int(named), period=wanted.name)
-        return compute_run(wanted)
+        return _newest(wanted)
     except (BadPeriod, NotBegun) as error:
         raise Http404(str(error)) from error
+
+
+def _newest(period: Period) -> Run:
+    """Return the run of the log as it stands, or the last one stored while it is being written."""
+    try:
+        return compute_run(period)
+    except Busy:
+        stored = Run.objects.filter(period=period.name).order_by("-as_of").first()
+        if stored is None:
+            raise
+        return stored
 
 
 @require_GET

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 
 from cases.choices import CITY, DISTRICT_SLUGS
+from cases.errors import Busy
 from cases.ledger import canonical
 from scoring.indicators import Facts
 from scoring.models import Run, RunCase, Scheme
@@ -20,6 +20,7 @@ from scoring.rules import half_up, ratio
 from scoring.selectors import facts_between
 
 DEFAULT_SCHEME = "2026-v1"
+_LOCK_TIMEOUT = "55P03"
 _SHIPPED = Path(__file__).parent / "data"
 
 
@@ -53,20 +54,18 @@ def compute_run(period: Period, scheme: Scheme | None = None) -> Run:
     """Return the run of a period over the ledger as it stands; stored once a head vector.
 
     Reads in one REPEATABLE READ snapshot; must not be called inside a transaction. Raises
-    NotBegun. A period still running is scored up to now.
+    NotBegun, and Busy while a demo month is being written. A running period is scored up to now.
     """
     scheme = scheme or scheme_of()
-    for attempt in range(5):
-        try:
-            with transaction.atomic(durable=True):
-                with connection.cursor() as cursor:
-                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                return run_in_snapshot(period, scheme)
-        except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", None) != "40001" or attempt == 4:
-                raise
-            time.sleep(0.05 * (attempt + 1))
-    raise AssertionError("the loop returns or raises")
+    try:
+        with transaction.atomic(durable=True):
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            return run_in_snapshot(period, scheme)
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) == _LOCK_TIMEOUT:
+            raise Busy("The log is being written without a pause. Try again shortly.") from error
+        raise
 
 
 def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
@@ -153,13 +152,14 @@ def rates_of(counts: dict[str, int]) -> dict[str, str | None]:
 def _read_heads() -> tuple[datetime, dict[str, int], list[str]]:
     """Read every head under a share lock, then let the writers go on.
 
-    The snapshot outlives the lock: rolling back to the savepoint releases it.
+    The table is locked, not its rows: LOCK takes no snapshot, so the one the next statement takes
+    holds everything that was written before. Rolling back to the savepoint releases the lock; the
+    snapshot stays.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT scope, dseq, hash, at FROM cases_districthead ORDER BY scope FOR SHARE"
-            )
+            cursor.execute("LOCK TABLE cases_districthead IN SHARE MODE")
+            cursor.execute("SELECT scope, dseq, hash, at FROM cases_districthead ORDER BY scope")
             rows = cursor.fetchall()
             cursor.execute("SELECT clock_timestamp()")
             now = cursor.fetchone()[0]

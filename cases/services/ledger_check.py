@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import connection, transaction
+
 from cases.ledger import digest_of, hash_of, header_of, state_of
 from cases.models import Case, DistrictHead, Event
 
@@ -31,9 +33,14 @@ def verify_ledger() -> list[Fault]:
     Reads only. A chain is followed from its first event: dense dseq, previous hash, header equal
     to the columns, digest of the private part where it was not erased, hash, and the head.
     """
-    heads = list(DistrictHead.objects.order_by("scope"))
-    chains = [fault for head in heads if (fault := _check_chain(head))]
-    return [*chains, *_check_states()]
+    is_outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if is_outermost:
+            with connection.cursor() as cursor:  # one snapshot, or writers would look like faults
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        heads = list(DistrictHead.objects.order_by("scope"))
+        chains = [fault for head in heads if (fault := _check_chain(head))]
+        return [*chains, *_check_states()]
 
 
 def _check_chain(head: DistrictHead) -> Fault | None:

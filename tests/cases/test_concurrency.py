@@ -151,3 +151,15 @@ def test_stale_refusal_names_the_present_version(city):
         take_action(number=number, action=Action.ACCEPT, actor=acceptor, seen_version=7)
 
     assert refusal.value.extra["version"] == 1
+
+
+def test_verifying_while_others_write_finds_no_fault(city):
+    inspector = person("i1", Role.INSPECTOR, grids=("431202",))
+
+    def write():
+        for _ in range(10):
+            report_case(report=REPORT, actor=inspector, key=uuid.uuid4())
+
+    results = together(write, *[lambda: [verify_ledger() for _ in range(5)]] * 2)
+
+    assert [result for result in results if result] == [[[], [], [], [], []]] * 2
