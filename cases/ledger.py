@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from django.conf import settings
 from django.contrib.gis.geos import Point
 from django.db import OperationalError, connection, transaction
 
@@ -157,8 +158,23 @@ class Folder:
             )
 
 
+def require_not_filling() -> None:
+    """Raise CityFilling while a demo month is being written, before any case is locked.
+
+    The writer of the month keeps the heads over many actions and so locks cases after heads, the
+    other way round: it must be alone. A real city has no such writer and asks nothing.
+    """
+    if not settings.DEMO:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock_shared(%s)", [FILLING_LOCK])
+        if not cursor.fetchone()[0]:
+            raise CityFilling("The demo month is being written. Try again in a minute.")
+
+
 def open_folder(*, number: str | None = None, pk: int | None = None) -> Folder:
-    """Lock a case and its clocks. Raises Case.DoesNotExist."""
+    """Lock a case and its clocks. Raises Case.DoesNotExist, CityFilling."""
+    require_not_filling()
     key: dict[str, Any] = {"number": number} if number is not None else {"pk": pk}
     case = (
         Case.objects.select_for_update(of=("self",))

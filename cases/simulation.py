@@ -35,6 +35,7 @@ from cases.services.photos import StoredPhoto, store
 from cityops.accounts.models import User
 
 BATCH = 200  # actions a transaction
+QUIET_S = 15  # how long to wait for the transactions under way
 SCAN_EVERY = timedelta(minutes=30)  # of virtual time; a late scan delays a lamp, no score
 
 
@@ -384,13 +385,20 @@ def _moment(value: Any) -> datetime | None:
 # --- the two ways to run it ---------------------------------------------------------------------
 
 
+def _try_lock(cursor: Any) -> bool:
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", [FILLING_LOCK])
+    return bool(cursor.fetchone()[0])
+
+
 @contextmanager
 def _filling() -> Iterator[None]:
     """Keep every other writer out while the month is written."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [FILLING_LOCK])
-        if not cursor.fetchone()[0]:
-            raise CannotSimulateError("Another simulation is running.")
+        until = time.monotonic() + QUIET_S
+        while not _try_lock(cursor):  # transactions under way hold it shared until they commit
+            if time.monotonic() > until:
+                raise CannotSimulateError("Another simulation is running.")
+            time.sleep(0.1)
         try:
             yield
         finally:

@@ -9,7 +9,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from cases.errors import CityFilling
-from cases.ledger import retrying
+from cases.ledger import require_not_filling, retrying
 from cases.models import Effect
 from cases.services.deadlines import scan_deadlines
 from cases.services.dispatch import dispatch_filed
@@ -86,6 +86,7 @@ def _do(effect: Effect) -> str:
 def _do_in_transaction(effect: Effect) -> str:
     """Do the work and mark it done together. Order of locks: the case, the effect, the head."""
     if effect.case_id is not None:
+        require_not_filling()
         _lock_case(effect.case_id)
     held = Effect.objects.select_for_update().get(pk=effect.pk)
     if held.done_at is not None or held.dead:

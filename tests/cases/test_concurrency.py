@@ -163,3 +163,18 @@ def test_verifying_while_others_write_finds_no_fault(city):
     results = together(write, *[lambda: [verify_ledger() for _ in range(5)]] * 2)
 
     assert [result for result in results if result] == [[[], [], [], [], []]] * 2
+
+
+def test_worker_gives_its_run_back_while_a_demo_month_is_written(city):
+    inspector = person("i1", Role.INSPECTOR, grids=("431202",))
+    report_case(report=REPORT, actor=inspector, key=uuid.uuid4())
+    effect = Effect.objects.get()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [FILLING_LOCK])
+        outcome = together(lambda: run_effect(effect.pk))
+        cursor.execute("SELECT pg_advisory_unlock(%s)", [FILLING_LOCK])
+
+    effect.refresh_from_db()
+    assert outcome == ["waits for the demo month"]
+    assert (effect.runs, effect.done_at, effect.claimed_until) == (0, None, None)
+    assert run_effect(effect.pk) == "dispatched"
