@@ -1,11 +1,40 @@
 """What every page knows."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from cityops.accounts.models import User
+from cityops.accounts.roles import Role
+
+
+class Page(NamedTuple):
+    """An entry of the main navigation."""
+
+    address: str
+    name: str | Promise
+    roles: frozenset[Role]
+
+
+_DESK = {Role.ACCEPTOR, Role.DUTY_CHIEF, Role.DISPATCHER, Role.SUPERVISOR}
+PAGES = (
+    Page("/m/", _("Tasks"), frozenset({Role.INSPECTOR})),
+    Page("/m/report/", _("Report a problem"), frozenset({Role.INSPECTOR, Role.OPERATOR})),
+    Page("/score/", _("Ranking"), frozenset({*_DESK, Role.LEADER, Role.ASSESSOR, Role.ADMIN})),
+    Page("/admin/", _("Administration"), frozenset({Role.ADMIN})),
+)
+
+
+def pages_of(user: Any) -> list[Page]:
+    """Return the pages `user` may open, the one they start at first."""
+    if not isinstance(user, User):
+        return []
+    return [page for page in PAGES if user.holds(*page.roles)]
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """Return whether this is a demo city."""
-    return {"is_demo": settings.DEMO}
+    """Return the navigation and whether this is a demo city."""
+    return {"is_demo": settings.DEMO, "pages": pages_of(getattr(request, "user", None))}

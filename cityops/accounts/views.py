@@ -8,12 +8,13 @@ from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from cityops.accounts.context import pages_of
 from cityops.accounts.models import SignInLock, User
 
 # One demo account a post, in the order the sign-in page shows them.
@@ -96,5 +97,8 @@ class ChangePassword(PasswordChangeView):
 
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
-    """Show what this user may open."""
+    """Go to the page this user works at; show what they hold where there is none."""
+    pages = pages_of(request.user)
+    if pages and "who" not in request.GET:
+        return redirect(pages[0].address)
     return render(request, "accounts/home.html")

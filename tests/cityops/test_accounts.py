@@ -32,7 +32,7 @@ def test_sign_in_leads_home(client, user):
     answer = sign_in(client)
 
     assert (answer.status_code, answer["location"]) == (302, "/")
-    assert client.get("/").status_code == 200
+    assert client.get("/?who").status_code == 200
 
 
 @pytest.mark.parametrize("username", ["someone", "nobody"])
@@ -41,7 +41,7 @@ def test_refusal_does_not_tell_which_was_wrong(client, user, username):
 
     assert answer.status_code == 200
     assert "User name or password is wrong." in str(answer.context["form"].errors)
-    assert client.get("/").status_code == 302
+    assert client.get("/?who").status_code == 302
 
 
 def test_sixth_try_is_not_looked_at(client, user):
@@ -50,7 +50,7 @@ def test_sixth_try_is_not_looked_at(client, user):
 
     answer = sign_in(client)
 
-    assert client.get("/").status_code == 302
+    assert client.get("/?who").status_code == 302
     assert "Too many failed tries" in str(answer.context["form"].errors)
 
 
@@ -94,7 +94,7 @@ def test_reset_password_must_be_changed_first(client, user):
             "new_password2": "another-long-word",
         },
     )
-    assert client.get("/").status_code == 200
+    assert client.get("/?who").status_code == 200
 
 
 def test_nobody_holds_roles_of_both_centres(user):
@@ -156,3 +156,19 @@ def test_demo_users_are_refused_in_a_real_city(db, settings):
         call_command("demo_users", "--create")
 
     assert User.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("role", "scope", "start"),
+    [
+        (Role.INSPECTOR, "", "/m/"),
+        (Role.OPERATOR, "", "/m/report/"),
+        (Role.DISPATCHER, "zhongfang", "/score/"),
+        (Role.LEADER, "", "/score/"),
+        (Role.ADMIN, "", "/score/"),
+    ],
+)
+def test_home_is_the_page_one_works_at(client, db, role, scope, start):
+    client.force_login(person("p", role, scope))
+
+    assert client.get("/")["location"] == start
