@@ -4,9 +4,11 @@ from django.urls import path
 
 from cases.api import views as api
 from cases.views import desk
+from cases.views.case import case_action, case_page
 from cases.views.live import live_events
 from cases.views.phone import phone_home, phone_report
 from cases.views.photos import photo, photo_small
+from cases.views.unit import unit_inbox
 
 urlpatterns = [
     path("desk/counters/", desk.counters, name="desk_counters"),
@@ -14,6 +16,9 @@ urlpatterns = [
     path("live/events", live_events, name="live_events"),
     path("m/", phone_home, name="phone_home"),
     path("m/report/", phone_report, name="phone_report"),
+    path("cases/<str:number>/", case_page, name="case"),
+    path("cases/<str:number>/actions/", case_action, name="case_action"),
+    path("unit/", unit_inbox, name="unit_inbox"),
     path("photos/<int:pk>/", photo, name="photo"),
     path("photos/<int:pk>/small/", photo_small, name="photo_small"),
     path("api/v1/cases/", api.CaseList.as_view(), name="api_cases"),

@@ -23,6 +23,7 @@ _DESK = {Role.ACCEPTOR, Role.DUTY_CHIEF, Role.DISPATCHER, Role.SUPERVISOR}
 PAGES = (
     Page("/m/", _("Tasks"), frozenset({Role.INSPECTOR})),
     Page("/m/report/", _("Report a problem"), frozenset({Role.INSPECTOR, Role.OPERATOR})),
+    Page("/unit/", _("Inbox"), frozenset({Role.UNIT, Role.UNIT_HEAD})),
     Page("/score/", _("Ranking"), frozenset({*_DESK, Role.LEADER, Role.ASSESSOR, Role.ADMIN})),
     Page("/admin/", _("Administration"), frozenset({Role.ADMIN})),
 )
