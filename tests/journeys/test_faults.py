@@ -1,0 +1,73 @@
+"""What a killed worker and two emptied Redis servers cost: nothing (faults.md)."""
+
+import json
+import random
+import signal
+import time
+import uuid
+from urllib.request import Request, urlopen
+
+FILINGS = 200
+HALT_AT = 80  # the worker still takes tasks from its queue, and finishes none
+DISASTER_AT = 100
+RECOVERY_S = 120
+WORKER = "worker-dispatch.hecheng"
+
+
+def file_case(city, token, condition, minor, place):
+    lon, lat = place
+    body = {
+        "location": {"lon": lon, "lat": lat, "crs": "wgs84"},
+        "category": minor,
+        "condition": condition,
+    }
+    request = Request(  # noqa: S310 - our own server
+        f"{city.address}/api/v1/cases/",
+        data=json.dumps(body).encode(),
+        headers={
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            "Idempotency-Key": str(uuid.uuid4()),
+        },
+    )
+    with urlopen(request, timeout=30) as answer:  # noqa: S310
+        return json.load(answer)["number"]
+
+
+def dispatched(city, numbers):
+    query = "SELECT count(*) FROM cases_case WHERE number = ANY(%s) AND stage = 'dispatched'"
+    return city.rows(query, numbers)[0][0]
+
+
+def test_no_filing_is_lost_or_dispatched_twice(running_city):
+    city, draw = running_city, random.Random(4)  # noqa: S311 - places, not secrets
+    token = city.manage("token", "inspector1")
+    conditions = city.rows(
+        "SELECT c.code, c.minor_id FROM cases_condition c JOIN cases_minorclass m"
+        " ON m.code = c.minor_id WHERE m.kind = 'event' ORDER BY c.code LIMIT 50"
+    )
+    numbers, undone, before = [], 0, city.pid(WORKER)
+
+    for index in range(FILINGS):
+        if index == HALT_AT:
+            city.send(WORKER, signal.SIGSTOP)
+        if index == DISASTER_AT:
+            undone = len(numbers) - dispatched(city, numbers)
+            city.send(WORKER, signal.SIGKILL)
+            city.forget_redis()
+        place = draw.uniform(109.965, 110.005), draw.uniform(27.52, 27.57)
+        numbers.append(file_case(city, token, *draw.choice(conditions), place))
+
+    deadline = time.monotonic() + RECOVERY_S
+    while dispatched(city, numbers) < FILINGS and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert undone >= DISASTER_AT - HALT_AT
+    assert dispatched(city, numbers) == len(set(numbers)) == FILINGS
+    assert city.pid(WORKER) != before
+    each = city.rows(
+        "SELECT count(*) FROM cases_event e JOIN cases_case c ON c.id = e.case_id"
+        " WHERE c.number = ANY(%s) AND e.action = 'dispatch' GROUP BY c.id",
+        numbers,
+    )
+    assert each == [(1,)] * FILINGS
+    assert city.manage("verify_ledger").endswith(" 0 faults")

@@ -1,0 +1,82 @@
+"""A whole city started as README says, for the tests that need every process of it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from redis import Redis
+
+from deploy import home
+from deploy.home import Home
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class RunningCity:
+    """The home of a city that `deploy/up` has started, and the ways into it."""
+
+    def __init__(self, path: Path) -> None:
+        self.home = Home.at(path)
+        self.variables = self.home.variables()
+        self.address = self.home.address.rstrip("/")
+
+    @property
+    def demo_password(self) -> str:
+        return (self.home.path / "demo_password").read_text().strip()
+
+    def manage(self, *arguments: str) -> str:
+        done = _deploy("manage", "--home", str(self.home.path), *arguments)
+        return done.stdout.strip()
+
+    def rows(self, query: str, *values: object) -> list[tuple]:
+        """Read as the owner of the database, past every rule of the application."""
+        with psycopg.connect(self.variables["DATABASE_URL"]) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def pid(self, program: str) -> int:
+        return int((self.home.run / f"{program}.pid").read_text())
+
+    def send(self, program: str, number: signal.Signals) -> None:
+        """Send a signal to a program and its children."""
+        os.killpg(self.pid(program), number)
+
+    def forget_redis(self) -> None:
+        """Empty both Redis servers, every database of them."""
+        for name in ("REDIS_URL", "REDIS_CHANNELS_URL"):
+            with Redis.from_url(self.variables[name]) as server:
+                server.flushall()
+
+
+@pytest.fixture(scope="session")
+def running_city(tmp_path_factory) -> Iterator[RunningCity]:
+    """Start an empty city with its people and units; it ends with the session."""
+    path = tmp_path_factory.mktemp("city")
+    port = str(home.pick_port(set()))
+    _deploy("up", "--empty", "--detach", "--home", str(path), "--port", port)
+    try:
+        yield RunningCity(path)
+    finally:
+        _deploy("down", "--home", str(path), "--delete")
+
+
+def _deploy(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of deploy/ without the servers the tests themselves use."""
+    left_out = {*home.SERVERS, *home.GIVEN, "CITYOPS_HOME", "CITYOPS_PROCESS", "SECRET_KEY"}
+    left_out |= {"DJANGO_SETTINGS_MODULE"}
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
+    done = subprocess.run(
+        [ROOT / "deploy" / command, *arguments],
+        env={**kept, "CITYOPS_VENV": sys.prefix},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command} failed:\n{done.stdout}\n{done.stderr}"
+    return done
