@@ -3,17 +3,20 @@
 The twin of scoring/indicators.py, written apart from it; source: assessment.md §3, §5.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from fractions import Fraction
 
-from django.db import connection
+from django.db import connection, transaction
 
 from scoring.indicators import Assessed, Facts
 
 _BASE = """
 WITH ev AS MATERIALIZED (
-  SELECT e.*, c.number FROM cases_event e JOIN cases_case c ON c.id = e.case_id
-  WHERE e.at < %(end)s),
+  SELECT e.case_id, e.case_seq, e.at, e.action, e.to_stage, e.district, e.body, e.unit,
+    e.due_at, e.base_due_at, e.data, c.number
+  FROM cases_event e JOIN cases_case c ON c.id = e.case_id WHERE e.at < %(end)s),
 bound AS (
   SELECT ev.*,
     lead(at) OVER w AS end_at, lead(action) OVER w AS end_kind
@@ -49,15 +52,20 @@ kept AS MATERIALIZED (
 closing AS (SELECT * FROM kept WHERE stage = 'closed' AND closed_at >= %(start)s),
 waiting AS (SELECT * FROM kept WHERE late AND stage IN
   ('filed', 'dispatched', 'handling', 'rework', 'suspended', 'returned', 'disputed')),
+parted AS (
+  SELECT case_id, body_before AS body, max(start_at) AS at FROM run
+  WHERE body_before <> body GROUP BY case_id, body_before),
 gone AS (
   SELECT k.case_id, k.number, x.body FROM kept k JOIN held x USING (case_id)
-  WHERE x.late AND x.body <> k.body AND %(start)s <= (
-    SELECT max(start_at) FROM run
-    WHERE run.case_id = k.case_id AND body_before = x.body AND run.body <> x.body)),
+  JOIN parted p ON p.case_id = x.case_id AND p.body = x.body
+  WHERE x.late AND x.body <> k.body AND p.at >= %(start)s),
 hung AS (SELECT * FROM kept WHERE stage = 'suspended' AND NOT late)
 """
 
-_MEMBERS = """, done AS (
+_MEMBERS = """, before AS (
+  SELECT DISTINCT ON (case_id) case_id, body FROM run WHERE start_at < %(start)s
+  ORDER BY case_id, case_seq DESC),
+done AS (
   SELECT * FROM kept WHERE stage IN ('handled', 'checking', 'checked', 'closed')
     AND end_kind = 'finish' AND end_at >= %(start)s),
 one AS (
@@ -80,9 +88,8 @@ one AS (
   UNION ALL SELECT body, 'to_dispatch', number, 1 FROM kept
     WHERE NOT late AND stage IN ('filed', 'returned', 'disputed')
   UNION ALL SELECT body, 'backlog_out', number, 1 FROM kept WHERE stage <> 'closed'
-  UNION ALL SELECT coalesce((SELECT run.body FROM run WHERE run.case_id = k.case_id
-      AND start_at < %(start)s ORDER BY case_seq DESC LIMIT 1), p.district),
-    'backlog_in', k.number, 1 FROM kept k JOIN prior p USING (case_id)
+  UNION ALL SELECT coalesce(b.body, p.district), 'backlog_in', k.number, 1
+    FROM kept k JOIN prior p USING (case_id) LEFT JOIN before b USING (case_id)
     WHERE k.filed_at < %(start)s AND p.to_stage <> 'closed'
   UNION ALL SELECT body, CASE action WHEN 'rework' THEN 'reworked' ELSE 'returned' END,
     number, 1 FROM ev WHERE at >= %(start)s AND action IN ('rework', 'return')
@@ -132,7 +139,7 @@ def facts_between(start: datetime, end: datetime) -> Facts:
     """Return the counts of [start, end) from the ledger; two queries, whatever its size."""
     facts = Facts()
     words = {"start": start, "end": end}
-    with connection.cursor() as cursor:
+    with _without_nested_loops(), connection.cursor() as cursor:
         cursor.execute(_BASE + _MEMBERS, words)
         for body, name, number, times in cursor.fetchall():
             facts.members[body, name, number] = int(times)
@@ -140,3 +147,17 @@ def facts_between(start: datetime, end: datetime) -> Facts:
         for number, body, tenths, *rest in cursor.fetchall():
             facts.assessed.add(Assessed(number, body, Fraction(tenths, 10), *rest))
     return facts
+
+
+@contextmanager
+def _without_nested_loops() -> Iterator[None]:
+    """Keep the planner from nested loops over the parts above, which have no index.
+
+    It takes them when the table's statistics are older than a large import, and then never ends.
+    Rolling back what only reads gives the caller's transaction its setting back.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_nestloop = off")
+        yield
+        transaction.set_rollback(True)
