@@ -4,19 +4,24 @@ from django.urls import path
 
 from cases.api import views as api
 from cases.views import desk
-from cases.views.case import case_action, case_page
+from cases.views.case import case_action, case_page, case_panel
 from cases.views.live import live_events
+from cases.views.outline import outline
 from cases.views.phone import phone_home, phone_report
 from cases.views.photos import photo, photo_small
 from cases.views.unit import unit_inbox
 
 urlpatterns = [
+    path("desk/", desk.desk, name="desk"),
+    path("desk/queue/", desk.desk_queue, name="desk_queue"),
     path("desk/counters/", desk.counters, name="desk_counters"),
     path("desk/cases/", desk.cases, name="desk_cases"),
     path("live/events", live_events, name="live_events"),
+    path("outline/", outline, name="outline"),
     path("m/", phone_home, name="phone_home"),
     path("m/report/", phone_report, name="phone_report"),
     path("cases/<str:number>/", case_page, name="case"),
+    path("cases/<str:number>/panel/", case_panel, name="case_panel"),
     path("cases/<str:number>/actions/", case_action, name="case_action"),
     path("unit/", unit_inbox, name="unit_inbox"),
     path("photos/<int:pk>/", photo, name="photo"),

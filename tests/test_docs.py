@@ -1,5 +1,6 @@
 """The documents name what there is, and point only at what there is."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -46,3 +47,13 @@ def test_every_setting_of_the_environment_stands_in_the_runbook():
 
     assert {"DATABASE_URL", "CITYOPS_HOME"} < names
     assert [name for name in sorted(names) if f"`{name}" not in RUNBOOK] == []
+
+
+def test_shipped_code_of_others_is_what_the_list_says():
+    rows = (ROOT / "docs/third-party.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `([^`]+)` .* `([0-9a-f]{64})` \|$", rows, re.MULTILINE))
+    shipped = {str(path.relative_to(ROOT)) for path in ROOT.glob("*/static/**/vendor/*.js")}
+
+    assert listed.keys() == shipped
+    for name, digest in listed.items():
+        assert hashlib.sha256((ROOT / name).read_bytes()).hexdigest() == digest

@@ -1,5 +1,7 @@
 """The feed of the live map: open cases in columns, built by one statement."""
 
+from collections.abc import Sequence
+
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 
@@ -29,12 +31,15 @@ _LIGHT = """
 """
 
 
-def live_map(user: User) -> str:
+def live_map(user: User, *, numbers: Sequence[str] | None = None) -> str:
     """Return the JSON of the open cases `user` may see, the first due first, at most `MOST`.
 
-    `heads` is of the same snapshot: what comes after it is not in the columns yet.
+    With `numbers` only of those: one that is missing in the answer has left the map. `heads` is
+    of the same snapshot: what comes after it is not in the columns yet.
     """
     mine = Case.objects.all().visible_to(user).open().order_by()
+    if numbers is not None:
+        mine = mine.filter(number__in=numbers)
     try:
         inner, parameters = mine.values("pk").query.sql_with_params()
     except EmptyResultSet:

@@ -39,6 +39,7 @@ from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
 MAX_PHOTOS = 2
+PANEL = "cases/case/_panel.html"
 _LONGEST_VERSION = 9  # digits that fit the column
 
 REASON_WORDS = {
@@ -166,10 +167,23 @@ def case_action(request: UserRequest, number: str) -> HttpResponse:
         )
     except Refusal as refusal:
         return _page(request, visible_case(request.user, number), refusal)
-    messages.success(
-        request, _("%(number)s: %(action)s – done.") % {"number": number, "action": action.label}
-    )
+    done = _("%(number)s: %(action)s – done.") % {"number": number, "action": action.label}
+    if is_fragment(request):
+        return _panel_after(request, number, done)
+    messages.success(request, done)
     return redirect(_next(request, number))
+
+
+@login_required
+@require_safe
+def case_panel(request: UserRequest, number: str) -> HttpResponse:
+    """Show a case beside a list: the page's parts without the page around them."""
+    return render(request, PANEL, case_context(request, visible_case(request.user, number)))
+
+
+def is_fragment(request: UserRequest) -> bool:
+    """Whether a part of a page was asked for, to stand in the page that is open."""
+    return "HX-Request" in request.headers
 
 
 def visible_case(user: User, number: str) -> Case:
@@ -181,10 +195,27 @@ def visible_case(user: User, number: str) -> Case:
     return case
 
 
+def _panel_after(request: UserRequest, number: str, done: str) -> HttpResponse:
+    """Return the panel as the case stands after an action; empty once out of one's sight."""
+    case = Case.objects.visible_to(request.user).filter(number=number).first()
+    context = case_context(request, case) if case else {}
+    answer = render(request, PANEL, {**context, "done": done})
+    answer["HX-Trigger"] = "case-changed"
+    return answer
+
+
 def _page(request: UserRequest, case: Case, refusal: Refusal | None = None) -> HttpResponse:
+    template = PANEL if is_fragment(request) else "cases/case/page.html"
+    status = refusal.status if refusal else 200
+    return render(request, template, case_context(request, case, refusal), status=status)
+
+
+def case_context(
+    request: UserRequest, case: Case, refusal: Refusal | None = None
+) -> dict[str, Any]:
     now = timezone.now()
     said = request.POST if refusal else {}
-    context = {
+    return {
         "case": case,
         "light": light_of(case, at=now),
         "place": _place_words(case, at=now),
@@ -196,8 +227,6 @@ def _page(request: UserRequest, case: Case, refusal: Refusal | None = None) -> H
         "refusal": refusal,
         "refusal_words": refusal_words(refusal) if refusal else "",
     }
-    status = refusal.status if refusal else 200
-    return render(request, "cases/case/page.html", context, status=status)
 
 
 def refusal_words(refusal: Refusal) -> str:

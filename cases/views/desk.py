@@ -1,14 +1,21 @@
-"""The desk's data: counts of its views and the feed of its map."""
+"""The desk: the live map, the queue of a view, the case that is chosen, and their data."""
+
+from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from cases.choices import Role
+from cases.models import Case
+from cases.selectors.feed import read_heads
 from cases.selectors.live_map import live_map
-from cases.selectors.worklist import counts
-from cityops.accounts.models import User
+from cases.selectors.worklist import counts, queue
+from cases.views.case import case_context, light_of
+from cityops.accounts.http import UserRequest
 
 DESK_ROLES = (
     Role.ACCEPTOR,
@@ -19,28 +26,88 @@ DESK_ROLES = (
     Role.LEADER,
     Role.ADMIN,
 )
+MOST_NUMBERS = 200
+VIEW_NAMES = {
+    "urgent": gettext_lazy("Late or due soon"),
+    "accept": gettext_lazy("To accept"),
+    "file": gettext_lazy("To file"),
+    "dispatch": gettext_lazy("To dispatch"),
+    "check": gettext_lazy("To check"),
+    "close": gettext_lazy("To close"),
+    "all": gettext_lazy("All open"),
+}
 
 
-@require_safe
 @login_required
-def counters(request: HttpRequest) -> JsonResponse:
-    """Return how many cases each view of the desk holds."""
-    answer = JsonResponse(counts(_desk_user(request), at=timezone.now()))
+@require_safe
+def desk(request: UserRequest) -> HttpResponse:
+    """Show the whole desk; it works without scripts, which only keep it live.
+
+    The heads are read first: what happens after them the live connection tells again.
+    """
+    _require_desk(request)
+    heads = read_heads()
+    context = {"heads": heads, **_queue_context(request), **_chosen(request)}
+    return render(request, "cases/desk/desk.html", context)
+
+
+@login_required
+@require_safe
+def desk_queue(request: UserRequest) -> HttpResponse:
+    """Return the views with their counts and the queue of the one asked for."""
+    _require_desk(request)
+    answer = render(request, "cases/desk/_live.html", _queue_context(request))
     answer["Cache-Control"] = "private, no-store"
     return answer
 
 
 @require_safe
 @login_required
-def cases(request: HttpRequest) -> HttpResponse:
-    """Return the columns of the live map."""
-    text = live_map(_desk_user(request))
+def counters(request: UserRequest) -> JsonResponse:
+    """Return how many cases each view of the desk holds."""
+    _require_desk(request)
+    answer = JsonResponse(counts(request.user, at=timezone.now()))
+    answer["Cache-Control"] = "private, no-store"
+    return answer
+
+
+@require_safe
+@login_required
+def cases(request: UserRequest) -> HttpResponse:
+    """Return the columns of the live map; `numbers=A,B` asks only for those cases."""
+    _require_desk(request)
+    asked = request.GET.get("numbers")
+    numbers = asked.split(",")[:MOST_NUMBERS] if asked is not None else None
+    text = live_map(request.user, numbers=numbers)
     headers = {"Cache-Control": "private, no-store"}
     return HttpResponse(text, content_type="application/json", headers=headers)
 
 
-def _desk_user(request: HttpRequest) -> User:
-    user = request.user
-    if not isinstance(user, User) or not user.holds(*DESK_ROLES):
+def _require_desk(request: UserRequest) -> None:
+    if not request.user.holds(*DESK_ROLES):
         raise Http404
-    return user
+
+
+def _queue_context(request: UserRequest) -> dict[str, Any]:
+    """Return the views, and the rows of the one asked for: the urgent ones, else all open."""
+    now = timezone.now()
+    held = counts(request.user, at=now)
+    view = request.GET.get("view", "")
+    if view not in VIEW_NAMES:
+        view = "urgent" if held["urgent"] else "all"
+    rows = [(case, light_of(case, at=now)) for case in queue(request.user, view, at=now)]
+    return {
+        "view": view,
+        "views": [(key, name, held[key]) for key, name in VIEW_NAMES.items()],
+        "rows": rows,
+        "unshown": held[view] - len(rows),
+        "chosen": request.GET.get("case", ""),
+    }
+
+
+def _chosen(request: UserRequest) -> dict[str, Any]:
+    """Return the context of the panel: of the case in the address, if it may be seen."""
+    number = request.GET.get("case", "")
+    found = Case.objects.visible_to(request.user).select_related("minor", "condition", "unit")
+    case = found.filter(number=number).first() if number else None
+    return {**case_context(request, case), "next": request.get_full_path()} if case else {}

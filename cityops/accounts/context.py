@@ -24,7 +24,9 @@ PAGES = (
     Page("/m/", _("Tasks"), frozenset({Role.INSPECTOR})),
     Page("/m/report/", _("Report a problem"), frozenset({Role.INSPECTOR, Role.OPERATOR})),
     Page("/unit/", _("Inbox"), frozenset({Role.UNIT, Role.UNIT_HEAD})),
-    Page("/score/", _("Ranking"), frozenset({*_DESK, Role.LEADER, Role.ASSESSOR, Role.ADMIN})),
+    Page("/score/", _("Ranking"), frozenset({Role.LEADER, Role.ASSESSOR})),
+    Page("/desk/", _("Desk"), frozenset({*_DESK, Role.OPERATOR, Role.LEADER, Role.ADMIN})),
+    Page("/score/", _("Ranking"), frozenset({*_DESK, Role.ADMIN})),
     Page("/admin/", _("Administration"), frozenset({Role.ADMIN})),
 )
 
@@ -33,7 +35,8 @@ def pages_of(user: Any) -> list[Page]:
     """Return the pages `user` may open, the one they start at first."""
     if not isinstance(user, User):
         return []
-    return [page for page in PAGES if user.holds(*page.roles)]
+    held = [page for page in PAGES if user.holds(*page.roles)]
+    return list({page.address: page for page in reversed(held)}.values())[::-1]
 
 
 def site(request: HttpRequest) -> dict[str, Any]:

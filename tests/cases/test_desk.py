@@ -1,18 +1,21 @@
 """The desk's data: the map's columns, the counts of its views, and who may read them."""
 
+import uuid
+
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from cases.choices import Role
-from cases.models import Case
+from cases.models import Case, Event
+from cases.views.desk import VIEW_NAMES
 from tests.support.people import person
 from tests.support.spine import dispatched, report, unit_person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
 COLUMNS = ("number", "lon", "lat", "kind", "light", "stage", "unit", "district")
-ADDRESSES = ("/desk/cases/", "/desk/counters/")
+ADDRESSES = ("/desk/", "/desk/queue/", "/desk/cases/", "/desk/counters/")
 
 
 def client_of(user):
@@ -71,3 +74,76 @@ def test_statements_do_not_grow_with_cases(people, condition, address):
         taken.append(len(captured))
 
     assert taken[0] == taken[1]
+
+
+def test_numbers_ask_for_those_cases_only(people, condition):
+    first, _ = (report(people, condition)["number"] for _ in range(2))
+
+    feed = read(people.dispatcher, f"/desk/cases/?numbers={first},HH2020010100001")
+
+    assert feed["number"] == [first]
+
+
+def test_the_page_shows_the_urgent_queue_or_all_and_the_chosen_case(people, condition):
+    number = report(people, condition)["number"]
+
+    page = client_of(people.dispatcher).get("/desk/", {"case": number})
+
+    assert page.context["view"] == "all"
+    assert [case.number for case, _ in page.context["rows"]] == [number]
+    assert {key: count for key, _, count in page.context["views"]}["all"] == 1
+    assert page.context["case"].number == number
+    assert page.context["heads"]["hecheng"] > 0
+
+
+def test_a_view_counts_what_it_lists(people, condition):
+    dispatched(people, condition)
+    report(people, condition)
+    client = client_of(people.dispatcher)
+
+    for view in VIEW_NAMES:
+        page = client.get("/desk/queue/", {"view": view})
+        counts = {key: count for key, _, count in page.context["views"]}
+        assert len(page.context["rows"]) == counts[view]
+
+
+def test_the_panel_acts_in_place_and_shows_what_came_of_it(people, condition):
+    number = dispatched(people, condition)
+    worker = unit_person(number)
+    words = {"action": "sign", "seen_version": Case.objects.get(number=number).version}
+
+    answer = client_of(worker).post(
+        f"/cases/{number}/actions/",
+        {**words, "key": uuid.uuid4()},
+        headers={"HX-Request": "true"},
+    )
+
+    assert answer.status_code == 200
+    assert answer["HX-Trigger"] == "case-changed"
+    assert next(template.name for template in answer.templates) == "cases/case/_panel.html"
+    assert answer.context["case"].stage == "handling"
+
+
+def test_a_refused_action_stays_in_the_panel_and_changes_nothing(people, condition):
+    number = dispatched(people, condition)
+    before = Event.objects.count()
+
+    answer = client_of(unit_person(number)).post(
+        f"/cases/{number}/actions/",
+        {"action": "sign", "seen_version": 0, "key": uuid.uuid4()},
+        headers={"HX-Request": "true"},
+    )
+
+    assert answer.status_code == 409
+    assert next(template.name for template in answer.templates) == "cases/case/_panel.html"
+    assert Event.objects.count() == before
+
+
+def test_outlines_are_kept_until_an_area_changes(people):
+    client = client_of(people.inspector)
+    first = client.get("/outline/")
+    again = client.get("/outline/", headers={"If-None-Match": first["ETag"]})
+
+    names = {f["properties"]["zh"] for f in first.json()["features"]}
+    assert {"鹤城区", "中方县"} < names
+    assert again.status_code == 304

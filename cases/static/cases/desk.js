@@ -1,0 +1,204 @@
+// Keeps the desk live: map, queue, counters and the chosen case follow the log.
+
+import { CaseMap } from "./desk_map.js";
+import { follow } from "./live.js";
+
+const GATHER_MS = 250;
+const MOST_NUMBERS = 200;
+const QUEUE_AGAIN_MS = 60_000; // remaining times in the queue grow old by themselves
+const STALE_MS = 30_000;
+
+const desk = document.getElementById("desk");
+const queue = document.getElementById("queue");
+const panel = document.getElementById("panel");
+const fresh = document.getElementById("fresh");
+const moved = document.getElementById("moved");
+const chip = document.getElementById("chip");
+const totals = document.getElementById("totals");
+
+const address = new URL(location.href);
+let view = document.querySelector("#counters [aria-current]")?.dataset.view ?? "urgent";
+let chosen = address.searchParams.get("case") ?? "";
+let caseMap = null;
+let changed = new Set();
+let gathering = null;
+
+// --- queue and panel ---
+
+function loadQueue() {
+  fresh.hidden = true;
+  const query = new URLSearchParams({ view, case: chosen });
+  return htmx.ajax("GET", `${desk.dataset.queue}?${query}`, { target: queue, swap: "innerHTML" });
+}
+
+function loadPanel() {
+  moved.hidden = true;
+  if (chosen === "") return;
+  htmx.ajax("GET", desk.dataset.panel.replace("NUMBER", encodeURIComponent(chosen)), {
+    target: panel,
+    swap: "innerHTML",
+  });
+}
+
+function keepAddress() {
+  address.searchParams.set("view", view);
+  if (chosen) address.searchParams.set("case", chosen);
+  else address.searchParams.delete("case");
+  history.replaceState(null, "", address);
+}
+
+function markChosen() {
+  for (const row of queue.querySelectorAll("a[data-case]")) {
+    if (row.dataset.case === chosen) row.setAttribute("aria-current", "true");
+    else row.removeAttribute("aria-current");
+  }
+  caseMap?.choose(chosen);
+}
+
+function choose(number) {
+  chosen = number;
+  keepAddress();
+  markChosen();
+  if (chosen) loadPanel();
+  else panel.replaceChildren();
+}
+
+function show(name) {
+  view = name;
+  keepAddress();
+  loadQueue();
+}
+
+function step(by) {
+  const rows = [...queue.querySelectorAll("a[data-case]")];
+  if (rows.length === 0) return;
+  const at = rows.findIndex((row) => row.dataset.case === chosen);
+  const row = rows[at < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, at + by))];
+  choose(row.dataset.case);
+  row.scrollIntoView({ block: "nearest" });
+}
+
+const isTyping = () => panel.querySelector("details[open]") !== null;
+
+document.addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const link = event.target.closest("#queue a[data-case], #counters a[data-view]");
+  if (!link) return;
+  event.preventDefault();
+  if (link.dataset.case) choose(link.dataset.case);
+  else show(link.dataset.view);
+});
+fresh.addEventListener("click", loadQueue);
+moved.addEventListener("click", loadPanel);
+document.body.addEventListener("case-changed", () => note(chosen));
+document.body.addEventListener("htmx:afterSettle", () => {
+  if (caseMap) sayTotals();
+});
+
+// --- map ---
+
+async function loadCases(numbers) {
+  const query = numbers ? `?numbers=${numbers.join(",")}` : "";
+  const answer = await fetch(desk.dataset.cases + query);
+  if (answer.ok) caseMap?.take(await answer.json(), numbers);
+  if (caseMap) sayTotals();
+}
+
+function sayTotals() {
+  const all = Number(document.querySelector('#counters [data-view="all"]').dataset.count);
+  const shown = caseMap.cases.size;
+  totals.textContent = totals.dataset.words
+    .replace("{map}", shown)
+    .replace("{rest}", Math.max(0, all - shown));
+}
+
+window.addEventListener("map:init", async ({ detail }) => {
+  caseMap = new CaseMap(detail.map, choose);
+  caseMap.chosen = chosen;
+  await Promise.all([caseMap.drawOutline(desk.dataset.outline), loadCases()]);
+  caseMap.fit();
+});
+
+// --- live ---
+
+function note(number) {
+  changed.add(number);
+  gathering ??= setTimeout(catchUp, GATHER_MS);
+}
+
+async function catchUp() {
+  const numbers = [...changed];
+  changed = new Set();
+  try {
+    await loadCases(numbers.length > MOST_NUMBERS ? undefined : numbers);
+    if (queue.matches(":hover")) fresh.hidden = false;
+    else await loadQueue();
+    if (numbers.includes(chosen)) {
+      if (isTyping()) moved.hidden = false;
+      else loadPanel();
+    }
+  } catch {
+    numbers.forEach((number) => changed.add(number)); // asked for again with the next change
+  } finally {
+    gathering = null;
+    if (changed.size) note([...changed][0]);
+  }
+}
+
+let state = "live";
+const heard = follow({
+  heads: JSON.parse(document.getElementById("heads").textContent),
+  onNotice: (notice) => note(notice.case),
+  onResync: () => {
+    loadCases();
+    loadQueue();
+    if (!isTyping()) loadPanel();
+  },
+  onState: (now) => {
+    state = now;
+    sayFreshness();
+  },
+});
+
+function sayFreshness() {
+  const age = Date.now() - heard();
+  const time = new Date(heard()).toLocaleTimeString(document.documentElement.lang);
+  const kind = state === "live" && age > STALE_MS ? "stale" : state;
+  const words = chip.dataset[{ signed_out: "signedOut" }[kind] ?? kind].replace("{time}", time);
+  const ago = chip.dataset.ago.replace("{s}", Math.round(age / 1000));
+  chip.textContent = kind === "live" || kind === "polling" ? `${words} · ${ago}` : words;
+  chip.dataset.state = kind;
+}
+
+setInterval(sayFreshness, 1000);
+setInterval(() => {
+  if (!queue.matches(":hover")) loadQueue();
+}, QUEUE_AGAIN_MS);
+
+// --- keys ---
+
+const keys = {
+  j: () => step(1),
+  k: () => step(-1),
+  g: () => caseMap?.fit(),
+  o: () => panel.querySelector("h2 a")?.click(),
+  enter: () => caseMap?.centre(),
+  escape: () => queue.querySelector("[aria-current]")?.focus(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
+  if (event.target.closest("input, select, textarea, [contenteditable]")) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  const key = event.key.toLowerCase();
+  if (key === "enter" && event.target.closest("a, button, summary, .leaflet-marker-icon")) return;
+  const viewLink = /^[1-7]$/.test(key)
+    ? document.querySelectorAll("#counters a")[Number(key) - 1]
+    : null;
+  if (!viewLink && !keys[key]) return;
+  event.preventDefault();
+  if (viewLink) show(viewLink.dataset.view);
+  else keys[key]();
+});

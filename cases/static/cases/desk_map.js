@@ -1,0 +1,186 @@
+// The map of the desk: outlines, and the open cases as marks, clustered.
+
+const CLUSTER_PX = 60;
+const DEEPEST_CLUSTER = 17;
+const isEnglish = document.documentElement.lang.startsWith("en");
+const LETTERS = isEnglish ? { event: "E", component: "C" } : { event: "事", component: "部" };
+
+const letter = (kind, className) =>
+  `<text x="20" y="25" text-anchor="middle" class="${className}">${LETTERS[kind] ?? ""}</text>`;
+// Told apart by shape and weight, not by colour alone; late is a tenth larger.
+const MARKS = {
+  normal: (kind) => `<circle cx="20" cy="20" r="13" class="m-normal"/>${letter(kind, "t-normal")}`,
+  soon: (kind) => `<path d="M20 4 37 34H3z" class="m-soon"/>${letter(kind, "t-soon")}`,
+  late: (kind) => `<rect x="4" y="4" width="32" height="32" class="m-late"/>${letter(kind, "t-on")}`,
+  paused: (kind) => `<path d="M20 3 37 20 20 37 3 20z" class="m-paused"/>${letter(kind, "t-on")}`,
+};
+
+function markIcon({ kind, light }, isChosen) {
+  const html = `<svg viewBox="0 0 40 40" width="40" height="40">${MARKS[light](kind)}</svg>`;
+  const className = `case-mark${isChosen ? " is-chosen" : ""}`;
+  return L.divIcon({ html, className, iconSize: [40, 40] });
+}
+
+function arc(from, to, className) {
+  if (to - from >= 1) return `<circle cx="28" cy="28" r="22" class="${className}"/>`;
+  const at = (share) => {
+    const angle = 2 * Math.PI * share - Math.PI / 2;
+    return `${(28 + 22 * Math.cos(angle)).toFixed(1)} ${(28 + 22 * Math.sin(angle)).toFixed(1)}`;
+  };
+  const isLarge = to - from > 0.5 ? 1 : 0;
+  return `<path d="M${at(from)}A22 22 0 ${isLarge} 1 ${at(to)}" class="${className}"/>`;
+}
+
+function clusterIcon({ point_count: count, late, soon }) {
+  const [a, b] = [late / count, (late + soon) / count];
+  const arcs = [
+    late ? arc(0, a, "a-late") : "",
+    soon ? arc(a, b, "a-soon") : "",
+    b < 1 ? arc(b, 1, "a-normal") : "",
+  ].join("");
+  const flag = late
+    ? `<rect x="34" y="2" width="22" height="16" class="m-late"/>
+       <text x="45" y="14" text-anchor="middle" class="t-on">${late}</text>`
+    : "";
+  const html = `<svg viewBox="0 0 58 56" width="58" height="56">
+    <circle cx="28" cy="28" r="27" class="a-ground"/>${arcs}
+    <text x="28" y="33" text-anchor="middle" class="t-count">${count}</text>${flag}</svg>`;
+  return L.divIcon({ html, className: "case-cluster", iconSize: [58, 56] });
+}
+
+/** The marks of the open cases on a Leaflet map. */
+export class CaseMap {
+  /**
+   * @param {L.Map} map
+   * @param {(number: string) => void} onChoose
+   */
+  constructor(map, onChoose) {
+    this.map = map;
+    this.onChoose = onChoose;
+    this.cases = new Map();
+    this.marks = new Map();
+    this.layer = L.layerGroup().addTo(map);
+    map.createPane("places").style.zIndex = 450; // over the outlines, under the marks
+    this.chosen = "";
+    map.on("moveend", () => this.draw());
+  }
+
+  async drawOutline(address) {
+    const answer = await fetch(address);
+    if (!answer.ok) return;
+    const outline = await answer.json();
+    const style = ({ properties }) => ({
+      className: `outline outline-${properties.level}`,
+      interactive: false,
+    });
+    this.outline = L.geoJSON(outline, { style, interactive: false }).addTo(this.map).bringToBack();
+    for (const { properties } of outline.features) {
+      const span = document.createElement("span");
+      span.textContent = isEnglish ? properties.en : properties.zh;
+      const icon = L.divIcon({
+        html: span,
+        className: `place place-${properties.level}`,
+        iconSize: null,
+      });
+      const at = [properties.lat, properties.lon];
+      L.marker(at, { icon, pane: "places", interactive: false, keyboard: false }).addTo(this.map);
+    }
+    this.map.on("zoomend", () => this.#showStreets());
+    this.#showStreets();
+  }
+
+  #showStreets() {
+    this.map.getContainer().classList.toggle("with-streets", this.map.getZoom() >= 12);
+  }
+
+  /** Take the columns of all open cases, or of the asked `numbers`: those missing have left. */
+  take(columns, numbers) {
+    if (numbers) numbers.forEach((number) => this.cases.delete(number));
+    else this.cases.clear();
+    columns.number.forEach((number, i) => {
+      const properties = {
+        number,
+        kind: columns.kind[i],
+        light: columns.light[i],
+        stage: columns.stage[i],
+      };
+      const geometry = { type: "Point", coordinates: [columns.lon[i], columns.lat[i]] };
+      this.cases.set(number, { type: "Feature", properties, geometry });
+    });
+    this.index = new Supercluster({
+      radius: CLUSTER_PX,
+      extent: 256, // the size of Leaflet's tiles, so that the radius is in its pixels
+      maxZoom: DEEPEST_CLUSTER,
+      map: ({ light }) => ({ late: light === "late" ? 1 : 0, soon: light === "soon" ? 1 : 0 }),
+      reduce: (all, one) => {
+        all.late += one.late;
+        all.soon += one.soon;
+      },
+    }).load([...this.cases.values()]);
+    this.draw();
+  }
+
+  /** Draw what the window shows; marks that stay the same are left alone. */
+  draw() {
+    if (!this.index) return;
+    const bounds = this.map.getBounds().pad(0.2);
+    const box = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()];
+    const shown = new Set();
+    for (const feature of this.index.getClusters(box, Math.round(this.map.getZoom()))) {
+      const key = this.#key(feature);
+      shown.add(key);
+      if (!this.marks.has(key)) this.marks.set(key, this.#mark(feature).addTo(this.layer));
+    }
+    for (const [key, mark] of this.marks) {
+      if (shown.has(key)) continue;
+      mark.remove();
+      this.marks.delete(key);
+    }
+  }
+
+  #key({ properties: p, geometry }) {
+    const what = p.cluster
+      ? `${p.point_count}/${p.late}/${p.soon}`
+      : `${p.number}/${p.light}/${p.stage}/${p.number === this.chosen}`;
+    return `${what}@${geometry.coordinates.join(",")}`;
+  }
+
+  #mark({ properties: p, geometry }) {
+    const at = [geometry.coordinates[1], geometry.coordinates[0]];
+    if (p.cluster) {
+      const mark = L.marker(at, { icon: clusterIcon(p), alt: String(p.point_count) });
+      const deeper = () => Math.min(this.index.getClusterExpansionZoom(p.cluster_id), 19);
+      return mark.on("click", () => this.map.setView(at, deeper()));
+    }
+    const icon = markIcon(p, p.number === this.chosen);
+    const zIndexOffset = { late: 200, soon: 100 }[p.light] ?? 0;
+    const mark = L.marker(at, { icon, title: p.number, alt: p.number, zIndexOffset });
+    mark.on("add", () => {
+      mark.getElement().dataset.case = p.number;
+      mark.getElement().dataset.stage = p.stage;
+    });
+    return mark.on("click", () => this.onChoose(p.number));
+  }
+
+  choose(number) {
+    this.chosen = number;
+    this.draw();
+  }
+
+  /** Bring the chosen case into view. */
+  centre() {
+    const found = this.cases.get(this.chosen);
+    if (!found) return;
+    const [lon, lat] = found.geometry.coordinates;
+    this.map.setView([lat, lon], Math.max(this.map.getZoom(), DEEPEST_CLUSTER + 1));
+  }
+
+  /** Show every open case; the city where there is none. */
+  fit() {
+    const points = [...this.cases.values()].map(({ geometry }) => geometry.coordinates);
+    const bounds = points.length
+      ? L.latLngBounds(points.map(([lon, lat]) => [lat, lon])).pad(0.1)
+      : this.outline?.getBounds();
+    if (bounds?.isValid()) this.map.fitBounds(bounds, { maxZoom: 15 });
+  }
+}

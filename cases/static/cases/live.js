@@ -1,0 +1,94 @@
+// The live connection of a page: a socket that resumes where it was, a long poll where no socket
+// gets through. The protocol: docs/live.md.
+
+const SILENT_MS = 45_000;
+const HELLO_MS = 10_000;
+const LONGEST_WAIT_S = 30;
+const SIGNED_OUT = 4401;
+const SOCKET_AGAIN_MS = 60_000;
+
+/**
+ * Follow the logs from `heads` on.
+ * @param {object} page
+ * @param {Record<string, number>} page.heads where the picture of the page stands
+ * @param {(notice: {scope: string, dseq: number, kind: string, case: string}) => void} page.onNotice
+ * @param {() => void} page.onResync too much was missed: load the whole picture
+ * @param {(state: "live" | "polling" | "lost" | "signed_out") => void} page.onState
+ * @returns {() => number} the time, in ms, anything was heard last
+ */
+export function follow({ heads, onNotice, onResync, onState }) {
+  const last = { ...heads };
+  let heard = Date.now();
+  let failures = 0;
+
+  function take(message) {
+    heard = Date.now();
+    if (message.type === "notice") {
+      if (message.dseq <= (last[message.scope] ?? 0)) return true;
+      if (message.dseq !== (last[message.scope] ?? 0) + 1) return false;
+      last[message.scope] = message.dseq;
+      onNotice(message);
+    } else if (message.type === "upto") {
+      last[message.scope] = Math.max(last[message.scope] ?? 0, message.upto);
+    } else if (message.type === "resync") {
+      Object.assign(last, message.heads);
+      onResync();
+    }
+    return true;
+  }
+
+  function later(work) {
+    failures += 1;
+    const wait = Math.min(LONGEST_WAIT_S, 2 ** failures) * (0.5 + Math.random() / 2);
+    setTimeout(work, wait * 1000);
+  }
+
+  function open() {
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    const socket = new WebSocket(`${scheme}://${location.host}/ws/live/`);
+    let isGreeted = false;
+    let alarm = setTimeout(() => socket.close(), HELLO_MS);
+
+    socket.addEventListener("message", ({ data }) => {
+      const message = JSON.parse(data);
+      clearTimeout(alarm);
+      alarm = setTimeout(() => socket.close(), SILENT_MS);
+      if (message.type === "hello") {
+        isGreeted = true;
+        failures = 0;
+        socket.send(JSON.stringify({ type: "resume", last }));
+        onState("live");
+      }
+      if (!take(message)) socket.close();
+    });
+    socket.addEventListener("close", ({ code }) => {
+      clearTimeout(alarm);
+      if (code === SIGNED_OUT) return onState("signed_out");
+      if (!isGreeted && failures >= 2) return poll(Date.now() + SOCKET_AGAIN_MS);
+      onState("lost");
+      return later(open);
+    });
+  }
+
+  async function poll(until) {
+    try {
+      const after = Object.entries(last).map(([scope, dseq]) => `${scope}:${dseq}`).join(",");
+      const answer = await fetch(`/live/events?after=${after}`);
+      if (answer.status === 401) return onState("signed_out");
+      if (!answer.ok) throw new Error(String(answer.status));
+      const { messages, heads: reached } = await answer.json();
+      messages.forEach(take);
+      Object.assign(last, reached);
+      heard = Date.now();
+      failures = 0;
+      onState("polling");
+    } catch {
+      onState("lost");
+      return later(open);
+    }
+    return Date.now() < until ? poll(until) : open();
+  }
+
+  open();
+  return () => heard;
+}
