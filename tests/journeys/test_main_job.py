@@ -1,0 +1,166 @@
+"""The main job in real browsers: from an inspector's phone to the ranking, nobody reloads."""
+
+import io
+from collections.abc import Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+pytestmark = pytest.mark.journey
+
+ZHONGFANG = {"longitude": 109.9449, "latitude": 27.4402}
+PATIENCE_MS = 20_000
+CONDITION = "event-0110-1"  # exposed refuse
+PHONE = {"width": 360, "height": 780}
+MONITOR = {"width": 1920, "height": 1080}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+        )
+        yield chromium
+        chromium.close()
+
+
+class Desks:
+    """Everybody's own browser; what a browser complains about is kept."""
+
+    def __init__(self, browser, city) -> None:
+        self.browser, self.city = browser, city
+        self.contexts: list[BrowserContext] = []
+        self.complaints: list[str] = []
+
+    def open(self, username: str, address: str, viewport: dict[str, int]) -> Page:
+        context = self.browser.new_context(
+            base_url=self.city.address,
+            viewport=viewport,
+            locale="en-US",
+            geolocation={**ZHONGFANG, "accuracy": 8},
+            permissions=["geolocation"],
+        )
+        self.contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.goto("/sign-in/")
+        page.fill("#id_username", username)
+        page.fill("#id_password", self.city.demo_password)
+        page.click("button.primary")
+        page.wait_for_url(lambda url: "/sign-in/" not in url)
+        page.goto(address)
+        return page
+
+
+@pytest.fixture
+def desks(browser, running_city) -> Iterator[Desks]:
+    opened = Desks(browser, running_city)
+    yield opened
+    for context in opened.contexts:
+        context.close()
+    assert opened.complaints == []
+
+
+def picture(colour: str) -> dict[str, object]:
+    out = io.BytesIO()
+    Image.new("RGB", (1280, 960), colour).save(out, "JPEG")
+    return {"name": "p.jpg", "mimeType": "image/jpeg", "buffer": out.getvalue()}
+
+
+def one(city, query: str, *values: object) -> str:
+    ((value,),) = city.rows(query, *values)
+    return str(value)
+
+
+def closed_in_zhongfang(page: Page, period: str) -> int:
+    answer = page.request.get(f"/api/v1/assessments/{period}/")
+    assert answer.status == 200
+    (body,) = [b for b in answer.json()["bodies"] if b["body"] == "zhongfang"]
+    return int(body["counts"].get("closed", 0))
+
+
+def report_with_photo(phone: Page) -> str:
+    phone.set_input_files("#id_near", picture("saddlebrown"))
+    if phone.locator("#id_far").count():
+        phone.set_input_files("#id_far", picture("olive"))
+    expect(phone.locator("#fix")).to_contain_text("8 m")
+    phone.select_option("#id_condition", CONDITION)
+    phone.click("button[type=submit].primary")
+    said = phone.get_by_role("status").filter(has_text="Received").inner_text()
+    return said.split()[-1]
+
+
+def test_a_case_goes_from_a_phone_to_the_ranking(desks, running_city):
+    period = f"{datetime.now(ZoneInfo('Asia/Shanghai')):%Y-%m}"
+    leader = desks.open("leader1", f"/score/{period}/", {"width": 1366, "height": 768})
+    before = closed_in_zhongfang(leader, period)
+    desk = desks.open("dispatcher-zhongfang", "/desk/", MONITOR)
+    expect(desk.locator("#chip[data-state=live]")).to_be_visible()
+
+    phone = desks.open("inspector3", "/m/report/", PHONE)
+    number = report_with_photo(phone)
+
+    mark = desk.locator(f'#desk .case-mark[data-case="{number}"]')
+    expect(mark).to_have_attribute("data-stage", "dispatched", timeout=PATIENCE_MS)
+    expect(desk.locator(f'#queue [data-case="{number}"]')).to_be_visible()
+    mark.click()
+    expect(desk.locator("#panel")).to_contain_text("to be signed for")
+
+    code = one(running_city, "SELECT unit_id FROM cases_case WHERE number = %s", number)
+    unit = desks.open(f"unit-{code}", "/unit/", PHONE)
+    unit.get_by_role("button", name=f"Sign for {number}").click()
+    expect(desk.locator("#panel")).to_contain_text("being handled", timeout=PATIENCE_MS)
+    unit.goto(f"/cases/{number}/")
+    unit.locator("summary", has_text="Finish handling").click()
+    unit.set_input_files("#finish-photos-1", picture("lightgreen"))
+    unit.get_by_role("button", name="Finish handling").click()
+    expect(desk.locator("#panel")).to_contain_text("being checked", timeout=PATIENCE_MS)
+
+    checker = one(
+        running_city,
+        "SELECT u.username FROM cases_task t JOIN cases_case c ON c.id = t.case_id"
+        " JOIN accounts_user u ON u.id = t.assignee_id WHERE c.number = %s",
+        number,
+    )
+    assert checker != "inspector3"
+    site = desks.open(checker, "/m/", PHONE)
+    site.locator(f'a[href*="{number}"]').first.click()
+    if site.locator("summary", has_text="Answer the check").count():
+        site.locator("summary", has_text="Answer the check").click()
+    site.locator("input[type=file]").first.set_input_files(picture("lightblue"))
+    site.get_by_role("button", name="Passed").click()
+    expect(desk.locator("#panel")).to_contain_text("to be closed", timeout=PATIENCE_MS)
+
+    chief = desks.open("chief1", "/desk/?view=close", MONITOR)
+    chief.locator(f'#queue [data-case="{number}"]').click()
+    chief.locator("#panel summary", has_text="Close").click()
+    chief.locator("#panel").get_by_role("button", name="Close", exact=True).click()
+    expect(chief.locator("#panel")).to_contain_text("done")
+
+    expect(mark).to_have_count(0, timeout=PATIENCE_MS)
+    expect(desk.locator(f'#queue [data-case="{number}"]')).to_have_count(0)
+    assert closed_in_zhongfang(leader, period) == before + 1
+    leader.goto(f"/score/{period}/zhongfang/closed/")
+    expect(leader.get_by_text(number)).to_be_visible()
+    assert "0 faults" in running_city.manage("verify_ledger")
+
+
+@pytest.mark.parametrize(
+    ("username", "address", "viewport"),
+    [
+        ("inspector1", "/m/", PHONE),
+        ("inspector1", "/m/report/", PHONE),
+        ("dispatcher1", "/desk/", PHONE),
+        ("dispatcher1", "/desk/", MONITOR),
+    ],
+)
+def test_nothing_has_to_be_scrolled_sideways(desks, username, address, viewport):
+    page = desks.open(username, address, viewport)
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
