@@ -7,7 +7,7 @@ from cases.views import desk
 from cases.views.case import case_action, case_page, case_panel
 from cases.views.live import live_events
 from cases.views.outline import outline
-from cases.views.phone import phone_home, phone_report
+from cases.views.phone import phone_home, phone_report, phone_task
 from cases.views.photos import photo, photo_small
 from cases.views.unit import unit_inbox
 
@@ -20,6 +20,7 @@ urlpatterns = [
     path("outline/", outline, name="outline"),
     path("m/", phone_home, name="phone_home"),
     path("m/report/", phone_report, name="phone_report"),
+    path("m/tasks/<str:number>/", phone_task, name="phone_task"),
     path("cases/<str:number>/", case_page, name="case"),
     path("cases/<str:number>/panel/", case_panel, name="case_panel"),
     path("cases/<str:number>/actions/", case_action, name="case_action"),

@@ -218,9 +218,9 @@ def case_context(
     return {
         "case": case,
         "light": light_of(case, at=now),
-        "place": _place_words(case, at=now),
+        "place": place_words(case, at=now),
         "rule": _rule_words(case, at=now),
-        "photos": list(Attachment.objects.filter(case=case).order_by("added_at", "pk")),
+        "photos": photos_of(case),
         "lines": [_line(event) for event in events_of(case)],
         "forms": action_forms(request.user, case, said=dict(said.items())),
         "next": request.GET.get("next", ""),
@@ -398,7 +398,12 @@ def _left_s(case: Case, due_at: datetime, *, at: datetime) -> int:
     return clock.used(at, due_at, load_calendar(case.calendar_version), is_working=True)
 
 
-def _place_words(case: Case, *, at: datetime) -> str:
+def photos_of(case: Case) -> list[Attachment]:
+    """Return the photos of a case in the order they came."""
+    return list(Attachment.objects.filter(case=case).order_by("added_at", "pk"))
+
+
+def place_words(case: Case, *, at: datetime) -> str:
     """Return district, street, community and cell, as far as they are known."""
     district = District.objects.filter(slug=case.district).first()
     codes = [code for code in (case.street, case.community) if code]

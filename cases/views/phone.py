@@ -18,6 +18,7 @@ from cases.errors import KeyReused, Refusal
 from cases.forms import RefusableForm, ReportForm
 from cases.models import Case, Event, Task
 from cases.services.intake import report_case
+from cases.views.case import action_forms, photos_of, place_words
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
@@ -59,6 +60,30 @@ def _my_reports(user: User) -> QuerySet[Case]:
         .annotate(reason=Subquery(declined.order_by("-case_seq").values("data__facts__reason")[:1]))
         .order_by("-reported_at")[:MY_REPORTS]
     )
+
+
+@login_required
+@require_safe
+def phone_task(request: UserRequest, number: str) -> HttpResponse:
+    """Show a check to the inspector it was sent to; one that is no longer theirs leads home."""
+    tasks = Task.objects.of(request.user).open().filter(kind=Task.Kind.CHECK, case__number=number)
+    task = tasks.select_related("case__minor", "case__condition", "case__unit").first()
+    forms = action_forms(request.user, task.case) if task else []
+    form = next((form for form in forms if form.action == Action.ANSWER_CHECK), None)
+    if task is None or form is None:
+        messages.warning(
+            request, _("%(number)s: this check is no longer yours.") % {"number": number}
+        )
+        return redirect("phone_home")
+    context = {
+        "task": task,
+        "case": task.case,
+        "form": form,
+        "photos": photos_of(task.case),
+        "place": place_words(task.case, at=timezone.now()),
+        "is_late": task.due_at < timezone.now(),
+    }
+    return render(request, "cases/phone/task.html", context)
 
 
 @login_required
