@@ -141,6 +141,7 @@ class Folder:
     dirty: set[str] = field(default_factory=set)  # columns to write back
     touched: set[str] = field(default_factory=set)  # kinds of clocks to write back
     ended: list[StageClock] = field(default_factory=list)
+    starts: dict[str, str | None] = field(default_factory=dict)  # by the next event
 
     @property
     def stage_before(self) -> str:
@@ -216,9 +217,14 @@ class Book:
         folder.touched.add(kind)
 
     def start_minutes(self, folder: Folder, kind: ClockKind, minutes: int) -> None:
-        """Start a continuous clock of `minutes` (domain.md §4: the centre works 24 h)."""
+        """Start a continuous clock of `minutes` (domain.md §4: the centre works 24 h).
+
+        The next event says so with its due time, so that the log alone tells what was late.
+        """
         limit = timedelta(minutes=minutes)
-        self.start_clock(folder, kind, due_at=self.at + limit, soon_at=self.at + limit * 0.8)
+        due_at = self.at + limit
+        self.start_clock(folder, kind, due_at=due_at, soon_at=self.at + limit * 0.8)
+        folder.starts = {"kind": kind.value, "due_at": stamp(due_at)}
 
     def stop_clock(
         self, folder: Folder, kind: ClockKind, *, used_s: int | None = None
@@ -290,8 +296,10 @@ class Book:
             data={
                 "set": {k: v for k, v in changed.items() if k not in _PRIVATE},
                 "facts": plain(facts or {}),
+                **({"starts": folder.starts} if folder.starts else {}),
             },
         )
+        folder.starts = {}
         if clock is not None:
             event.clock_kind = clock.kind
             event.clock_started_at = clock.started_at

@@ -16,6 +16,13 @@ from scoring.periods import CITY_TIME
 _STARTS = {"dispatch", "reassign", "arbitrate", "rework"}
 _ENDS = {"finish", "return", "close"}
 _IN_CHECK = {"handled", "checking", "checked"}
+_DECIDED = {"file", "decline", "decline_filing"}
+_STOPS = {
+    "accept": _DECIDED,
+    "dispatch": {"dispatch", "reassign", "arbitrate", "rework"},
+    "sign": {"sign", "return", "reassign", "arbitrate"},
+    "check": {"answer_check"},
+}
 _UNHANDLED = {"filed", "dispatched", "handling", "rework", "suspended", "returned", "disputed"}
 LEFT_UNDONE_AFTER = timedelta(days=7)
 
@@ -46,6 +53,7 @@ class Stretch:
     start_at: datetime
     due_at: datetime | None
     base_due_at: datetime | None
+    main_unit: str  # its parent where the unit is a sub-unit
     end_at: datetime | None = None
     end_kind: str = ""
 
@@ -116,21 +124,29 @@ def _read(rows: list[Row]) -> _Log:
         if row.action in _STARTS | _ENDS and runs and runs[-1].end_at is None:
             runs[-1].end_at, runs[-1].end_kind = row.at, row.action
         if row.action in _STARTS:
-            runs.append(Stretch(row.unit, row.body, row.at, row.due_at, row.base_due_at))
+            main = row.data.get("facts", {}).get("parent", row.unit)
+            runs.append(Stretch(row.unit, row.body, row.at, row.due_at, row.base_due_at, main))
     return _Log(rows, state, runs)
 
 
 def _add_case(facts: Facts, rows: list[Row], start: datetime, end: datetime) -> None:
-    filed = next((r for r in rows if r.action == "file"), None)
-    if filed is None:
-        return
     log = _read(rows)
 
     def put(body: str, *names: str) -> None:
         for name in names:
-            facts.members[body, name, filed.number] += 1
+            facts.members[body, name, rows[0].number] += 1
 
+    if log.state.get("is_self_handled"):
+        if any(r.action == "close" and r.at >= start for r in rows):
+            put(rows[-1].district, "self_handled")
+        return
+    _add_report(log, start, put)
+    _add_clocks(log, start, end, put)
+    filed = next((r for r in rows if r.action == "file"), None)
+    if filed is None:
+        return
     _add_events(log, start, put)
+    _add_dispatch(log, start, put)
     _add_backlog(log, start, put)
     if filed.at >= start:
         put(rows[-1].district, "filed", "need_dispatch")
@@ -199,6 +215,34 @@ def _add_events(log: _Log, start: datetime, put: Any) -> None:
                 put(holder, "shirked")
         if row.action in _STARTS:
             holder = row.body
+
+
+def _add_report(log: _Log, start: datetime, put: Any) -> None:
+    """Count a decided report under its source: the centre's own measure, in no district's score."""
+    decided = next((r for r in log.rows if r.action in _DECIDED), None)
+    if decided and decided.at >= start:
+        valid = ["valid_reports"] if decided.action == "file" else []
+        put(str(log.state.get("source", "")), "decided_reports", *valid)
+
+
+def _add_clocks(log: _Log, start: datetime, end: datetime, put: Any) -> None:
+    """Count stage clocks: the centre's under the district, the others under the run's body."""
+    for place, row in enumerate(log.rows):
+        kind = row.data.get("starts", {}).get("kind")
+        if kind not in _STOPS:
+            continue
+        due = datetime.fromisoformat(row.data["starts"]["due_at"])
+        ended = next((r.at for r in log.rows[place + 1 :] if r.action in _STOPS[kind]), None)
+        if (due < end) if ended is None else (ended >= start):
+            body = log.rows[-1].district if kind in {"accept", "dispatch"} else row.body
+            put(body, f"{kind}_clocks", *([f"{kind}_on_time"] if ended and ended <= due else []))
+
+
+def _add_dispatch(log: _Log, start: datetime, put: Any) -> None:
+    first = next((run for run in log.runs if run.end_kind == "finish"), None)
+    if first and first.end_at and first.end_at >= start:
+        accurate = ["accurate_dispatch"] if first.main_unit == log.runs[0].main_unit else []
+        put(log.body, "first_finished", *accurate)
 
 
 def _assessed(log: _Log, body: str, filed: Row, credit: Fraction, *, left_undone: bool) -> Assessed:

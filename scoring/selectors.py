@@ -15,8 +15,29 @@ from scoring.indicators import Assessed, Facts
 _BASE = """
 WITH ev AS MATERIALIZED (
   SELECT e.case_id, e.case_seq, e.at, e.action, e.to_stage, e.district, e.body, e.unit,
-    e.due_at, e.base_due_at, e.data, c.number
-  FROM cases_event e JOIN cases_case c ON c.id = e.case_id WHERE e.at < %(end)s),
+    e.due_at, e.base_due_at, c.number, (e.data->'facts'->>'passed')::boolean AS passed,
+    e.data->'facts'->>'ruling' AS ruling, e.data->'facts'->>'parent' AS parent,
+    e.data->'starts'->>'kind' AS starts, (e.data->'starts'->>'due_at')::timestamptz AS stage_due,
+    CASE WHEN e.data->'set' ?| ARRAY['source', 'limit_value', 'limit_unit', 'grid_cell',
+      'minor_id'] THEN e.data->'set' END AS words
+  FROM cases_event e JOIN cases_case c ON c.id = e.case_id
+  WHERE e.at < %(end)s AND NOT c.is_self_handled),
+said AS (
+  SELECT case_id, source[1] AS source, limit_value[1]::int AS limit_value,
+    limit_unit[1] AS limit_unit, cell[1] AS cell, minor[1] AS minor
+  FROM (
+    SELECT case_id,
+      array_agg(words->>'source' ORDER BY case_seq DESC)
+        FILTER (WHERE words ? 'source') AS source,
+      array_agg(words->>'limit_value' ORDER BY case_seq DESC)
+        FILTER (WHERE words ? 'limit_value') AS limit_value,
+      array_agg(words->>'limit_unit' ORDER BY case_seq DESC)
+        FILTER (WHERE words ? 'limit_unit') AS limit_unit,
+      array_agg(words->>'grid_cell' ORDER BY case_seq DESC)
+        FILTER (WHERE words ? 'grid_cell') AS cell,
+      array_agg(words->>'minor_id' ORDER BY case_seq DESC)
+        FILTER (WHERE words ? 'minor_id') AS minor
+    FROM ev WHERE words IS NOT NULL GROUP BY case_id) heard),
 bound AS (
   SELECT ev.*,
     lead(at) OVER w AS end_at, lead(action) OVER w AS end_kind
@@ -24,8 +45,9 @@ bound AS (
   WHERE action IN ('dispatch', 'reassign', 'arbitrate', 'rework', 'finish', 'return', 'close')
   WINDOW w AS (PARTITION BY case_id ORDER BY case_seq)),
 run AS MATERIALIZED (
-  SELECT case_id, number, case_seq, unit, body, at AS start_at, due_at, base_due_at, end_at,
-    end_kind, due_at IS NOT NULL AND least(coalesce(end_at, %(end)s), %(end)s) > due_at AS late,
+  SELECT case_id, number, case_seq, unit, coalesce(parent, unit) AS main, body, at AS start_at,
+    due_at, base_due_at, end_at, end_kind,
+    due_at IS NOT NULL AND least(coalesce(end_at, %(end)s), %(end)s) > due_at AS late,
     lag(body) OVER v AS body_before, row_number() OVER (PARTITION BY case_id
       ORDER BY case_seq DESC) AS back
   FROM bound WHERE action IN ('dispatch', 'reassign', 'arbitrate', 'rework')
@@ -62,7 +84,40 @@ gone AS (
 hung AS (SELECT * FROM kept WHERE stage = 'suspended' AND NOT late)
 """
 
-_MEMBERS = """, before AS (
+_MEMBERS = """, stop (kind, action) AS (VALUES
+  ('accept', 'file'), ('accept', 'decline'), ('accept', 'decline_filing'),
+  ('dispatch', 'dispatch'), ('dispatch', 'reassign'), ('dispatch', 'arbitrate'),
+  ('dispatch', 'rework'), ('sign', 'sign'), ('sign', 'return'), ('sign', 'reassign'),
+  ('sign', 'arbitrate'), ('check', 'answer_check')),
+tick AS (
+  SELECT case_id, case_seq, at, number, district, body, starts AS kind, stage_due,
+    true AS is_start FROM ev WHERE starts IN (SELECT kind FROM stop)
+  UNION ALL SELECT case_id, case_seq, at, number, district, body, kind, NULL, false
+    FROM ev JOIN stop USING (action)),
+clock AS (
+  SELECT tick.*, lead(at) OVER (PARTITION BY case_id, kind ORDER BY case_seq, is_start) AS ended
+  FROM tick),
+timed AS (
+  SELECT CASE WHEN kind IN ('accept', 'dispatch') THEN h.district ELSE k.body END AS body,
+    kind, k.number, coalesce(ended <= stage_due, false) AS on_time
+  FROM clock k JOIN head h USING (case_id) WHERE is_start
+    AND CASE WHEN ended IS NULL THEN stage_due < %(end)s ELSE ended >= %(start)s END),
+decided AS (
+  SELECT DISTINCT ON (case_id) case_id, number, at, action
+  FROM ev WHERE action IN ('file', 'decline', 'decline_filing') ORDER BY case_id, case_seq),
+reports AS (
+  SELECT d.number, action = 'file' AS valid, coalesce(s.source, '') AS source
+  FROM decided d JOIN said s USING (case_id) WHERE at >= %(start)s),
+first_run AS (
+  SELECT DISTINCT ON (case_id) case_id, main FROM run ORDER BY case_id, case_seq),
+first_finish AS (
+  SELECT DISTINCT ON (case_id) case_id, main, end_at
+  FROM run WHERE end_kind = 'finish' ORDER BY case_id, case_seq),
+sent AS (
+  SELECT k.body, k.number, f.main = o.main AS accurate
+  FROM first_finish f JOIN first_run o USING (case_id) JOIN kept k USING (case_id)
+  WHERE f.end_at >= %(start)s),
+before AS (
   SELECT DISTINCT ON (case_id) case_id, body FROM run WHERE start_at < %(start)s
   ORDER BY case_id, case_seq DESC),
 done AS (
@@ -100,28 +155,25 @@ one AS (
   UNION ALL SELECT body, 'checks', number, 1 FROM ev
     WHERE at >= %(start)s AND action = 'answer_check'
   UNION ALL SELECT body, 'checks_passed', number, 1 FROM ev WHERE at >= %(start)s
-    AND action = 'answer_check' AND (data->'facts'->>'passed')::boolean
+    AND action = 'answer_check' AND passed
   UNION ALL SELECT r.body_before, 'shirked', r.number, 1 FROM run r JOIN ev e
     ON e.case_id = r.case_id AND e.case_seq = r.case_seq
     WHERE e.at >= %(start)s AND e.action IN ('reassign', 'arbitrate')
-      AND e.data->'facts'->>'ruling' = 'unjustified')
+      AND e.ruling = 'unjustified'
+  UNION ALL SELECT body, kind || '_clocks', number, 1 FROM timed
+  UNION ALL SELECT body, kind || '_on_time', number, 1 FROM timed WHERE on_time
+  UNION ALL SELECT source, 'decided_reports', number, 1 FROM reports
+  UNION ALL SELECT source, 'valid_reports', number, 1 FROM reports WHERE valid
+  UNION ALL SELECT body, 'first_finished', number, 1 FROM sent
+  UNION ALL SELECT body, 'accurate_dispatch', number, 1 FROM sent WHERE accurate
+  UNION ALL SELECT DISTINCT e.district, 'self_handled', c.number, 1
+    FROM cases_event e JOIN cases_case c ON c.id = e.case_id
+    WHERE c.is_self_handled AND e.action = 'close' AND e.at >= %(start)s AND e.at < %(end)s)
 SELECT body, name, number, sum(n) FROM one GROUP BY body, name, number
 """
 
 
-_ASSESSED = """, told AS (
-  SELECT DISTINCT ON (case_id, key) case_id, key, value
-  FROM ev, jsonb_each_text(data->'set')
-  WHERE key IN ('source', 'limit_value', 'limit_unit', 'grid_cell', 'minor_id')
-  ORDER BY case_id, key, case_seq DESC),
-said AS (
-  SELECT case_id, max(value) FILTER (WHERE key = 'source') AS source,
-    max(value) FILTER (WHERE key = 'limit_value')::int AS limit_value,
-    max(value) FILTER (WHERE key = 'limit_unit') AS limit_unit,
-    max(value) FILTER (WHERE key = 'grid_cell') AS cell,
-    max(value) FILTER (WHERE key = 'minor_id') AS minor
-  FROM told GROUP BY case_id),
-judged AS (
+_ASSESSED = """, judged AS (
   SELECT case_id, body, CASE WHEN late THEN 4 WHEN end_at > base_due_at THEN 5 ELSE 10 END
     AS tenths, false AS undone FROM closing
   UNION ALL SELECT case_id, body, 0, first_late < %(end)s - interval '168 hours' FROM waiting
@@ -154,13 +206,13 @@ def _without_nested_loops() -> Iterator[None]:
     """Keep the planner from nested loops over the parts above, which have no index.
 
     It takes them when the table's statistics are older than a large import, and then never ends.
-    The one loop that cannot be avoided, over the words of each event, then looks dear enough to
-    compile the query first, which takes longer than the query: hence no compiling.
+    Nor is the query compiled, which takes longer than to run it, and its sorts get memory.
     Rolling back what only reads gives the caller's transaction its settings back.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_nestloop = off")
             cursor.execute("SET LOCAL jit = off")
+            cursor.execute("SET LOCAL work_mem = '64MB'")
         yield
         transaction.set_rollback(True)

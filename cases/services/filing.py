@@ -118,6 +118,8 @@ def assign(
     start_handling(book, folder, left_s=left_s)
     book.start_minutes(folder, ClockKind.SIGN, options.sign_min)
     said = {"rule": rule, "fallback": is_fallback, **(facts or {})}
+    if unit.parent_id:
+        said["parent"] = unit.parent_id  # a sub-unit counts as its parent (assessment.md §5)
     if old[0] and old[0] != unit.code:
         said |= {"from_unit": old[0], "from_body": old[1]}
     return book.append(folder, action, clock=ended, facts=said, sets_clock=True, **by.words())

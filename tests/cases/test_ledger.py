@@ -1,11 +1,13 @@
 """The ledger: chains verify, changes behind its back are named, rights are fenced."""
 
 import hashlib
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
 from django.db.utils import IntegrityError, ProgrammingError
 
+from cases.ledger import stamp
 from cases.models import Case, DistrictHead, Event
 from cases.services.ledger_check import verify_ledger
 from tests.support.spine import dispatched
@@ -34,6 +36,18 @@ def run_as(role, sql):
 def test_log_is_gap_free(number):
     assert list(Event.objects.order_by("dseq").values_list("dseq", flat=True)) == [1, 2, 3, 4]
     assert verify_ledger() == []
+
+
+def test_the_log_tells_when_each_stage_is_due(number):
+    events = Event.objects.order_by("dseq")
+    starts = {e.action: e.data["starts"] for e in events if "starts" in e.data}
+    at = {e.action: e.at for e in events}
+
+    assert starts == {
+        "report": {"kind": "accept", "due_at": stamp(at["report"] + timedelta(minutes=15))},
+        "file": {"kind": "dispatch", "due_at": stamp(at["file"] + timedelta(minutes=15))},
+        "dispatch": {"kind": "sign", "due_at": stamp(at["dispatch"] + timedelta(minutes=60))},
+    }
 
 
 def test_same_hashes_in_sql(number):

@@ -15,6 +15,15 @@ def day(text):
     return datetime.strptime(f"2026-{text}", form).replace(tzinfo=CITY_TIME)
 
 
+STAGE_LIMITS = {
+    "accept": timedelta(minutes=15),
+    "dispatch": timedelta(minutes=15),
+    "sign": timedelta(hours=1),
+    "check": timedelta(minutes=30),
+    "arbitrate": timedelta(hours=4),
+}
+
+
 class Story:
     """A case under way; each call adds one event."""
 
@@ -23,25 +32,39 @@ class Story:
         self.unit = self.body = ""
         self.said = {"source": "inspector", "minor_id": "m1", "grid_cell": "c1"} | said
 
-    def add(self, action, stage, at, *, due=None, base=None, said=None, run=None, **facts):
+    def add(
+        self, action, stage, at, *, due=None, base=None, said=None, run=None, starts="", **facts
+    ):
         unit, body = run or (self.unit, self.body)
         data = {"set": said or {}, "facts": facts}
+        if starts:
+            due_at = (at + STAGE_LIMITS[starts]).isoformat()
+            data["starts"] = {"kind": starts, "due_at": due_at}
         seq = len(self.rows) + 1
         base = base or due
         self.rows.append(
             Row(self.number, seq, action, stage, at, self.district, body, unit, due, base, data)
         )
 
+    def reported(self, at):
+        self.add("report", "reported", at, said=self.said, starts="accept")
+        return self
+
+    def declined(self, at):
+        self.add("decline", "declined", at)
+        return self
+
     def filed(self, at, limit=(4, "work_hour")):
-        self.add("report", "reported", at, said=self.said)
+        if not self.rows:
+            self.reported(at)
         self.add("accept", "accepted", at)
         limits = {"limit_value": limit[0], "limit_unit": limit[1]}
-        self.add("file", "filed", at, said=limits)
+        self.add("file", "filed", at, said=limits, starts="dispatch")
         return self
 
     def given(self, at, due, unit="u1", body=None, action="dispatch", **facts):
         self.unit, self.body = unit, body or self.district
-        self.add(action, "dispatched", at, due=due, **facts)
+        self.add(action, "dispatched", at, due=due, starts="sign", **facts)
         return self
 
     def signed(self, at):
@@ -50,16 +73,18 @@ class Story:
 
     def returned(self, at, stage="returned"):
         run, (self.unit, self.body) = (self.unit, self.body), ("", "")
-        self.add("return", stage, at, run=run)
+        starts = "dispatch" if stage == "returned" else "arbitrate"
+        self.add("return", stage, at, run=run, starts=starts)
         return self
 
     def finished(self, at):
         self.add("finish", "handled", at)
-        self.add("send_check", "checking", at)
+        self.add("send_check", "checking", at, starts="check")
         return self
 
     def checked(self, at, *, passed=True):
-        self.add("answer_check", "checked" if passed else "returned", at, passed=passed)
+        stage, starts = ("checked", "") if passed else ("returned", "dispatch")
+        self.add("answer_check", stage, at, passed=passed, starts=starts)
         return self
 
     def reworked(self, at, due):
@@ -82,7 +107,8 @@ def _random_case(rng, number):
     # Whole days make events and deadlines fall exactly on the period's ends.
     at = day("08-20") + timedelta(days=rng.randrange(75))
     source = rng.choice(["inspector", "hotline", "leader", "media"])
-    story = Story(number, district, source=source, grid_cell=rng.choice("ab"))
+    apart = {"is_self_handled": True} if rng.random() < 0.05 else {}
+    story = Story(number, district, source=source, grid_cell=rng.choice("ab"), **apart)
 
     def later():
         nonlocal at
@@ -94,10 +120,15 @@ def _random_case(rng, number):
 
     def give(action, **facts):
         body = rng.choice([district, district, "city"])
-        story.given(later(), due(), unit=f"{body}-{rng.choice('xy')}", body=body,
-                    action=action, **facts)  # fmt: skip
+        unit = f"{body}-{rng.choice('xyz')}"
+        if unit.endswith("z"):
+            facts["parent"] = f"{body}-x"
+        story.given(later(), due(), unit=unit, body=body, action=action, **facts)
 
-    story.filed(at, rng.choice([(4, "work_hour"), (7, "work_day"), (2, "emergency_hour")]))
+    story.reported(at)
+    if rng.random() < 0.1:
+        return story if rng.random() < 0.3 else story.declined(later())
+    story.filed(later(), rng.choice([(4, "work_hour"), (7, "work_day"), (2, "emergency_hour")]))
     for _ in range(rng.randrange(14)):
         stage = story.rows[-1].to_stage
         ruling = {"ruling": rng.choice(["justified", "unjustified"])}

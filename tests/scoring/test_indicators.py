@@ -21,11 +21,32 @@ from tests.scoring.test_rules import SCHEME
 OCTOBER, NOVEMBER = parse_period("2026-10"), parse_period("2026-11")
 
 
+DERIVED = {"need_dispatch", "need_handle", "should_close", "backlog_in", "backlog_out"}
+STAGE_COUNTS = {
+    f"{kind}_{word}"
+    for kind in ("accept", "dispatch", "sign", "check")
+    for word in ("clocks", "on_time")
+} | {"first_finished", "accurate_dispatch"}
+SUMS = ("filed", "closed", "should_close", "checks", "returned_times", "self_handled", "shirked")
+PARTS = ("closed", "in_check", "overdue_unhandled", "late_exit")  # of should_close
+
+
 def counts(rows, period, body="hecheng"):
-    """Return the counts of a body that no flow or sum repeats."""
+    """Return the counts of a body but its sums and the centre's own."""
     facts = facts_of(rows, period.start, period.end)
-    derived = {"need_dispatch", "need_handle", "should_close", "backlog_in", "backlog_out"}
-    return {n: t for (b, n, _), t in facts.members.items() if b == body and n not in derived}
+    apart = DERIVED | STAGE_COUNTS
+    return {n: t for (b, n, _), t in facts.members.items() if b == body and n not in apart}
+
+
+def stage_counts(rows, period, *bodies):
+    """Return the counts of stage clocks, dispatch and reports of some bodies together."""
+    facts = facts_of(rows, period.start, period.end)
+    known = STAGE_COUNTS | {"decided_reports", "valid_reports"}
+    found = {}
+    for (body, name, _), times in sorted(facts.members.items()):
+        if body in bodies and name in known:
+            found[name] = found.get(name, 0) + times
+    return found
 
 
 def test_not_yet_due_is_no_failure():
@@ -101,6 +122,68 @@ def test_a_week_past_the_deadline_is_left_undone():
     assert [case.credit for case in found] == [Fraction(0), Fraction(0)]
 
 
+def test_stage_clocks_count_in_the_period_they_end_and_while_they_run_late():
+    story = Story().filed(day("10-20 10:00"))
+    story.given(day("10-20 10:20"), day("11-10"))
+
+    assert stage_counts(story.rows, OCTOBER, "hecheng", "inspector") == {
+        "accept_clocks": 1, "accept_on_time": 1, "dispatch_clocks": 1, "sign_clocks": 1,
+        "decided_reports": 1, "valid_reports": 1,
+    }  # fmt: skip
+    assert stage_counts(story.rows, NOVEMBER, "hecheng", "inspector") == {"sign_clocks": 1}
+
+    story.signed(day("11-02")).finished(day("11-03")).checked(day("11-03 00:30"))
+
+    assert stage_counts(story.rows, OCTOBER, "hecheng") == {
+        "accept_clocks": 1, "accept_on_time": 1, "dispatch_clocks": 1, "sign_clocks": 1,
+    }  # fmt: skip
+    assert stage_counts(story.rows, NOVEMBER, "hecheng") == {
+        "sign_clocks": 1, "check_clocks": 1, "check_on_time": 1, "first_finished": 1,
+        "accurate_dispatch": 1,
+    }  # fmt: skip
+
+
+def test_a_stage_not_yet_due_is_in_no_count():
+    story = Story().reported(OCTOBER.end - timedelta(minutes=15))
+
+    assert stage_counts(story.rows, OCTOBER, "hecheng") == {}
+    assert stage_counts(story.rows, NOVEMBER, "hecheng") == {"accept_clocks": 1}
+
+
+def test_declined_reports_are_decided_but_not_valid_by_their_source():
+    rows = Story("HH1", source="hotline").reported(day("10-05")).declined(day("10-06")).rows
+    rows += Story("HH2", source="hotline").filed(day("10-05")).rows
+    rows += Story("HH3").reported(day("10-05")).rows
+
+    found = stage_counts(rows, OCTOBER, "hotline")
+
+    assert found == {"decided_reports": 2, "valid_reports": 1}
+    assert stage_counts(rows, OCTOBER, "inspector") == {}
+
+
+@pytest.mark.parametrize(("unit", "accurate"), [("other", 0), ("part", 1)])
+def test_dispatch_is_accurate_when_the_first_unit_or_its_part_finishes(unit, accurate):
+    parent = {"parent": "u1"} if unit == "part" else {}
+    story = Story().filed(day("10-05")).given(day("10-05"), day("10-09"), unit="u1")
+    story.returned(day("10-05")).given(day("10-05"), day("10-09"), unit, action="reassign",
+                                       **parent)  # fmt: skip
+    story.signed(day("10-06")).finished(day("10-06"))
+
+    found = stage_counts(story.rows, OCTOBER, "hecheng")
+
+    assert (found["first_finished"], found.get("accurate_dispatch", 0)) == (1, accurate)
+
+
+def test_self_handled_cases_are_in_no_other_count():
+    story = Story(is_self_handled=True).filed(day("10-05")).given(day("10-05"), day("10-09"))
+    story.signed(day("10-05")).finished(day("10-06")).checked(day("10-06")).closed(day("10-06"))
+
+    facts = facts_of(story.rows, OCTOBER.start, OCTOBER.end)
+
+    assert dict(facts.members) == {("hecheng", "self_handled", "HH1"): 1}
+    assert facts.assessed == set()
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_open_cases_are_five_disjoint_sets(seed):
     rows = random_log(seed, cases=30)
@@ -111,20 +194,53 @@ def test_open_cases_are_five_disjoint_sets(seed):
         assert facts.count(body, "backlog_out") == sum(facts.count(body, n) for n in five)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(40))
+def test_backlog_moves_by_what_is_filed_and_closed(seed):
+    rows = random_log(seed, cases=30)
+    facts = facts_of(rows, OCTOBER.start, OCTOBER.end)
+    apart = {r.number for r in rows if r.data["set"].get("is_self_handled")}
+
+    for district in DISTRICTS:
+        own = {r.number for r in rows if r.district == district}
+
+        def held(name, own=own):
+            return sum(t for (_, n, c), t in facts.members.items() if n == name and c in own)
+
+        def events(action, own=own - apart):
+            during = (r for r in rows if OCTOBER.start <= r.at < OCTOBER.end)
+            return sum(r.action == action and r.number in own for r in during)
+
+        assert held("backlog_out") == held("backlog_in") + events("file") - events("close")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_should_close_is_the_sum_of_its_disjoint_parts(seed):
+    facts = facts_of(random_log(seed, cases=30), OCTOBER.start, OCTOBER.end)
+
+    def of(*names):
+        return sorted((b, c, t) for (b, n, c), t in facts.members.items() if n in names)
+
+    assert of("should_close") == of(*PARTS)
+    assert {times for _, _, times in of("should_close")} == {1}
+    assert of("need_handle") == of("handled", "overdue_unhandled", "late_exit")
+
+
+@pytest.mark.parametrize("seed", range(40))
 def test_months_add_up(seed):
     rows = random_log(seed, cases=30)
     first, second, both = (
         facts_of(rows, a.start, b.end)
         for a, b in ((OCTOBER, OCTOBER), (NOVEMBER, NOVEMBER), (OCTOBER, NOVEMBER))
     )
+    # A case that left a body late and came back late counts in both months, once in the whole.
+    back = {(b, c) for (b, n, c) in first.members if n == "late_exit"}
+    back &= {(b, c) for (b, n, c) in second.members if n in PARTS}
 
-    def total(facts, name):
-        return sum(facts.count(body, name) for body in (*DISTRICTS, "city"))
-
-    closed_twice = total(both, "closed") - total(first, "closed") - total(second, "closed")
-    assert closed_twice == 0
-    assert total(both, "filed") == total(first, "filed") + total(second, "filed")
+    for body in (*DISTRICTS, "city"):
+        sums = {name: first.count(body, name) + second.count(body, name) for name in SUMS}
+        open_between = first.count(body, "in_check") + first.count(body, "overdue_unhandled")
+        sums["should_close"] -= open_between + sum(b == body for b, _ in back)
+        assert {name: both.count(body, name) for name in SUMS} == sums
 
 
 def test_order_of_reading_changes_no_byte():
@@ -147,7 +263,8 @@ def write(rows):
     made = Case.objects.bulk_create(
         [
             Case(number=n, scope=first[n].district, district=first[n].district, stage="reported",
-                 source="inspector", minor=minor, reported_at=first[n].at)
+                 source="inspector", minor=minor, reported_at=first[n].at,
+                 is_self_handled=first[n].data["set"].get("is_self_handled", False))
             for n in numbers
         ]
     )  # fmt: skip
@@ -189,7 +306,8 @@ def test_sql_and_fold_agree_on_random_logs(huaihua):
         assert selected.members == folded.members
         assert selected.assessed == folded.assessed
     names = {name for _, name, _ in folded.members}
-    assert names >= {"late_exit", "shirked", "returned", "reworked", "overdue_unhandled", "closed"}
+    assert names >= STAGE_COUNTS | {*PARTS, "shirked", "returned", "reworked", "self_handled",
+                                    "decided_reports", "valid_reports"}  # fmt: skip
 
 
 @pytest.mark.django_db
