@@ -193,3 +193,25 @@ class ReportForm(RefusableForm):
             address=said["address"],
             source=Source(said.get("source", Source.INSPECTOR)),
         )
+
+
+class CheckForm(RefusableForm):
+    """What an inspector found at the place; its two buttons say the result."""
+
+    photo_kinds = {"photo": Attachment.Kind.CHECK}
+    refusal_fields = {"bad_photo": "photo"}
+
+    seen_version = forms.IntegerField(min_value=0, max_value=999_999_999, widget=forms.HiddenInput)
+    photo = forms.FileField(label=_("Photo (optional)"), required=False, widget=PhotoInput())
+    note = forms.CharField(
+        label=_("Note (optional)"),
+        required=False,
+        max_length=1000,
+        widget=forms.Textarea({"rows": 3}),
+    )
+    passed = forms.TypedChoiceField(
+        label=_("Result of the check"),
+        choices=[("true", _("Passed")), ("false", _("Failed"))],
+        coerce=lambda value: value == "true",
+        error_messages={"required": _("Press “Passed” or “Failed”.")},
+    )

@@ -13,12 +13,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from cases import policy
-from cases.choices import OPEN_STAGES, Action
-from cases.errors import KeyReused, Refusal
-from cases.forms import RefusableForm, ReportForm
-from cases.models import Case, Event, Task
+from cases.choices import OPEN_STAGES, Action, Stage
+from cases.errors import KeyReused, Refusal, StaleCase
+from cases.forms import CheckForm, RefusableForm, ReportForm
+from cases.models import Attachment, Case, Event, Task
 from cases.services.intake import report_case
-from cases.views.case import action_forms, photos_of, place_words
+from cases.services.moves import take_action
+from cases.views.case import light_of, photos_of, place_words
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
@@ -63,30 +64,6 @@ def _my_reports(user: User) -> QuerySet[Case]:
 
 
 @login_required
-@require_safe
-def phone_task(request: UserRequest, number: str) -> HttpResponse:
-    """Show a check to the inspector it was sent to; one that is no longer theirs leads home."""
-    tasks = Task.objects.of(request.user).open().filter(kind=Task.Kind.CHECK, case__number=number)
-    task = tasks.select_related("case__minor", "case__condition", "case__unit").first()
-    forms = action_forms(request.user, task.case) if task else []
-    form = next((form for form in forms if form.action == Action.ANSWER_CHECK), None)
-    if task is None or form is None:
-        messages.warning(
-            request, _("%(number)s: this check is no longer yours.") % {"number": number}
-        )
-        return redirect("phone_home")
-    context = {
-        "task": task,
-        "case": task.case,
-        "form": form,
-        "photos": photos_of(task.case),
-        "place": place_words(task.case, at=timezone.now()),
-        "is_late": task.due_at < timezone.now(),
-    }
-    return render(request, "cases/phone/task.html", context)
-
-
-@login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def phone_report(request: UserRequest) -> HttpResponse:
     """Show the report form; a good report becomes a case and leads home."""
@@ -115,6 +92,76 @@ def phone_report(request: UserRequest) -> HttpResponse:
 def _report_page(request: UserRequest, form: ReportForm, *, status: int) -> HttpResponse:
     context = {"form": form, "chosen": form["condition"].value()}
     return render(request, "cases/phone/report.html", context, status=status)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def phone_task(request: UserRequest, number: str) -> HttpResponse:
+    """Show an inspector the check asked of them; their answer leads home."""
+    task = _my_check(request.user, number)
+    if task is None:
+        return render(request, "cases/phone/no_task.html", status=404)
+    if request.method == "POST":
+        return _answer(request, task)
+    initial = {"key": uuid.uuid4(), "seen_version": task.case.version}
+    return _task_page(request, task, CheckForm(user=request.user, initial=initial), status=200)
+
+
+def _my_check(user: User, number: str) -> Task | None:
+    """Return the last check of this case that was sent to `user`, answered or not."""
+    tasks = Task.objects.of(user).filter(kind=Task.Kind.CHECK, case__number=number)
+    seen = tasks.filter(case__in=Case.objects.visible_to(user))
+    seen = seen.select_related("case__minor", "case__condition", "case__unit")
+    return seen.order_by("-sent_at").first()
+
+
+def _answer(request: UserRequest, task: Task) -> HttpResponse:
+    """Answer the check; one sent twice is answered once, whatever became of the case since."""
+    number = task.case.number
+    form = CheckForm(request.POST, request.FILES, user=request.user)
+    if not form.is_valid():
+        return _task_page(request, task, form, status=422)
+    said = form.cleaned_data
+    try:
+        take_action(
+            number=number,
+            action=Action.ANSWER_CHECK,
+            actor=request.user,
+            seen_version=said["seen_version"],
+            inputs={"passed": said["passed"], "note": said["note"]},
+            photos=form.photos,
+            key=said["key"],
+        )
+    except Refusal as refusal:
+        now = _my_check(request.user, number) or task
+        if isinstance(refusal, StaleCase):
+            form.say("seen_version", now.case.version)
+        _show_refusal(form, refusal)
+        return _task_page(request, now, form, status=refusal.status)
+    result = _("passed") if said["passed"] else _("failed")
+    messages.success(
+        request, _("%(number)s: check answered, %(result)s.") % {"number": number, "result": result}
+    )
+    return redirect("phone_home")
+
+
+def _task_page(request: UserRequest, task: Task, form: CheckForm, *, status: int) -> HttpResponse:
+    """Show the task; one that is over says so and asks nothing."""
+    now, case = timezone.now(), task.case
+    photos = photos_of(case)
+    before = (Attachment.Kind.NEAR, Attachment.Kind.FAR)
+    context = {
+        "task": task,
+        "case": case,
+        "result": _("passed") if task.passed else _("failed"),
+        "is_open": task.answered_at is None and case.stage == Stage.CHECKING,
+        "light": light_of(case, at=now),
+        "place": place_words(case, at=now),
+        "before": [photo for photo in photos if photo.kind in before],
+        "after": [photo for photo in photos if photo.kind == Attachment.Kind.AFTER],
+        "form": form,
+    }
+    return render(request, "cases/phone/task.html", context, status=status)
 
 
 def _show_refusal(form: RefusableForm, refusal: Refusal) -> None:

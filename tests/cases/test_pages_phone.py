@@ -10,9 +10,9 @@ from django.test import Client
 from PIL import Image
 
 from cases.choices import Role
-from cases.models import Attachment, Case, Condition, Event, Task
+from cases.models import Attachment, Case, Condition
 from tests.support.people import person
-from tests.support.spine import PLACE, act, dispatched, photo, unit_person
+from tests.support.spine import PLACE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
 
@@ -168,47 +168,3 @@ def test_page_lets_no_inline_code_in(people):
     assert not re.search(r"<style|\sstyle=|\son\w+=", page)
     assert all("nonce=" in tag and "src=" in tag for tag in re.findall(r"<script[^>]*>", page))
     assert page.count('capture="environment"') == 2
-
-
-@pytest.fixture
-def task(people, condition):
-    """Return the open check of a case that was finished with a photo."""
-    number = dispatched(people, condition)
-    unit = unit_person(number)
-    act(number, "sign", unit)
-    act(number, "finish", unit, photos=(photo(),))
-    return Task.objects.open().get(case__number=number)
-
-
-def test_a_check_is_listed_and_answered_by_the_one_it_was_sent_to(task, people):
-    client, number = client_of(task.assignee), task.case.number
-    assert f"/m/tasks/{number}/" in client.get("/m/").content.decode()
-
-    page = client.get(f"/m/tasks/{number}/")
-    answer = client.post(
-        f"/cases/{number}/actions/?next=/m/",
-        {
-            "action": "answer_check",
-            "seen_version": hidden(page, "seen_version"),
-            "key": hidden(page, "key"),
-            "passed": "true",
-            "photos": upload(),
-        },
-    )
-
-    assert task.case.condition.closing in page.content.decode()
-    assert [photo.kind for photo in page.context["photos"]] == ["after"]
-    assert answer["location"] == "/m/"
-    assert Case.objects.get().stage == "checked"
-    assert Task.objects.get().passed is True
-
-
-def test_a_check_of_somebody_else_leads_home_and_changes_nothing(task, people):
-    others = person("i9", Role.INSPECTOR, grids=("431202",))
-    before = Event.objects.count()
-
-    answer = client_of(others).get(f"/m/tasks/{task.case.number}/", follow=True)
-
-    assert answer.redirect_chain == [("/m/", 302)]
-    assert "this check is no longer yours" in answer.content.decode()
-    assert Event.objects.count() == before
