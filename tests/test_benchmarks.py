@@ -1,0 +1,46 @@
+"""What the benchmarks stand on: a ledger of many cases that is a true one."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+
+from cases.models import Case, DistrictHead, Event, NumberCounter
+from cases.services.demo_users import create_demo_users
+from cases.services.ledger_check import verify_ledger
+from cases.simulation import simulate
+from deploy.benchmarks.fill import CannotFillError, fill
+
+UNTIL = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
+
+
+def quiet(line):
+    pass
+
+
+def test_a_month_becomes_many_cases_with_true_chains(settings, tmp_path):
+    settings.DEMO, settings.DEMO_PASSWORD_FILE = True, tmp_path / "demo_password"
+    settings.DEMO_PASSWORD_FILE.write_text("the-demo-password\n")
+    create_demo_users()
+    simulate(days=2, per_day=8, seed=1, until=UNTIL, progress=quiet)
+    cases, events = Case.objects.count(), Event.objects.filter(case__isnull=False).count()
+    connection.check_constraints()  # what is deferred to the commit would stop the emptying
+    last = max(DistrictHead.objects.values_list("at", flat=True))
+
+    made = fill(cases * 24, quiet)
+
+    assert made == Case.objects.count() == cases * 24
+    assert Event.objects.count() == events * 24
+    assert Case.objects.values("number").distinct().count() == made
+    assert max(Event.objects.values_list("at", flat=True)) <= last
+    assert verify_ledger() == []
+    days = NumberCounter.objects.values_list("day", "last")
+    assert sum(last for _, last in days) == made
+
+
+def test_without_a_month_nothing_is_filled():
+    with pytest.raises(CannotFillError, match="run simulate"):
+        fill(100, quiet)
+
+    assert Case.objects.count() == 0
