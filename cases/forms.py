@@ -56,7 +56,7 @@ class RefusableForm(forms.Form):
     key = forms.UUIDField(widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
         self.user = user
         for name in self.photo_kinds:
             self.fields[f"kept_{name}"] = forms.CharField(

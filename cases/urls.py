@@ -6,7 +6,7 @@ from cases.api import views as api
 from cases.views import desk
 from cases.views.case import case_action, case_page, case_panel
 from cases.views.live import live_events
-from cases.views.outline import outline
+from cases.views.outline import outline, outline_near
 from cases.views.phone import phone_home, phone_report, phone_task
 from cases.views.photos import photo, photo_small
 from cases.views.unit import unit_inbox
@@ -18,6 +18,7 @@ urlpatterns = [
     path("desk/cases/", desk.cases, name="desk_cases"),
     path("live/events", live_events, name="live_events"),
     path("outline/", outline, name="outline"),
+    path("outline/near/", outline_near, name="outline_near"),
     path("m/", phone_home, name="phone_home"),
     path("m/report/", phone_report, name="phone_report"),
     path("m/tasks/<str:number>/", phone_task, name="phone_task"),

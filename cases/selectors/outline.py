@@ -1,4 +1,4 @@
-"""The outlines a map is drawn from: districts and streets, simplified for the screen."""
+"""The outlines a map is drawn from: districts and streets; the grid around a point."""
 
 from django.db import connection
 
@@ -35,3 +35,29 @@ def outline_version() -> str:
         )
         digest: str | None = cursor.fetchone()[0]
     return digest or "none"
+
+
+# A cell has no name: people call it by the last three digits of its code.
+_NEAR = """
+    SELECT json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(
+        json_build_object(
+            'type', 'Feature',
+            'geometry', ST_AsGeoJSON(ST_SimplifyPreserveTopology(geom, 0.00002), 5)::json,
+            'properties', json_build_object(
+                'level', level, 'code', code,
+                'zh', coalesce(nullif(name_zh, ''), right(code, 3)),
+                'en', coalesce(nullif(name_en, ''), nullif(name_zh, ''), right(code, 3)),
+                'lon', ST_X(label), 'lat', ST_Y(label)))
+        ORDER BY level, code), '[]'))::text
+    FROM cases_area
+    WHERE level IN ('cell', 'community') AND valid @> now()
+      AND geom && ST_Expand(ST_SetSRID(ST_MakePoint(%s, %s), 4326), 0.008)
+"""  # 0.008 degrees: some 800 m each way, a phone's map at the zoom a place is chosen at
+
+
+def outline_near(lon: float, lat: float) -> str:
+    """Return GeoJSON (WGS-84) of communities and grid cells some 800 m around a point."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEAR, [lon, lat])
+        text: str = cursor.fetchone()[0]
+    return text

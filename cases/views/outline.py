@@ -1,7 +1,9 @@
 """The outlines every map of ours is drawn from."""
 
+from math import isfinite
+
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import condition, require_safe
 
@@ -19,3 +21,17 @@ def _etag(request: HttpRequest) -> str:
 def outline(request: HttpRequest) -> HttpResponse:
     """Return districts and streets as GeoJSON; the browser keeps it until an area changes."""
     return HttpResponse(areas.outline(), content_type="application/geo+json")
+
+
+@login_required
+@require_safe
+@cache_control(private=True, max_age=300)
+def outline_near(request: HttpRequest) -> HttpResponse:
+    """Return communities and grid cells around `lon`, `lat` (WGS-84) as GeoJSON."""
+    try:
+        lon, lat = (float(request.GET.get(name, "")) for name in ("lon", "lat"))
+    except ValueError:
+        lon = lat = float("nan")
+    if not (isfinite(lon) and isfinite(lat)):
+        return HttpResponseBadRequest("Give lon and lat in degrees.", content_type="text/plain")
+    return HttpResponse(areas.outline_near(lon, lat), content_type="application/geo+json")

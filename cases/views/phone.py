@@ -19,7 +19,7 @@ from cases.forms import CheckForm, RefusableForm, ReportForm
 from cases.models import Attachment, Case, Event, Task
 from cases.services.intake import report_case
 from cases.services.moves import take_action
-from cases.views.case import light_of, photos_of, place_words
+from cases.views.case import light_of, photos_of, place_words, places_of
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
@@ -30,22 +30,31 @@ _REASONED = (Action.DECLINE, Action.DECLINE_FILING)
 @login_required
 @require_safe
 def phone_home(request: UserRequest) -> HttpResponse:
-    """Show what is asked of me and what became of my reports. Three statements of its own."""
+    """Show what is asked of me and what became of my reports, in a fixed number of statements."""
     now = timezone.now()
-    tasks = Task.objects.of(request.user).open().filter(kind=Task.Kind.CHECK)
+    open_tasks = Task.objects.of(request.user).open().filter(kind=Task.Kind.CHECK)
+    tasks = list(open_tasks.select_related("case__minor", "case__condition").order_by("due_at"))
+    reports = list(_my_reports(request.user))
+    places = places_of([*(task.case for task in tasks), *reports], at=now)
     context = {
         "may_report": policy.may_report(request.user),
         "tasks": [
-            {"case": task.case, "due_at": task.due_at, "is_late": task.due_at < now}
-            for task in tasks.select_related("case__minor", "case__condition").order_by("due_at")
+            {
+                "case": task.case,
+                "place": places[task.case.number],
+                "due_at": task.due_at,
+                "is_late": task.due_at < now,
+            }
+            for task in tasks
         ],
         "reports": [
             {
                 "case": case,
+                "place": places[case.number],
                 "light": case.light(at=now) if case.stage in OPEN_STAGES else "",
                 "reason": getattr(case, "reason"),  # noqa: B009  # annotated below
             }
-            for case in _my_reports(request.user)
+            for case in reports
         ],
     }
     return render(request, "cases/phone/home.html", context)

@@ -166,5 +166,38 @@ def test_page_lets_no_inline_code_in(people):
     page = client_of(people.inspector).get("/m/report/").content.decode()
 
     assert not re.search(r"<style|\sstyle=|\son\w+=", page)
-    assert all("nonce=" in tag and "src=" in tag for tag in re.findall(r"<script[^>]*>", page))
+    scripts = re.findall(r"<script[^>]*>", page)
+    assert all("src=" in tag or 'type="application/json"' in tag for tag in scripts)
     assert page.count('capture="environment"') == 2
+
+
+def test_home_asks_the_database_the_same_for_one_report_and_for_three(
+    people, condition, django_assert_num_queries
+):
+    client = client_of(people.inspector)
+    for number in (1, 3):
+        while Case.objects.count() < number:
+            client.post("/m/report/", with_photos(condition))
+        client.get("/m/")  # the messages of the reports are shown and gone
+        with django_assert_num_queries(6):
+            page = client.get("/m/").content.decode()
+        assert page.count(" · 018</p>") == number
+
+
+def test_map_is_drawn_from_the_grid_around_a_point(people, huaihua):
+    client = client_of(people.inspector)
+
+    near = client.get("/outline/near/", PLACE).json()["features"]
+
+    codes = {feature["properties"]["code"] for feature in near}
+    place = client.get("/api/v1/locate/", PLACE).json()
+    assert {place["grid_cell"], place["community"]} < codes
+    assert 20 < len(codes) < 400
+    (cell,) = [f for f in near if f["properties"]["code"] == place["grid_cell"]]
+    assert cell["properties"]["zh"] == place["grid_cell"][-3:]
+
+
+@pytest.mark.parametrize("query", ["", "?lon=a&lat=1", "?lon=nan&lat=1", "?lon=1"])
+def test_grid_around_no_point_is_refused(people, query):
+    assert client_of(people.inspector).get(f"/outline/near/{query}").status_code == 400
+    assert Client().get(f"/outline/near/{query}").status_code == 302

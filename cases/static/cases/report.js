@@ -1,19 +1,55 @@
-// Makes the report form quicker: position, search in the list, no second press while sending.
-// The form works without it.
+// Makes the report form quicker: position and map, search in the list, no second press while
+// sending. The form works without it.
+
+import "./photo_tiles.js";
+import { PlaceMap } from "./place_map.js";
 
 const ROUGH_M = 50;
 const form = document.getElementById("report");
 const fix = document.getElementById("fix");
+const where = document.getElementById("where");
 const locate = document.getElementById("locate");
+const degrees = document.getElementById("degrees");
 const lon = document.getElementById("id_lon");
 const lat = document.getElementById("id_lat");
 const accuracy = document.getElementById("id_accuracy_m");
+const placeMap = new PlaceMap(document.getElementById("map"), pick);
 
 let watch = null;
+let asking = null;
 
 function say(kind, metres) {
   fix.textContent = fix.dataset[kind].replace("{m}", metres);
   fix.classList.toggle("phone-rough", kind === "rough" || kind === "none");
+}
+
+const hasPlace = () => lon.value !== "" && lat.value !== "" && lon.validity.valid && lat.validity.valid;
+
+/** Show the place of the fields on the map and in words. */
+function showPlace() {
+  asking?.abort();
+  where.textContent = "";
+  if (!hasPlace()) return;
+  placeMap.show(Number(lon.value), Number(lat.value), Number(accuracy.value));
+  nameOfPlace();
+}
+
+async function nameOfPlace() {
+  asking = new AbortController();
+  const { signal } = asking;
+  const query = new URLSearchParams({ lon: lon.value, lat: lat.value });
+  try {
+    const answer = await fetch(`${where.dataset.locate}?${query}`, { signal });
+    const place = await answer.json();
+    const known = [place.street_name, place.community_name, place.grid_cell?.slice(-3)];
+    placeMap.markCell(place.grid_cell ?? "");
+    const words = answer.ok ? known.filter(Boolean).join(" · ") : "";
+    const refusal = place.code === "outside_city" ? where.dataset.outside : where.dataset.unknown;
+    where.textContent = words || refusal;
+    where.classList.toggle("phone-rough", words === "");
+  } catch (error) {
+    if (error.name !== "AbortError") where.textContent = where.dataset.unknown;
+  }
 }
 
 function stopLocating() {
@@ -21,12 +57,17 @@ function stopLocating() {
   watch = null;
 }
 
-function keepBest(position) {
-  const metres = Math.round(position.coords.accuracy);
-  if (accuracy.value !== "" && Number(accuracy.value) <= metres) return;
-  lon.value = position.coords.longitude.toFixed(7);
-  lat.value = position.coords.latitude.toFixed(7);
+function put(newLon, newLat, metres) {
+  lon.value = newLon.toFixed(7);
+  lat.value = newLat.toFixed(7);
   accuracy.value = metres;
+  showPlace();
+}
+
+function keepBest({ coords }) {
+  const metres = Math.round(coords.accuracy);
+  if (accuracy.value !== "" && Number(accuracy.value) <= metres) return;
+  put(coords.longitude, coords.latitude, metres);
   say(metres > ROUGH_M ? "rough" : "found", metres);
 }
 
@@ -45,18 +86,35 @@ function startLocating() {
   setTimeout(stopLocating, 15000);
 }
 
+function pick(newLon, newLat) {
+  stopLocating();
+  put(newLon, newLat, "");
+  say("picked");
+}
+
 function typed() {
   stopLocating();
   accuracy.value = "";
   say("typed");
 }
 
+placeMap.drawOutline();
+degrees.open = form.querySelector("#degrees [aria-invalid=true]") !== null;
 if (navigator.geolocation) {
   locate.hidden = false;
   locate.addEventListener("click", startLocating);
-  if (lon.value === "" && lat.value === "") startLocating();
 }
-for (const input of [lon, lat]) input.addEventListener("input", typed);
+if (hasPlace()) {
+  say(accuracy.value === "" ? "typed" : "found", accuracy.value);
+  showPlace();
+} else if (navigator.geolocation) startLocating();
+else say("none");
+for (const input of [lon, lat]) {
+  input.addEventListener("input", typed);
+  input.addEventListener("change", showPlace);
+  // A browser cannot point at a missing value in closed details and would say nothing.
+  input.addEventListener("invalid", () => (degrees.open = true));
+}
 
 // Options are taken out and put back: phones ignore `hidden` on them.
 const select = document.getElementById("id_condition");

@@ -1,0 +1,113 @@
+// A small map on which a place is chosen with one tap: outlines, the grid around, the point.
+
+const CLOSE_ZOOM = 16;
+const ROUGH_ZOOM = 14; // a tap on a map of less detail than this is no place yet
+const GRID_ZOOM = 15;
+const FAR_M = 300; // the grid is asked for again this far from where it was asked for
+
+const PIN = `<svg viewBox="0 0 32 44" width="32" height="44">
+  <path d="M16 2a14 14 0 0 1 14 14c0 9-14 26-14 26S2 25 2 16A14 14 0 0 1 16 2z"/>
+  <circle cx="16" cy="16" r="5"/></svg>`;
+
+const isEnglish = document.documentElement.lang.startsWith("en");
+
+function label({ properties }) {
+  const span = document.createElement("span");
+  span.textContent = isEnglish ? properties.en : properties.zh;
+  const icon = L.divIcon({ html: span, className: `place place-${properties.level}`, iconSize: null });
+  const at = [properties.lat, properties.lon];
+  return L.marker(at, { icon, interactive: false, keyboard: false });
+}
+
+async function areas(address) {
+  const answer = await fetch(address);
+  return answer.ok ? answer.json() : { type: "FeatureCollection", features: [] };
+}
+
+export class PlaceMap {
+  /**
+   * @param {HTMLElement} box its data-outline and data-near are the addresses of the outlines
+   * @param {(lon: number, lat: number) => void} onPick
+   */
+  constructor(box, onPick) {
+    this.box = box;
+    this.onPick = onPick;
+    box.hidden = false;
+    const { zoomIn, zoomOut } = box.dataset;
+    this.map = L.map(box, { zoomControl: false, attributionControl: false, minZoom: 9, maxZoom: 19 });
+    L.control.zoom({ zoomInTitle: zoomIn, zoomOutTitle: zoomOut }).addTo(this.map);
+    this.map.setView([27.55, 109.98], 10);
+    this.grid = L.layerGroup().addTo(this.map);
+    this.place = L.layerGroup().addTo(this.map);
+    this.map.on("click", ({ latlng }) => this.#tap(latlng.wrap()));
+    this.map.on("moveend", () => this.#drawGrid());
+    this.map.on("zoomend", () => this.#showNames());
+  }
+
+  /** Draw districts and streets, and show them all unless a place is known. */
+  async drawOutline() {
+    const outline = await areas(this.box.dataset.outline);
+    const layer = this.#draw(outline, this.map).bringToBack();
+    if (!this.at && layer.getBounds().isValid()) this.map.fitBounds(layer.getBounds());
+    this.#showNames();
+  }
+
+  /** Show the point, with a circle as wide as it is uncertain, and bring it into view. */
+  show(lon, lat, accuracyM = 0) {
+    const isFirst = !this.at;
+    this.at = L.latLng(lat, lon);
+    this.place.clearLayers();
+    if (accuracyM) {
+      const circle = { radius: accuracyM, className: "accuracy", interactive: false };
+      L.circle(this.at, circle).addTo(this.place);
+    }
+    const icon = L.divIcon({ html: PIN, className: "pin", iconSize: [32, 44], iconAnchor: [16, 42] });
+    L.marker(this.at, { icon, interactive: false, keyboard: false }).addTo(this.place);
+    if (isFirst) this.map.setView(this.at, CLOSE_ZOOM);
+    else if (!this.map.getBounds().contains(this.at)) this.map.panTo(this.at);
+  }
+
+  /** Mark the grid cell of this code, if it is drawn. */
+  markCell(code) {
+    this.cell = code;
+    this.grid.eachLayer((layer) => {
+      layer.eachLayer?.((one) => {
+        const isIt = one.feature.properties.code === code;
+        one.getElement()?.classList.toggle("is-chosen", isIt);
+        if (isIt) one.bringToFront();
+      });
+    });
+  }
+
+  #tap(at) {
+    if (this.map.getZoom() < ROUGH_ZOOM) {
+      this.map.setView(at, Math.min(this.map.getZoom() + 3, CLOSE_ZOOM));
+      return;
+    }
+    this.onPick(at.lng, at.lat);
+  }
+
+  async #drawGrid() {
+    const at = this.map.getCenter();
+    if (this.map.getZoom() < GRID_ZOOM) return;
+    if (this.gridAt && this.gridAt.distanceTo(at) < FAR_M) return;
+    this.gridAt = at;
+    const near = await areas(`${this.box.dataset.near}?lon=${at.lng}&lat=${at.lat}`);
+    if (at !== this.gridAt) return;
+    this.grid.clearLayers();
+    this.#draw(near, this.grid);
+    this.markCell(this.cell);
+  }
+
+  #draw(collection, target) {
+    const style = ({ properties }) => ({ className: `outline outline-${properties.level}` });
+    const layer = L.geoJSON(collection, { style, interactive: false }).addTo(target);
+    for (const feature of collection.features) label(feature).addTo(target);
+    return layer;
+  }
+
+  #showNames() {
+    const zoom = this.map.getZoom();
+    this.box.dataset.scale = zoom < 12 ? "city" : zoom < GRID_ZOOM ? "street" : "cell";
+  }
+}

@@ -1,0 +1,35 @@
+"""The phone's map in a real browser: a place is found, then corrected with a tap."""
+
+from playwright.sync_api import expect
+
+from tests.journeys.test_main_job import PHONE, browser, desks, pytestmark
+
+__all__ = ["browser", "desks", "pytestmark"]
+
+
+def test_place_is_corrected_by_a_tap_and_named_at_once(desks):
+    page = desks.open("inspector1", "/m/report/", PHONE)
+    expect(page.locator("#fix")).to_have_text("Within 8 m")
+    expect(page.locator("#map .accuracy")).to_have_count(1)
+    expect(page.locator("#map .outline-cell.is-chosen")).to_have_count(1)
+    before = (page.input_value("#id_lon"), page.inner_text("#where"))
+    assert before[1]
+
+    page.locator("#map").click(position={"x": 250, "y": 60})
+
+    expect(page.locator("#fix")).to_have_text("Chosen on the map")
+    expect(page.locator("#where")).not_to_have_text(before[1])
+    assert page.input_value("#id_lon") > before[0]
+    assert page.input_value("#id_accuracy_m") == ""
+    expect(page.locator("#map .accuracy")).to_have_count(0)
+
+
+def test_place_typed_outside_the_city_is_said_before_it_is_sent(desks):
+    page = desks.open("inspector1", "/m/report/", PHONE)
+    expect(page.locator("#fix")).to_have_text("Within 8 m")
+
+    page.locator("#degrees summary").click()
+    page.fill("#id_lon", "100")
+    page.press("#id_lon", "Tab")
+
+    expect(page.locator("#where")).to_contain_text("outside the four districts")
