@@ -3,11 +3,12 @@
 The twin of scoring/selectors.py, written apart from it: on any log both give the same Facts.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from functools import cached_property
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -81,14 +82,22 @@ class Assessed:
 
 @dataclass
 class Facts:
-    """Events per (body, count, case), and the cases of M."""
+    """Events per (body, count, case), and the cases of M; complete before it is read."""
 
     members: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     assessed: set[Assessed] = field(default_factory=set)
 
+    @cached_property
+    def lists(self) -> dict[tuple[str, str], list[str]]:
+        """The case numbers in each count of each body, each as often as it counts, in order."""
+        lists: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for (body, name, number), times in sorted(self.members.items()):
+            lists[body, name] += [number] * times
+        return dict(lists)
+
     def count(self, body: str, name: str) -> int:
         """Return how many cases, or events for counts of events, `name` has."""
-        return sum(n for (b, c, _), n in self.members.items() if (b, c) == (body, name))
+        return len(self.lists.get((body, name), ()))
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -44,25 +45,25 @@ class Run(models.Model):
         return f"{self.period} as of {self.as_of:%Y-%m-%d %H:%M}"
 
 
-class RunCase(models.Model):
-    """A case in a count of a run; `times` exceeds one only where a count counts events."""
+class RunList(models.Model):
+    """The cases behind one number of a run; a case stands as often as it counts.
+
+    `body` is a district, `city`, or the source of reports; `count` a count or an item.
+    """
 
     run = models.ForeignKey(Run, models.CASCADE)
     body = models.CharField(max_length=20)
     count = models.CharField(max_length=20)
-    number = models.CharField(max_length=20)
-    times = models.PositiveIntegerField()
+    numbers = ArrayField(models.CharField(max_length=20))
 
-    objects: ClassVar[models.Manager["RunCase"]] = models.Manager()
+    objects: ClassVar[models.Manager["RunList"]] = models.Manager()
 
     class Meta:
-        verbose_name = _("case of a run")
-        verbose_name_plural = _("cases of a run")
+        verbose_name = _("list of a run")
+        verbose_name_plural = _("lists of a run")
         constraints = [
-            models.UniqueConstraint(
-                fields=["run", "body", "count", "number"], name="runcase_once_a_count"
-            )
+            models.UniqueConstraint(fields=["run", "body", "count"], name="runlist_once_a_number")
         ]
 
     def __str__(self) -> str:
-        return f"{self.body}/{self.count}: {self.number}"
+        return f"{self.body}/{self.count}: {len(self.numbers)}"

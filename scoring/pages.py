@@ -1,21 +1,29 @@
 """The ranking and the cases behind each of its numbers."""
 
-import json
+from collections import Counter
+from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from cases.choices import CITY, DISTRICT_SLUGS, Source
 from cases.errors import Busy
-from cases.models import Case, District
+from cases.models import Case
 from cityops.accounts.models import User
 from scoring.models import Run
-from scoring.periods import BadPeriod, Period, month_of, parse_period
+from scoring.periods import BadPeriod, Period, month_of, parse_period, periods_between
+from scoring.selectors import log_span
 from scoring.services import NotBegun, compute_run
+from scoring.sheet import body_names, sheet_of
 from scoring.views import may_read
+from scoring.words import COUNT_NAMES, ITEM_NAMES, LIST_NAMES, REPORT_COUNTS, period_words
+
+ROWS_A_PAGE = 500
 
 
 def _require_reader(request: HttpRequest) -> User:
@@ -24,21 +32,19 @@ def _require_reader(request: HttpRequest) -> User:
     return request.user
 
 
-def _run_of(request: HttpRequest, period: str) -> Run:
-    """Return the run the link names, so that list and number agree, else the newest."""
+def _period(name: str) -> Period:
     try:
-        wanted = parse_period(period)
-        if named := request.GET.get("run", ""):
-            if not named.isascii() or not named.isdigit() or len(named) > 15:
-                raise Http404
-            return get_object_or_404(Run, pk=int(named), period=wanted.name)
-        return _newest(wanted)
-    except (BadPeriod, NotBegun) as error:
+        return parse_period(name)
+    except BadPeriod as error:
         raise Http404(str(error)) from error
 
 
-def _newest(period: Period) -> Run:
-    """Return the run of the log as it stands, or the last one stored while it is being written."""
+def _run_of(request: HttpRequest, period: Period) -> Run:
+    """Return the run the link names, so that list and number agree, else the newest."""
+    if named := request.GET.get("run", ""):
+        if not named.isascii() or not named.isdigit() or len(named) > 15:
+            raise Http404
+        return get_object_or_404(Run, pk=int(named), period=period.name)
     try:
         return compute_run(period)
     except Busy:
@@ -51,36 +57,98 @@ def _newest(period: Period) -> Run:
 @require_GET
 @login_required
 def latest(request: HttpRequest) -> HttpResponse:
+    """Lead to the period chosen in the form, else to this month."""
     _require_reader(request)
-    return redirect("score_ranking", period=month_of(timezone.now()).name)
+    chosen = request.GET.get("period", "")
+    period = _period(chosen) if chosen else month_of(timezone.now())
+    return redirect("score_ranking", period=period.name)
 
 
 @require_GET
 @login_required
 def ranking(request: HttpRequest, period: str) -> HttpResponse:
     _require_reader(request)
-    run = _run_of(request, period)
-    result = json.loads(run.result)
-    names = {district.pk: district.name for district in District.objects.all()}
-    for body in result["bodies"]:
-        body["name"] = names.get(body["body"], body["body"])
-        body["items_list"] = body["items"]  # `items` is a method to a template
-        for count in ("filed", "overdue_unhandled"):
-            body["counts"].setdefault(count, 0)
-    return render(request, "scoring/ranking.html", {"run": run, "bodies": result["bodies"]})
+    wanted = _period(period)
+    try:
+        run = _run_of(request, wanted)
+    except NotBegun:
+        return render(request, "scoring/ranking.html", _frame(wanted, None))
+    return render(request, "scoring/ranking.html", _frame(wanted, run) | sheet_of(run))
 
 
 @require_GET
 @login_required
 def members(request: HttpRequest, period: str, body: str, count: str) -> HttpResponse:
+    """List the cases behind one number: as many rows as the number says."""
     user = _require_reader(request)
-    run = _run_of(request, period)
-    rows = list(run.runcase_set.filter(body=body, count=count).order_by("number"))
-    numbers = [row.number for row in rows]
-    stages = dict(Case.objects.filter(number__in=numbers).values_list("number", "stage"))
-    seen = Case.objects.visible_to(user).filter(number__in=numbers)
-    visible = set(seen.values_list("number", flat=True))
-    cases = [{"number": n, "stage": stages.get(n, ""), "is_visible": n in visible} for n in numbers]
-    total = sum(row.times for row in rows)
-    said = {"run": run, "body": body, "count": count, "cases": cases, "total": total}
-    return render(request, "scoring/members.html", said)
+    _require_list(body, count)
+    wanted = _period(period)
+    try:
+        run = _run_of(request, wanted)
+    except NotBegun as error:
+        raise Http404(str(error)) from error
+    found = run.runlist_set.filter(body=body, count=count).first()
+    numbers = found.numbers if found else []
+    page = Paginator(_numbered(numbers), ROWS_A_PAGE).get_page(request.GET.get("page"))
+    said = {
+        "total": len(numbers),
+        "cases": len(set(numbers)),
+        "body_name": body_names().get(body, body),
+        "count_name": LIST_NAMES[count],
+        "is_event_count": len(set(numbers)) != len(numbers),
+        "page": page,
+        "rows": _rows(list(page), user),
+    }
+    return render(request, "scoring/members.html", _frame(wanted, run) | said)
+
+
+def _require_list(body: str, count: str) -> None:
+    """Raise Http404 unless the two name a number of the ranking."""
+    counts: dict[str, Any] = REPORT_COUNTS if body in Source.values else COUNT_NAMES
+    if body in DISTRICT_SLUGS:
+        counts = counts | ITEM_NAMES
+    if body not in (CITY, *DISTRICT_SLUGS, *Source.values) or count not in counts:
+        raise Http404
+
+
+def _frame(period: Period, run: Run | None) -> dict[str, Any]:
+    """Return what both pages say of the period and of how far it is counted."""
+    span = log_span()
+    periods = periods_between(*span) if span else []
+    return {
+        "period": period,
+        "period_words": period_words(period),
+        "periods": [(p.name, period_words(p)) for p in periods],
+        "is_known": period in periods,
+        "newest": periods[0].name if periods else "",
+        "run": run,
+        "is_running": run is not None and run.as_of < period.end,
+    }
+
+
+def _numbered(numbers: list[str]) -> list[tuple[str, int, int]]:
+    """Return (number, which time, of how many) for each row of a list in order."""
+    times, seen, rows = Counter(numbers), Counter[str](), []
+    for number in numbers:
+        seen[number] += 1
+        rows.append((number, seen[number], times[number]))
+    return rows
+
+
+def _rows(numbered: list[tuple[str, int, int]], user: User) -> list[dict[str, Any]]:
+    """Return the rows of a list; of a case the reader may not see, the header alone."""
+    numbers = {number for number, _, _ in numbered}
+    among = Case.objects.filter(number__in=numbers).select_related("minor", "unit")
+    cases = {case.number: case for case in among}
+    visible = among.visible_to(user).values_list("number", flat=True)
+    may_see = set(visible)
+    return [
+        {
+            "number": number,
+            "time": time,
+            "times": times,
+            "case": cases.get(number),
+            "is_visible": number in may_see,
+        }
+        for number, time, times in numbered
+    ]

@@ -46,6 +46,17 @@ def parse_period(name: str) -> Period:
     return Period(name, _midnight(first), _midnight(first + length))
 
 
+def periods_between(first: datetime, last: datetime) -> list[Period]:
+    """Return the months, quarters and years from `first` to `last`, newest first of each kind."""
+    months = range(
+        _months(last.astimezone(CITY_TIME)), _months(first.astimezone(CITY_TIME)) - 1, -1
+    )
+    names = [f"{m // 12}-{m % 12 + 1:02d}" for m in months]
+    names += [f"{m // 12}-Q{m % 12 // 3 + 1}" for m in months]
+    names += [f"{m // 12}" for m in months]
+    return [parse_period(name) for name in dict.fromkeys(names)]
+
+
 def month_of(moment: datetime) -> Period:
     """Return the month a moment falls in, by the city's time."""
     return parse_period(moment.astimezone(CITY_TIME).strftime("%Y-%m"))

@@ -41,6 +41,18 @@ def mean_credit(cases: Iterable[Assessed]) -> Value:
     return Value(100 * sum(means, Fraction(0)) / len(means), len(means), number)
 
 
+def cases_behind(code: str, facts: Facts, body: str, scheme: dict[str, Any]) -> list[str]:
+    """Return the numbers of the cases an item is made of; of A4 those left undone."""
+    if code == "A5":
+        return facts.lists.get((body, "checks"), [])
+    return sorted(
+        case.number
+        for case in facts.assessed
+        if case.body == body
+        and (case.left_undone if code == "A4" else item_of(case, scheme) == code)
+    )
+
+
 def value_of(code: str, facts: Facts, body: str, scheme: dict[str, Any]) -> Value:
     """Return the value of an item; items with no source of data yet are empty."""
     cases = [case for case in facts.assessed if case.body == body]
@@ -82,17 +94,25 @@ def score_body(body: str, facts: Facts, wide: Facts, scheme: dict[str, Any]) -> 
                 "full": str(half_up(item.weight * scale)),
                 "groups": value.groups,
                 "cases": value.cases,
+                "listed": len(cases_behind(item.code, wide if is_wide else facts, body, scheme)),
                 "three_months": is_wide,
             }
         lines.append(line)
     assessed = facts.count(body, "assessed")
+    weakest = max((line for line in lines if line["points"]), key=_lost, default=None)
     return {
         "body": body,
         "items": lines,
         "total": str(total) if found else None,
+        "weakest": weakest["code"] if weakest and _lost(weakest) else None,
         "assessed": assessed,
         "few_cases": assessed < scheme["ranked_from"],
     }
+
+
+def _lost(line: dict[str, Any]) -> Decimal:
+    """Return the points of its full marks an item lost."""
+    return Decimal(line["full"]) - Decimal(line["points"])
 
 
 def rank(bodies: list[dict[str, Any]], scheme: dict[str, Any], *, is_month: bool) -> None:

@@ -9,7 +9,9 @@ from datetime import datetime
 from fractions import Fraction
 
 from django.db import connection, transaction
+from django.db.models import Max, Min
 
+from cases.models import Event
 from scoring.indicators import Assessed, Facts
 
 _BASE = """
@@ -199,6 +201,12 @@ def facts_between(start: datetime, end: datetime) -> Facts:
         for number, body, tenths, *rest in cursor.fetchall():
             facts.assessed.add(Assessed(number, body, Fraction(tenths, 10), *rest))
     return facts
+
+
+def log_span() -> tuple[datetime, datetime] | None:
+    """Return when the log's first and last events happened; None for an empty log."""
+    span = Event.objects.aggregate(first=Min("at"), last=Max("at"))
+    return (span["first"], span["last"]) if span["first"] else None
 
 
 @contextmanager

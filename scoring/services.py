@@ -13,9 +13,9 @@ from cases.choices import CITY, DISTRICT_SLUGS
 from cases.errors import Busy
 from cases.ledger import canonical
 from scoring.indicators import Facts
-from scoring.models import Run, RunCase, Scheme
+from scoring.models import Run, RunList, Scheme
 from scoring.periods import Period
-from scoring.rollup import rank, score_body
+from scoring.rollup import cases_behind, rank, score_body
 from scoring.rules import half_up, ratio
 from scoring.selectors import facts_between
 
@@ -92,14 +92,26 @@ def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
         result=text,
         seal=_sha256(text),
     )
-    RunCase.objects.bulk_create(
-        (
-            RunCase(run=run, body=body, count=count, number=number, times=times)
-            for (body, count, number), times in sorted(facts.members.items())
-        ),
-        batch_size=5000,
+    lists = lists_of(facts, wide, result, scheme.data)
+    RunList.objects.bulk_create(
+        RunList(run=run, body=body, count=count, numbers=numbers)
+        for (body, count), numbers in sorted(lists.items())
     )
     return run
+
+
+def lists_of(
+    facts: Facts, wide: Facts, result: dict[str, Any], scheme: dict[str, Any]
+) -> dict[tuple[str, str], list[str]]:
+    """Return the cases behind every count and item of a result, so that number = rows."""
+    lists = dict(facts.lists)
+    for sheet in result["bodies"]:
+        for line in sheet["items"]:
+            if line["points"] is not None:
+                source = wide if line["three_months"] else facts
+                numbers = cases_behind(line["code"], source, sheet["body"], scheme)
+                lists[sheet["body"], line["code"]] = numbers
+    return lists
 
 
 def _passed(since: datetime, until: datetime) -> bool:
@@ -122,13 +134,15 @@ def result_of(facts: Facts, wide: Facts, scheme: dict[str, Any], *, is_month: bo
     bodies = [score_body(body, facts, wide, scheme) for body in DISTRICT_SLUGS]
     rank(bodies, scheme, is_month=is_month)
     sizes: dict[str, dict[str, int]] = defaultdict(dict)
-    for (body, name, _), times in facts.members.items():
-        sizes[body][name] = sizes[body].get(name, 0) + times
+    for (body, name), numbers in facts.lists.items():
+        sizes[body][name] = len(numbers)
     for sheet in bodies:
         sheet["counts"] = sizes[sheet["body"]]
         sheet["rates"] = rates_of(sheet["counts"])
     city = {"counts": sizes[CITY], "rates": rates_of(sizes[CITY])}
-    return {"bodies": bodies, "city": city}
+    sources = sorted(sizes.keys() - {CITY, *DISTRICT_SLUGS})
+    reports = {s: {"counts": sizes[s], "rates": rates_of(sizes[s])} for s in sources}
+    return {"bodies": bodies, "city": city, "reports": reports}
 
 
 def rates_of(counts: dict[str, int]) -> dict[str, str | None]:
@@ -145,7 +159,11 @@ def rates_of(counts: dict[str, int]) -> dict[str, str | None]:
         "overdue": ratio(late, due),
         "handled_on_time": ratio(get("handled_on_time"), get("need_handle")),
         "rework": ratio(checks - get("checks_passed"), checks),
+        "accurate_dispatch": ratio(get("accurate_dispatch"), get("first_finished")),
+        "valid_reports": ratio(get("valid_reports"), get("decided_reports")),
     }
+    for kind in ("accept", "dispatch", "sign", "check"):
+        rates[f"{kind}_on_time"] = ratio(get(f"{kind}_on_time"), get(f"{kind}_clocks"))
     return {name: None if v is None else str(half_up(v)) for name, v in rates.items()}
 
 

@@ -2,14 +2,18 @@
 
 import io
 import json
+import re
 
 import pytest
 from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
+from cases.services.city import load_city
 from cityops.accounts.roles import Role
 from scoring.models import Run
-from tests.support.city import open_logs
+from tests.scoring.logs import random_log
+from tests.scoring.test_indicators import write
+from tests.support.city import SmallCity, open_logs
 from tests.support.people import person
 
 
@@ -33,6 +37,51 @@ def test_command_and_api_share_one_stored_run():
     assert answer.json()["seal"] == run.seal
     assert answer.json()["bodies"] == json.loads(run.result)["bodies"]
     assert [b["rank"] for b in answer.json()["bodies"]] == [None] * 4
+
+
+NUMBER = re.compile(r'<a href="(/score/2026-10/([\w-]+)/(\w+)/\?run=\d+)">\s*([\d,]+)\s*</a>')
+
+
+@pytest.mark.django_db(transaction=True)
+def test_page_api_and_command_say_the_same_and_each_number_has_as_many_rows(client, tmp_path):
+    open_logs()
+    load_city(SmallCity(tmp_path).write(), since=None, progress=lambda line: None)
+    write(random_log(5, cases=400))
+    client.force_login(person("l1", Role.LEADER))
+    out = io.StringIO()
+
+    call_command("score", "2026-10", "--json", stdout=out)
+    api = ask(person("l2", Role.LEADER), "2026-10").json()
+    page = client.get("/score/2026-10/").content.decode()
+
+    sealed = json.loads(out.getvalue())
+    assert {name: api[name] for name in sealed} == sealed
+    said = {"city": sealed["city"]["counts"]} | {
+        source: report["counts"] for source, report in sealed["reports"].items()
+    }
+    for body in sealed["bodies"]:
+        items = {i["code"]: i["listed"] for i in body["items"] if i["points"]}
+        said[body["body"]] = body["counts"] | {code: n for code, n in items.items() if n}
+        assert f">{body['total']}</a>" in page
+    shown = {(body, count): (address, int(n.replace(",", ""))) for address, body, count, n
+             in NUMBER.findall(page)}  # fmt: skip
+    assert {key: n for key, (_, n) in shown.items()} == {
+        (body, count): n for body, counts in said.items() for count, n in counts.items()
+    }
+    for address, number in shown.values():
+        assert client.get(address).content.decode().count("data-case=") == number
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_empty_and_a_future_period_say_so(client):
+    open_logs()
+    client.force_login(person("l1", Role.LEADER))
+
+    empty, future = client.get("/score/2026-10/"), client.get("/score/2098-Q1/")
+
+    assert "Nothing was reported, filed or handled in October 2026." in empty.content.decode()
+    assert "Quarter 1 of 2098 has not begun" in future.content.decode()
+    assert client.get("/score/2098-Q1/hecheng/filed/").status_code == 404
 
 
 @pytest.mark.django_db

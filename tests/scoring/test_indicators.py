@@ -11,12 +11,13 @@ from django.db import connection
 from cases.ledger import canonical
 from cases.models import Case, DistrictHead, Event, MinorClass
 from scoring.indicators import facts_of
-from scoring.models import Run, RunCase
+from scoring.models import Run, RunList
 from scoring.periods import parse_period
 from scoring.selectors import facts_between
 from scoring.services import result_of, run_in_snapshot, scheme_of
+from scoring.words import COUNT_NAMES, REPORT_COUNTS
 from tests.scoring.logs import DISTRICTS, Story, day, random_log
-from tests.scoring.test_rules import SCHEME
+from tests.scoring.test_rules import ITEMS, SCHEME
 
 OCTOBER, NOVEMBER = parse_period("2026-10"), parse_period("2026-11")
 
@@ -323,5 +324,6 @@ def test_a_run_is_kept_and_its_lists_hold_as_many_cases_as_its_counts(huaihua):
     rows = random_log(3, cases=60)
     folded = facts_of(rows, OCTOBER.start, OCTOBER.end)
     assert (again.pk, Run.objects.count()) == (run.pk, 1)
-    listed = RunCase.objects.values_list("body", "count", "number", "times")
-    assert {(b, c, n): t for b, c, n, t in listed} == dict(folded.members)
+    listed = RunList.objects.exclude(count__in=ITEMS).values_list("body", "count", "numbers")
+    assert {(b, c): n for b, c, n in listed} == folded.lists
+    assert {count for _, count in folded.lists} <= COUNT_NAMES.keys() | REPORT_COUNTS.keys()

@@ -1,15 +1,15 @@
 """The ranking page and the lists behind its numbers."""
 
-import json
-
 import pytest
-from django.utils import timezone
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from cases.models import Case, DistrictHead
 from cityops.accounts.roles import Role
-from scoring.models import Run, RunCase
-from scoring.services import result_of, scheme_of
-from tests.scoring.logs import Story, day
-from tests.scoring.test_indicators import OCTOBER, facts_of, write
+from scoring import pages
+from scoring.services import run_in_snapshot, scheme_of
+from tests.scoring.logs import DISTRICTS, Story, day
+from tests.scoring.test_indicators import OCTOBER, write
 from tests.support.people import person
 
 
@@ -17,39 +17,96 @@ from tests.support.people import person
 def run(huaihua, db):
     rows = Story("HH1").filed(day("10-05")).given(day("10-05"), day("10-10")).rows
     rows += Story("HH2").filed(day("10-06")).rows
-    write(rows)
-    facts = facts_of(rows, OCTOBER.start, OCTOBER.end)
-    scheme = scheme_of()
-    from_facts = result_of(facts, facts, scheme.data, is_month=True)
-    run = Run.objects.create(
-        period="2026-10", as_of=timezone.now(), heads={}, scheme=scheme,
-        inputs_digest="", result=json.dumps(from_facts), seal="",
-    )  # fmt: skip
-    for (body, count, number), times in facts.members.items():
-        RunCase.objects.create(run=run, body=body, count=count, number=number, times=times)
-    return run
+    story = Story("HH3").filed(day("10-06")).given(day("10-06"), day("10-20"))
+    story.signed(day("10-06")).finished(day("10-07")).checked(day("10-07"), passed=False)
+    story.reworked(day("10-08"), day("10-20")).finished(day("10-09")).checked(day("10-09"))
+    write(rows + story.rows)
+    heads = [DistrictHead(scope=s, hash=b"", at=day("10-01")) for s in (*DISTRICTS, "city")]
+    DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
+    return run_in_snapshot(OCTOBER, scheme_of())
+
+
+def listed(client, run, body, count):
+    page = client.get(f"/score/2026-10/{body}/{count}/?run={run.pk}")
+    assert page.status_code == 200
+    return page
 
 
 def test_every_number_leads_to_as_many_cases(client, run):
     client.force_login(person("l1", Role.LEADER))
 
     page = client.get(f"/score/2026-10/?run={run.pk}")
-    filed = client.get(f"/score/2026-10/hecheng/filed/?run={run.pk}")
-    late = client.get(f"/score/2026-10/hecheng/overdue_unhandled/?run={run.pk}")
+    filed = listed(client, run, "hecheng", "filed")
+    late = listed(client, run, "hecheng", "overdue_unhandled")
 
     assert page.status_code == 200
-    assert f"/score/2026-10/hecheng/filed/?run={run.pk}" in page.content.decode()
-    assert [c["number"] for c in filed.context["cases"]] == ["HH1", "HH2"]
-    assert [c["number"] for c in late.context["cases"]] == ["HH1"]
+    assert f'/score/2026-10/hecheng/filed/?run={run.pk}">3</a>' in page.content.decode()
+    assert [row["number"] for row in filed.context["rows"]] == ["HH1", "HH2", "HH3"]
+    assert [row["number"] for row in late.context["rows"]] == ["HH1"]
+    assert '<a href="/cases/HH1/">HH1</a>' in late.content.decode()
+
+
+def test_a_case_is_listed_as_often_as_it_counts(client, run):
+    client.force_login(person("l1", Role.LEADER))
+
+    page = listed(client, run, "hecheng", "checks")
+
+    rows = [(row["number"], row["time"], row["times"]) for row in page.context["rows"]]
+    assert page.context["total"] == 2
+    assert rows == [("HH3", 1, 2), ("HH3", 2, 2)]
+    assert "2 times" in page.content.decode()
+
+
+def test_a_long_list_is_paged_and_loses_no_row(client, run, monkeypatch):
+    monkeypatch.setattr(pages, "ROWS_A_PAGE", 2)
+    client.force_login(person("l1", Role.LEADER))
+    address = f"/score/2026-10/hecheng/filed/?run={run.pk}"
+
+    found = [client.get(f"{address}&page={n}").context["rows"] for n in (1, 2)]
+
+    assert [[row["number"] for row in rows] for rows in found] == [["HH1", "HH2"], ["HH3"]]
 
 
 def test_another_district_sees_headers_only(client, run):
     client.force_login(person("d1", Role.DISPATCHER, "zhongfang"))
 
-    page = client.get(f"/score/2026-10/hecheng/filed/?run={run.pk}")
+    page = listed(client, run, "hecheng", "filed")
 
-    assert [c["is_visible"] for c in page.context["cases"]] == [False, False]
-    assert "/api/v1/cases/" not in page.content.decode()
+    assert [row["is_visible"] for row in page.context["rows"]] == [False] * 3
+    assert "/cases/HH" not in page.content.decode()
+    assert Case.objects.get(number="HH1").minor.name_en not in page.content.decode()
+
+
+def test_a_list_costs_the_same_whatever_its_length(client, run):
+    client.force_login(person("l1", Role.LEADER))
+    listed(client, run, "hecheng", "filed")
+    counts = []
+    for count in ("overdue_unhandled", "filed"):
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            listed(client, run, "hecheng", count)
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(
+    "path", ["hecheng/none", "nowhere/filed", "city/A1", "inspector/filed", "hecheng/valid_reports"]
+)
+def test_a_number_that_is_not_on_the_page_is_not_found(client, run, path):
+    client.force_login(person("l1", Role.LEADER))
+
+    assert client.get(f"/score/2026-10/{path}/?run={run.pk}").status_code == 404
+
+
+def test_the_form_leads_to_the_period_chosen(client, run):
+    client.force_login(person("l1", Role.LEADER))
+
+    assert client.get("/score/?period=2026-Q4")["location"] == "/score/2026-Q4/"
+    assert client.get("/score/?period=2026-13").status_code == 404
+    page = client.get(f"/score/2026-10/?run={run.pk}")
+    assert [name for name, _ in page.context["periods"]] == ["2026-10", "2026-Q4", "2026"]
 
 
 def test_units_are_refused_and_a_wrong_run_is_not_found(client, run):

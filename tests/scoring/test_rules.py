@@ -12,7 +12,7 @@ import pytest
 
 import scoring
 from scoring.indicators import Assessed, Facts
-from scoring.periods import BadPeriod, parse_period
+from scoring.periods import BadPeriod, parse_period, periods_between
 from scoring.rollup import item_of, mean_credit, rank, score_body
 from scoring.rules import Item, half_up, points, ratio
 
@@ -42,6 +42,15 @@ def test_periods_begin_at_local_midnight():
     assert quarter.start == datetime(2026, 6, 30, 16, tzinfo=UTC)
     assert quarter.wide_start == quarter.start
     assert year.end == datetime(2026, 12, 31, 16, tzinfo=UTC)
+
+
+def test_periods_of_a_log_come_newest_first():
+    found = periods_between(datetime(2025, 12, 31, 15, tzinfo=UTC),
+                            datetime(2026, 1, 31, 16, tzinfo=UTC))  # fmt: skip
+
+    assert [period.name for period in found] == [
+        "2026-02", "2026-01", "2025-12", "2026-Q1", "2025-Q4", "2026", "2025",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["2026-13", "2026-Q5", "26", "2026-1", "", "2026-10 ", "2026-00"])

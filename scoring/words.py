@@ -1,0 +1,88 @@
+"""Names of periods, counts and items in words."""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
+
+from scoring.periods import CITY_TIME, Period
+
+# In the order of a case's life, as the table of all counts shows them.
+COUNT_NAMES: dict[str, str | Promise] = {
+    "backlog_in": pgettext_lazy("count", "Brought forward"),
+    "filed": pgettext_lazy("count", "Filed"),
+    "need_dispatch": pgettext_lazy("count", "To be dispatched"),
+    "handled": pgettext_lazy("count", "Handled"),
+    "handled_on_time": pgettext_lazy("count", "Handled on time"),
+    "need_handle": pgettext_lazy("count", "Should be handled"),
+    "closed": pgettext_lazy("count", "Closed"),
+    "closed_on_time": pgettext_lazy("count", "Closed on time"),
+    "should_close": pgettext_lazy("count", "Should be closed"),
+    "assessed": pgettext_lazy("count", "Assessed"),
+    "overdue_unhandled": pgettext_lazy("count", "Overdue, not handled"),
+    "late_exit": pgettext_lazy("count", "Left while late"),
+    "in_check": pgettext_lazy("count", "Awaiting check and closing"),
+    "suspended_open": pgettext_lazy("count", "Suspended"),
+    "not_due": pgettext_lazy("count", "Not yet due"),
+    "to_dispatch": pgettext_lazy("count", "Awaiting dispatch"),
+    "backlog_out": pgettext_lazy("count", "Carried forward"),
+    "checks": pgettext_lazy("count", "Checks"),
+    "checks_passed": pgettext_lazy("count", "Checks passed"),
+    "reworked": pgettext_lazy("count", "Cases reworked"),
+    "reworked_times": pgettext_lazy("count", "Reworks"),
+    "returned": pgettext_lazy("count", "Cases returned"),
+    "returned_times": pgettext_lazy("count", "Returns"),
+    "shirked": pgettext_lazy("count", "Returned without reason"),
+    "first_finished": pgettext_lazy("count", "First finished"),
+    "accurate_dispatch": pgettext_lazy("count", "Finished by the first unit"),
+    "accept_clocks": pgettext_lazy("count", "Acceptances"),
+    "accept_on_time": pgettext_lazy("count", "Accepted on time"),
+    "dispatch_clocks": pgettext_lazy("count", "Dispatches"),
+    "dispatch_on_time": pgettext_lazy("count", "Dispatched on time"),
+    "sign_clocks": pgettext_lazy("count", "Signings"),
+    "sign_on_time": pgettext_lazy("count", "Signed on time"),
+    "check_clocks": pgettext_lazy("count", "Checks due"),
+    "check_on_time": pgettext_lazy("count", "Checked on time"),
+    "self_handled": pgettext_lazy("count", "Self-handled"),
+}
+REPORT_COUNTS: dict[str, str | Promise] = {  # by source of the report, not by body
+    "decided_reports": pgettext_lazy("count", "Reports decided"),
+    "valid_reports": pgettext_lazy("count", "Valid reports"),
+}
+ITEM_NAMES: dict[str, str | Promise] = {
+    "A1": pgettext_lazy("item", "Quick cases"),
+    "A2": pgettext_lazy("item", "Works cases"),
+    "A3": pgettext_lazy("item", "Urgent and key"),
+    "A4": pgettext_lazy("item", "Left undone"),
+    "A5": pgettext_lazy("item", "Passed the check"),
+    "A6": pgettext_lazy("item", "Closure audit"),
+    "A7": pgettext_lazy("item", "Recurrence"),
+    "A8": pgettext_lazy("item", "Extended or suspended"),
+}
+LIST_NAMES = {**COUNT_NAMES, **REPORT_COUNTS, **ITEM_NAMES}
+
+_MONTHS = (
+    gettext_lazy("January"),
+    gettext_lazy("February"),
+    gettext_lazy("March"),
+    gettext_lazy("April"),
+    gettext_lazy("May"),
+    gettext_lazy("June"),
+    gettext_lazy("July"),
+    gettext_lazy("August"),
+    gettext_lazy("September"),
+    gettext_lazy("October"),
+    gettext_lazy("November"),
+    gettext_lazy("December"),
+)
+
+
+def period_words(period: Period) -> str:
+    """Return the period as a reader says it: October 2026, quarter 4 of 2026, 2026."""
+    start = period.start.astimezone(CITY_TIME)
+    if period.is_month:
+        month = _MONTHS[start.month - 1]
+        return _("%(month)s %(year)d") % {"month": month, "year": start.year}
+    if "Q" in period.name:
+        quarter = start.month // 3 + 1
+        return _("Quarter %(quarter)d of %(year)d") % {"quarter": quarter, "year": start.year}
+    return _("Year %(year)d") % {"year": start.year}
