@@ -1,0 +1,7 @@
+"""A living city for demonstrations: invented reports and people, led through the real services."""
+
+from cases.simulation.busy import keep_busy
+from cases.simulation.city import CannotSimulateError
+from cases.simulation.month import simulate
+
+__all__ = ["CannotSimulateError", "keep_busy", "simulate"]

@@ -1,0 +1,46 @@
+"""Keep a running demo busy for a while, at real time and through queues and workers."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.utils import timezone
+
+from cases.errors import Refusal
+from cases.models import Case, Task
+from cases.simulation.city import City
+from cases.simulation.services import Services
+from cases.simulation.story import Run
+
+SPEED = 60  # an hour of a case's life passes in a minute
+TELL_S = 10
+
+
+def keep_busy(
+    *, per_minute: int, minutes: float, seed: int, progress: Callable[[str], None]
+) -> Counter[str]:
+    """Report and handle cases for `minutes`; returns actions counted, refused ones included.
+
+    People of the running demo may act at the same time: a case they moved is left to them.
+    """
+    run = Run(City(seed), Services(is_live=True), speed=SPEED)
+    start = told = timezone.now()
+    end = start + timedelta(minutes=minutes)
+    for number in range(int(per_minute * minutes)):
+        run.plan(start + timedelta(minutes=number / per_minute), run.new_case)
+    for at, step in run.steps_until(end):
+        wait_s = (at - timezone.now()).total_seconds()
+        if wait_s > 0:
+            time.sleep(wait_s)
+        now = timezone.now()
+        if now > end:  # the city is slower than the plan: the time is bounded all the same
+            break
+        try:
+            step(now)
+        except (Refusal, Case.DoesNotExist, Task.DoesNotExist):
+            run.done["refused"] += 1
+        if now - told > timedelta(seconds=TELL_S):
+            told = now
+            progress(f"{run.done['report']} reports, {run.done.total()} actions")
+    return run.done

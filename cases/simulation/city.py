@@ -1,0 +1,225 @@
+"""Who acts and what happens where: the believable volumes of domain.md §7."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+
+from django.db import connection
+from django.utils import timezone
+
+from cases.choices import LimitUnit, Role, Source
+from cases.models import Condition, Unit, UnitKind
+from cases.services.intake import Report
+from cases.simulation.pictures import Album
+from cityops.accounts.models import User
+from cityops.accounts.roles import ScopeKind
+
+
+class CannotSimulateError(Exception):
+    """The log, the users or the city do not allow it; the message says why."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How a district works: shares and odds, 0 to 1. Invented, not field data."""
+
+    share: float  # of all reports
+    on_time: float  # quick cases finished in time
+    works_on_time: float  # cases of a work day and longer finished in time
+    passes: float  # checks passed
+    returns: float  # cases a unit returns
+    slow_sign: float  # cases signed for after the hour
+    left: float  # late cases nobody finishes for weeks
+
+
+PROFILES = {
+    "hecheng": Profile(0.60, 0.93, 0.88, 0.95, 0.03, 0.06, 0.25),
+    "zhongfang": Profile(0.20, 0.89, 0.74, 0.93, 0.05, 0.16, 0.35),  # works cases late
+    "hightech": Profile(0.11, 0.96, 0.93, 0.97, 0.02, 0.02, 0.10),  # strong
+    "landport": Profile(0.09, 0.91, 0.88, 0.85, 0.04, 0.06, 0.20),  # closings that fail the check
+}
+SOURCES = {Source.INSPECTOR: 95.0, Source.HOTLINE: 3.5, Source.CITIZEN: 1.0, Source.MEDIA: 0.5}
+
+# Reports of each hour of a day, midnight first: two peaks in working hours, a third in the evening.
+HOURS = (1, 1, 1, 1, 1, 2, 6, 20, 48, 60, 54, 34, 14, 18, 46, 56, 48, 34, 22, 26, 22, 12, 5, 2)
+WEEKEND = 0.6  # of a working day's reports
+
+# Minor classes by how often they are reported; every class not named weighs REST together.
+CLASSES = {
+    "event-0410": 190,  # non-motor parking
+    "event-0110": 140,  # exposed refuse
+    "event-0405": 130,  # shop-front trading
+    "event-0201": 110,  # small advertisements
+    "component-0103": 28,  # manhole covers
+    "component-0102": 22,
+    "component-0101": 14,
+    "component-0284": 45,  # damaged paving
+    "event-0113": 25,
+    "component-0137": 55,  # street lamps
+}
+REST = 240
+EMERGENCIES = (LimitUnit.EMERGENCY_HOUR, LimitUnit.EMERGENCY_DAY)
+# Kinds of units a returned case may go to: most work of a city can be theirs.
+ABLE = (UnitKind.URBAN_MANAGEMENT, UnitKind.SANITATION, UnitKind.MUNICIPAL)
+_NEEDED = (
+    Role.INSPECTOR,
+    Role.OPERATOR,
+    Role.ACCEPTOR,
+    Role.DUTY_CHIEF,
+    Role.DISPATCHER,
+    Role.UNIT,
+)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place something may lie at, WGS-84 degrees; `community` is its 12-digit code."""
+
+    lon: float
+    lat: float
+    community: str
+    address: str
+
+
+class People:
+    """Who plays which part, read from the demo accounts' grants once a run."""
+
+    def __init__(self) -> None:
+        users = User.objects.with_grants().filter(is_demo=True, is_active=True).order_by("username")
+        self._by_role: dict[Role, list[User]] = {role: [] for role in Role}
+        self._by_district: dict[tuple[Role, str], User] = {}
+        self._grids: list[tuple[str, User]] = []
+        self._near: dict[str, list[User]] = {}
+        self.of_unit: dict[str, User] = {}
+        self.by_id = {user.pk: user for user in users}
+        for user in self.by_id.values():
+            self._place(user)
+        if any(not self._by_role[role] for role in _NEEDED):
+            raise CannotSimulateError("There are no demo accounts; run demo_users --create.")
+
+    def _place(self, user: User) -> None:
+        for grant in user.grants:
+            role = Role(grant.role)
+            if grant.scope_kind == ScopeKind.UNIT:
+                self.of_unit.setdefault(grant.scope_key, user)
+            elif grant.scope_kind == ScopeKind.DISTRICT:
+                self._by_district.setdefault((role, grant.scope_key), user)
+                continue  # those who serve the whole city are asked by role alone
+            self._by_role[role].append(user)
+            self._grids += [(code, user) for code in grant.grids if role == Role.INSPECTOR]
+
+    def one(self, role: Role, district: str = "") -> User:
+        """Return who holds `role` in `district`, else the first who holds it city-wide."""
+        return self._by_district.get((role, district)) or self._by_role[role][0]
+
+    def inspectors_near(self, community: str) -> list[User]:
+        """Return the inspectors whose grids hold the community, else all of them."""
+        if community not in self._near:
+            near = [user for code, user in self._grids if community.startswith(code)]
+            self._near[community] = near or self._by_role[Role.INSPECTOR]
+        return self._near[community]
+
+
+class City:
+    """What the simulation draws from, read once.
+
+    All chance comes from one source, so that a seed tells one story.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)  # noqa: S311  # believable, not secret
+        self.people = People()
+        self.album = Album()
+        self.conditions, self._weights = _weighted_conditions()
+        self.spots = _spots()
+        self._districts = [slug for slug in PROFILES if self.spots.get(slug)]
+        if not self._districts or not self.conditions:
+            raise CannotSimulateError("No city is loaded; run load_city first.")
+        able = Unit.objects.filter(is_active=True, parent=None, kind__in=ABLE).order_by("pk")
+        self._able = [(unit.pk, unit.district_id) for unit in able]
+
+    def report(self) -> tuple[Report, User, Profile, Condition]:
+        """Return a report, who makes it, the profile of its district, and its condition."""
+        shares = [PROFILES[slug].share for slug in self._districts]
+        (district,) = self.random.choices(self._districts, shares)
+        (condition,) = self.random.choices(self.conditions, self._weights)
+        (source,) = self.random.choices(list(SOURCES), list(SOURCES.values()))
+        spot = self.random.choice(self.spots[district])
+        is_seen = source == Source.INSPECTOR
+        report = Report(
+            lon=spot.lon,
+            lat=spot.lat,
+            category=condition.minor_id,
+            condition=condition.pk,
+            description=condition.text_zh,
+            address=f"{spot.address}附近",
+            source=source,
+            accuracy_m=self.random.randrange(4, 30) if is_seen else None,
+        )
+        actor = self.people.one(Role.OPERATOR)
+        if is_seen:
+            actor = self.random.choice(self.people.inspectors_near(spot.community))
+        return report, actor, PROFILES[district], condition
+
+    def other_unit(self, district: str, code: str) -> str | None:
+        """Draw a unit of the district that can take a case `code` gave back; None if none can."""
+        others = [
+            unit
+            for unit, its_district in self._able
+            if its_district == district and unit != code and unit in self.people.of_unit
+        ]
+        return self.random.choice(others) if others else None
+
+    def reports_a_day(self, mornings: list[datetime], total: int) -> Iterator[int]:
+        """Yield how many of `total` reports fall on each day: fewer at weekends."""
+        weights = [WEEKEND if timezone.localtime(m).weekday() > 4 else 1.0 for m in mornings]
+        passed = 0.0
+        for weight in weights:
+            before, passed = passed, passed + weight
+            yield round(total * passed / sum(weights)) - round(total * before / sum(weights))
+
+    def moment_after(self, morning: datetime) -> datetime:
+        """Return a moment in the 24 hours from `morning` on, by the shape of a day."""
+        first = timezone.localtime(morning).hour
+        (hour,) = self.random.choices(range(24), [HOURS[(first + h) % 24] for h in range(24)])
+        return morning + timedelta(hours=hour, seconds=self.random.randrange(3600))
+
+
+def _spots() -> dict[str, list[Spot]]:
+    """Return a place in every grid cell, by assessment district; the same each time."""
+    spots: dict[str, list[Spot]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT cell.district_id, ST_X(dot), ST_Y(dot), community.code,
+                   street.name_zh || community.name_zh
+            FROM cases_area cell
+            CROSS JOIN LATERAL (
+              SELECT ST_GeometryN(ST_GeneratePoints(cell.geom, 1, 1), 1) AS dot) drawn
+            JOIN cases_area community ON community.level = 'community'
+              AND community.code = cell.parent_code AND upper_inf(community.valid)
+            JOIN cases_area street ON street.level = 'street'
+              AND street.code = community.parent_code AND upper_inf(street.valid)
+            WHERE cell.level = 'cell' AND upper_inf(cell.valid) ORDER BY cell.code
+            """
+        )
+        for district, lon, lat, community, address in cursor.fetchall():
+            spots[district].append(Spot(round(lon, 7), round(lat, 7), community, address))
+    return spots
+
+
+def _weighted_conditions() -> tuple[list[Condition], list[float]]:
+    """Return the active conditions and how often each is drawn; a class shares its weight."""
+    active = Condition.objects.filter(is_active=True, minor__is_active=True)
+    by_class: dict[str, list[Condition]] = defaultdict(list)
+    for condition in active.select_related("minor").order_by("pk"):
+        by_class[condition.minor_id].append(condition)
+    rest = REST / max(1, len(by_class.keys() - CLASSES.keys()))
+    drawn = [
+        (condition, CLASSES.get(code, rest) / len(members))
+        for code, members in by_class.items()
+        for condition in members
+    ]
+    return [condition for condition, _ in drawn], [weight for _, weight in drawn]
