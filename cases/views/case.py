@@ -86,6 +86,9 @@ _REFUSALS = {
 
 _NO_CLOCK = frozenset(set(Stage) - OPEN_STAGES | {Stage.HANDLED, Stage.CHECKED})
 
+# What leads a case forward is offered first.
+_BACKWARDS = frozenset({Action.DECLINE, Action.DECLINE_FILING, Action.RETURN})
+
 Choices = list[tuple[str, str]]
 
 
@@ -305,9 +308,10 @@ def action_forms(user: User, case: Case, *, said: dict[str, Any] | None = None) 
     """Return a form for each action the table allows `user` now, filled with what was `said`."""
     task = Task.objects.open().filter(case=case).first()
     assignee_id = task.assignee_id if task else None
+    actions = policy.actions_for(user, case, assignee_id=assignee_id)
     return [
         _form(action, case, said if said and said.get("action") == action else {})
-        for action in policy.actions_for(user, case, assignee_id=assignee_id)
+        for action in sorted(actions, key=_BACKWARDS.__contains__)
         if _makes_sense(action, case)
     ]
 
@@ -316,7 +320,9 @@ def _makes_sense(action: Action, case: Case) -> bool:
     """Leave out what the services refuse whatever the inputs (moves.py)."""
     if action == Action.REWORK:
         return case.last_reason == CHECK_FAILED
-    return action != Action.RETURN or case.may_return
+    if action == Action.RETURN:
+        return case.may_return and (case.due_at is None or case.due_at > timezone.now())
+    return True
 
 
 def _form(action: Action, case: Case, said: dict[str, Any]) -> ActionForm:

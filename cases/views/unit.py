@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from cases import policy
 from cases.choices import UNIT_STAGES, Action, Role, Stage
 from cases.models import Case, Event
-from cases.views.case import REASON_WORDS, Light, light_of
+from cases.views.case import REASON_WORDS, Light, light_of, places_of
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 from cityops.accounts.roles import ScopeKind
@@ -36,6 +36,7 @@ class Row:
     """One case of the unit as its inbox shows it."""
 
     case: Case
+    place: str
     light: Light | None
     may_sign: bool
     key: uuid.UUID
@@ -70,8 +71,9 @@ def unit_inbox(request: UserRequest) -> HttpResponse:
     now, units = timezone.now(), _units_of(request.user)
     held = Case.objects.visible_to(request.user).filter(unit__in=units)
     held = held.select_related("minor", "condition")
-    waiting = held.filter(stage__in=sorted(UNIT_STAGES)).order_by("due_at", "number")
-    rows = [_row(request.user, case, at=now) for case in waiting[:MAX_OPEN]]
+    waiting = held.filter(stage__in=sorted(UNIT_STAGES)).order_by("due_at", "number")[:MAX_OPEN]
+    places = places_of(waiting, at=now)
+    rows = [_row(request.user, case, places[case.number], at=now) for case in waiting]
     finished = held.exclude(stage__in=sorted(UNIT_STAGES)).filter(handled_at__gte=now - RECENT)
     context = {
         "sections": [
@@ -92,8 +94,9 @@ def _units_of(user: User) -> list[str]:
     )
 
 
-def _row(user: User, case: Case, *, at: datetime) -> Row:
-    return Row(case, light_of(case, at=at), policy.can(user, Action.SIGN, case), uuid.uuid4())
+def _row(user: User, case: Case, place: str, *, at: datetime) -> Row:
+    may_sign = policy.can(user, Action.SIGN, case)
+    return Row(case, place, light_of(case, at=at), may_sign, uuid.uuid4())
 
 
 def _returned(user: User, units: Iterable[str], *, since: datetime) -> list[Gone]:

@@ -105,6 +105,20 @@ def test_page_offers_what_the_table_allows(people, condition):
     assert acceptor == []
 
 
+def test_what_leads_forward_is_offered_first_and_a_late_return_not_at_all(people, condition):
+    number = dispatched(people, condition)
+    unit = unit_person(number)
+    act(number, Action.SIGN, unit)
+    case = Case.objects.get(number=number)
+
+    in_time = [form.action for form in action_forms(unit, case)]
+    case.due_at = timezone.now()
+    late = [form.action for form in action_forms(unit, case)]
+
+    assert in_time == ["finish", "return"]
+    assert late == ["finish"]
+
+
 def test_check_is_offered_to_its_inspector_alone(people, condition):
     number = dispatched(people, condition)
     unit = unit_person(number)

@@ -4,11 +4,15 @@ from playwright.sync_api import expect
 
 from tests.journeys.test_main_job import PHONE, browser, desks, pytestmark
 
+IN_TOWN = {"longitude": 109.9765, "latitude": 27.5505}  # in the built-up area, so in a grid cell
+
 __all__ = ["browser", "desks", "pytestmark"]
 
 
 def test_place_is_corrected_by_a_tap_and_named_at_once(desks):
-    page = desks.open("inspector1", "/m/report/", PHONE)
+    page = desks.open("inspector1", "/m/", PHONE)
+    page.context.set_geolocation({**IN_TOWN, "accuracy": 8})
+    page.goto("/m/report/")
     expect(page.locator("#fix")).to_have_text("Within 8 m")
     expect(page.locator("#map .accuracy")).to_have_count(1)
     expect(page.locator("#map .outline-cell.is-chosen")).to_have_count(1)
@@ -33,3 +37,5 @@ def test_place_typed_outside_the_city_is_said_before_it_is_sent(desks):
     page.press("#id_lon", "Tab")
 
     expect(page.locator("#where")).to_contain_text("outside the four districts")
+    assert all("422" in line for line in desks.complaints)  # the refused question itself
+    desks.complaints.clear()
