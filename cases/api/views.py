@@ -20,10 +20,10 @@ from cases.models import Attachment, Case, Task
 from cases.selectors.catalogue import categories
 from cases.selectors.place import cell_name, locate
 from cases.selectors.timeline import case_answer, events_of
-from cases.services.intake import Report, add_due_photo, report_case
-from cases.services.moves import take_action
+from cases.services.intake import Report, add_due_photo, report_case, require_reporter
+from cases.services.moves import require_may_try, take_action
 from cases.services.photos import StoredPhoto, store
-from cases.workflow import MOVES
+from cases.workflow import MOVES, Input
 from cityops.accounts.models import User
 
 PAGE = 100
@@ -118,18 +118,20 @@ class CaseActions(APIView):
     @extend_schema(operation_id="case_act", request=ActionSerializer, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, number: str) -> Response:
         """Take an action; 409 with the present version when the case has moved on."""
-        visible_case(request, number)
         body = ActionSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         said = body.validated_data
+        action, key, user = Action(said["action"]), optional_key(request), person(request)
+        storing = action if request.FILES else None
+        require_may_try(number=number, action=storing, actor=user, key=key)
         answer = take_action(
             number=number,
-            action=Action(said["action"]),
-            actor=person(request),
+            action=action,
+            actor=user,
             seen_version=said["seen_version"],
             inputs=_action_inputs(request, said),
-            photos=_action_photos(request, said["action"]),
-            key=optional_key(request),
+            photos=_action_photos(request, action),
+            key=key,
             claimed_at=said.get("claimed_at"),
         )
         return Response(answer)
@@ -147,7 +149,7 @@ class CasePhoto(APIView):
     )
     def put(self, request: Request, number: str, sha256: str) -> Response:
         """Store the photo; the last one lets the report go on. Repeating changes nothing."""
-        visible_case(request, number)
+        require_reporter(visible_case(request, number), person(request))
         upload = request.FILES.get("file")
         if upload is None:
             raise InvalidInput("The photo is missing.", fields={"file": "send the photo's bytes"})
@@ -252,7 +254,12 @@ def _action_inputs(request: Request, said: dict[str, Any]) -> dict[str, Any]:
     return inputs
 
 
-def _action_photos(request: Request, action: str) -> tuple[StoredPhoto, ...]:
+def _action_photos(request: Request, action: Action) -> tuple[StoredPhoto, ...]:
     """Store the files of a multipart request; JSON carries none."""
+    if request.FILES and Input.PHOTOS not in MOVES[action].optional:
+        raise InvalidInput(
+            f"The action {action} takes no photos.",
+            fields={"photos": "is not an input of this action"},
+        )
     kind = Attachment.Kind.CHECK if action == Action.ANSWER_CHECK else Attachment.Kind.AFTER
     return tuple(store(upload, kind=kind) for upload in request.FILES.getlist("photos")[:4])

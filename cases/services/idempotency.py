@@ -52,3 +52,8 @@ def claim(user: User | None, key: uuid.UUID | None, request: Any) -> Claim:
             fields={"Idempotency-Key": "make a new UUID for a new request"},
         )
     return Claim(answer=before.answer)
+
+
+def was_answered(user: User, key: uuid.UUID | None) -> bool:
+    """Whether a request of `user` with this key has been carried out."""
+    return key is not None and IdempotencyKey.objects.filter(user=user, key=key).exists()

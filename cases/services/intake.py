@@ -200,6 +200,12 @@ def next_number(at: datetime | None = None) -> str:
     return f"HH{day:%Y%m%d}{last:05d}"
 
 
+def require_reporter(case: Case, actor: User) -> None:
+    """Raise NotAllowed unless `actor` reported the case and may still report."""
+    if case.reporter_id != actor.pk or not policy.may_report(actor):
+        raise NotAllowed("Only the reporter adds photos to a report.")
+
+
 @retrying
 def add_due_photo(*, number: str, photo: StoredPhoto, actor: User) -> Case:
     """Store a photo the report announced; the last one lets the report go on by itself.
@@ -209,8 +215,7 @@ def add_due_photo(*, number: str, photo: StoredPhoto, actor: User) -> Case:
     """
     folder = open_folder(number=number)
     case = folder.case
-    if case.reporter_id != actor.pk or not policy.may_report(actor):
-        raise NotAllowed("Only the reporter adds photos to a report.")
+    require_reporter(case, actor)
     if photo.sha256 not in case.photos_due:
         if case.attachment_set.filter(sha256=photo.sha256).exists():
             return case

@@ -8,14 +8,14 @@ from typing import Any
 
 from cases import policy
 from cases.choices import Action, ClockKind, Role, Stage
-from cases.errors import InvalidInput, MoveNotAllowed
+from cases.errors import InvalidInput, MoveNotAllowed, NotAllowed
 from cases.ledger import Book, Folder, open_book, open_folder, plain, retrying
-from cases.models import CityOptions, Condition, Task, Unit
+from cases.models import Case, CityOptions, Condition, Task, Unit
 from cases.selectors.inspectors import inspector_for
 from cases.selectors.timeline import case_answer
 from cases.services import filing
 from cases.services.calendars import current_version
-from cases.services.idempotency import claim
+from cases.services.idempotency import claim, was_answered
 from cases.services.photos import StoredPhoto, attach
 from cases.workflow import (
     CHECK_FAILED,
@@ -87,6 +87,25 @@ def take_action(
     answer = case_answer(folder.case, book.events, at=book.at)
     held.keep(folder.case, answer)
     return answer
+
+
+def require_may_try(
+    *, number: str, action: Action | None, actor: User, key: uuid.UUID | None
+) -> None:
+    """Refuse here who would be refused anyway, before anything of a request is kept.
+
+    Looks at the case alone, or with `action` also at who may take it now. A request answered
+    before is let through to its answer, though the case may since have left its sender's sight.
+    Raises Case.DoesNotExist, NotAllowed, MoveNotAllowed.
+    """
+    try:
+        case = Case.objects.visible_to(actor).get(number=number)
+        if action is not None:
+            task = Task.objects.open().filter(case=case).first()
+            policy.require(actor, action, case, assignee_id=task.assignee_id if task else None)
+    except (Case.DoesNotExist, NotAllowed, MoveNotAllowed):
+        if not was_answered(actor, key):
+            raise
 
 
 def _open_task(folder: Folder) -> Task | None:

@@ -33,7 +33,7 @@ from cases.models import (
 )
 from cases.selectors.timeline import events_of, shown_due
 from cases.services.calendars import load_calendar
-from cases.services.moves import RULINGS, take_action
+from cases.services.moves import RULINGS, require_may_try, take_action
 from cases.services.photos import StoredPhoto, store
 from cases.workflow import CHECK_FAILED, DECLINE_REASONS, MOVES, RETURN_REASONS, Input
 from cityops.accounts.http import UserRequest
@@ -157,18 +157,22 @@ def case_page(request: UserRequest, number: str) -> HttpResponse:
 @require_POST
 def case_action(request: UserRequest, number: str) -> HttpResponse:
     """Take an action; a refusal shows the case as it stands, with the reason on top."""
-    visible_case(request.user, number)
+    user = request.user
     try:
-        action = _action(request)
+        action, key = _action(request), _key(request)
+        storing = action if request.FILES else None
+        require_may_try(number=number, action=storing, actor=user, key=key)
         take_action(
             number=number,
             action=action,
-            actor=request.user,
+            actor=user,
             seen_version=_seen_version(request),
             inputs=_inputs(request, action),
             photos=_photos(request, action),
-            key=_key(request),
+            key=key,
         )
+    except Case.DoesNotExist:
+        raise Http404 from None
     except Refusal as refusal:
         return _page(request, visible_case(request.user, number), refusal)
     done = _("%(number)s: %(action)s – done.") % {"number": number, "action": action.label}

@@ -13,6 +13,7 @@ from django.urls import reverse_lazy
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
 
 from cityops.accounts.context import pages_of
 from cityops.accounts.models import SignInLock, User
@@ -54,6 +55,7 @@ class SignInForm(AuthenticationForm):
 class SignIn(LoginView):
     """The sign-in page; shows the demo accounts only in a demo city."""
 
+    http_method_names = ["get", "head", "post", "options"]
     template_name = "accounts/sign_in.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
@@ -85,6 +87,7 @@ class ChangePasswordForm(PasswordChangeForm):
 class ChangePassword(PasswordChangeView):
     """A user's own password."""
 
+    http_method_names = ["get", "head", "post", "options"]
     form_class = ChangePasswordForm
     template_name = "accounts/change_password.html"
     success_url = reverse_lazy("home")
@@ -96,6 +99,7 @@ class ChangePassword(PasswordChangeView):
 
 
 @login_required
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Go to the page this user works at; show what they hold where there is none."""
     pages = pages_of(request.user)
