@@ -6,21 +6,21 @@ import uuid
 
 import pytest
 from asgiref.sync import sync_to_async
-from asgiref.testing import ApplicationCommunicator
-from django.db import connections
-from django.test import AsyncClient, Client
+from django.test import AsyncClient
 
 from cases.choices import Role
-from cases.hub import hub, replay
+from cases.hub import replay
 from cases.models import Case
-from cases.selectors.feed import events_between, may_know, read_heads
+from cases.selectors.feed import events_between, may_know
 from cases.services.city import load_city
 from cases.services.intake import Report, report_case
-from cityops.asgi import application
 from tests.support.city import SmallCity, open_logs
 from tests.support.people import person
+from tests.support.sockets import Socket, connect, hear, listen, quiet_hub, tell
 
-pytestmark = pytest.mark.django_db(transaction=True)
+__all__ = ["quiet_hub"]
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quiet_hub")]
 
 REPORT = Report(lon=110.015, lat=27.515, category="event-0112", condition="event-0112-1")
 
@@ -32,66 +32,9 @@ def inspector(tmp_path):
     return person("i1", Role.INSPECTOR, grids=("431202",))
 
 
-@pytest.fixture(autouse=True)
-async def quiet_hub():
-    """Stop the hub of the test's event loop and let its threads' connections go."""
-    yield
-    await hub().close()
-    await sync_to_async(connections.close_all)()
-
-
-def cookie_of(user):
-    client = Client()
-    client.force_login(user)
-    return client.cookies["sessionid"].value
-
-
-class Socket(ApplicationCommunicator):
-    """A WebSocket client; channels' own needs a server package the project does without."""
-
-    def __init__(self, cookie=""):
-        headers = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
-        headers.append((b"cookie", f"sessionid={cookie}".encode()))
-        scope = {"type": "websocket", "path": "/ws/live/", "headers": headers, "subprotocols": []}
-        super().__init__(application, {**scope, "query_string": b""})
-
-    async def open(self):
-        await self.send_input({"type": "websocket.connect"})
-        assert (await self.receive_output(5))["type"] == "websocket.accept"
-
-    async def say(self, text):
-        await self.send_input({"type": "websocket.receive", "text": text})
-
-    async def leave(self):
-        await self.send_input({"type": "websocket.disconnect", "code": 1000})
-        await self.wait(5)
-
-
-async def connect(user):
-    socket = Socket(await sync_to_async(cookie_of)(user))
-    await socket.open()
-    return socket
-
-
-async def listen(user):
-    """Connect and ask for what comes from now on; return the socket and its hello."""
-    socket = await connect(user)
-    (hello,) = await hear(socket, 1)
-    await socket.say(json.dumps({"type": "resume", "last": {}}))
-    return socket, hello
-
-
 async def report(inspector):
     words = {"report": REPORT, "actor": inspector, "key": uuid.uuid4()}
     return await sync_to_async(report_case)(**words)
-
-
-async def tell():
-    await hub().advance(await sync_to_async(read_heads)())
-
-
-async def hear(socket, count):
-    return [json.loads((await socket.receive_output(5))["text"]) for _ in range(count)]
 
 
 async def test_dispatcher_hears_every_event(inspector):
