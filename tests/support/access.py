@@ -277,6 +277,11 @@ def report_by_api(world: World, client: Client, address: str, word: str, whose: 
     return client.post(address, body, "application/json", headers=headers)
 
 
+def answer_on_phone(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    words = _inputs(world, Action.ANSWER_CHECK, whose)
+    return client.post(address, {**words, "photo": _upload(), "key": str(uuid.uuid4())})
+
+
 def form(**fields: Any) -> Send:
     """Return a sender of a form with these fields."""
 
@@ -287,7 +292,7 @@ def form(**fields: Any) -> Send:
     return send
 
 
-def locate(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+def at_place(world: World, client: Client, address: str, word: str, whose: str) -> Any:
     return client.get(address, PLACES["mine"])
 
 
@@ -299,7 +304,9 @@ def put_photo(world: World, client: Client, address: str, word: str, whose: str)
 # (method, route): how to send a request that is right in everything but, perhaps, who sends it.
 # A route that is not here gets the method with an empty form.
 REQUESTS: dict[tuple[str, str], Send] = {
-    ("GET", "api/v1/locate/"): locate,
+    ("GET", "api/v1/locate/"): at_place,
+    ("GET", "outline/near/"): at_place,
+    ("POST", "m/tasks/<str:number>/"): answer_on_phone,
     ("POST", "sign-in/"): form(username="ins", password=PASSWORD),
     ("POST", "admin/login/"): form(username="roo", password=PASSWORD),
     ("POST", "password/"): form(
