@@ -37,7 +37,8 @@ class LockingBackend(ModelBackend):
 def reserve_try(username: str) -> datetime | None:
     """Count one try; return the end of the lock when this try must not be looked at.
 
-    One UPSERT, so of any number of parallel tries at most `SignInLock.LIMIT` pass.
+    One UPSERT, so of any number of parallel tries at most `SignInLock.LIMIT` pass. The last of
+    them already carries the lock, for its refusal to say so; a success takes it off again.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -47,10 +48,10 @@ def reserve_try(username: str) -> datetime | None:
               tries = CASE WHEN l.locked_until <= now() THEN 1 ELSE l.tries + 1 END,
               locked_until = CASE
                 WHEN l.locked_until <= now() THEN NULL
-                WHEN l.tries + 1 > %(limit)s AND l.locked_until IS NULL
+                WHEN l.tries + 1 >= %(limit)s AND l.locked_until IS NULL
                   THEN now() + make_interval(secs => %(secs)s)
                 ELSE l.locked_until END
-            RETURNING locked_until
+            RETURNING CASE WHEN l.tries > %(limit)s THEN l.locked_until END
             """,
             {
                 "name": username.lower()[:60],

@@ -1,6 +1,7 @@
 """Sign-in, lock-out, own password, demo accounts."""
 
 import json
+import re
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -49,6 +50,12 @@ def test_sixth_try_is_not_looked_at(client, user):
 
     assert client.get("/?who").status_code == 302
     assert "Too many failed tries" in str(answer.context["form"].errors)
+
+
+def test_fifth_failure_says_that_the_name_is_locked(client, user):
+    said = [str(sign_in(client, password="wrong").context["form"].errors) for _ in range(5)]
+
+    assert ["Too many failed tries" in words for words in said] == [False] * 4 + [True]
 
 
 def test_success_forgets_failed_tries(client, user):
@@ -150,3 +157,21 @@ def test_home_is_the_page_one_works_at(client, db, role, scope, start):
     client.force_login(person("p", role, scope))
 
     assert client.get("/")["location"] == start
+
+
+def test_demo_account_signs_in_with_its_own_plain_form(client, db, settings, tmp_path):
+    settings.DEMO_PASSWORD_FILE = tmp_path / "demo_password"
+    settings.DEMO_PASSWORD_FILE.write_text(PASSWORD)
+    user = person("leader1", Role.LEADER)
+    user.is_demo = True
+    user.set_password(PASSWORD)
+    user.save()
+
+    page = client.get("/sign-in/?next=/score/").content.decode()
+    form = page[page.index("leader1") :]
+    said = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page))
+    answer = client.post("/sign-in/", said)
+
+    assert "<script" not in page
+    assert form.index('<button type="submit"') < form.index("</form>")
+    assert (said["username"], answer["location"]) == ("leader1", "/score/")
