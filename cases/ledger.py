@@ -30,6 +30,8 @@ from cityops.accounts.models import User
 
 # Held exclusively while a demo month is written, shared by every other writer.
 FILLING_LOCK = 4_312_000_001
+ASK_AGAIN_S = 5.0
+_last_asked = (-ASK_AGAIN_S, False)  # when this process asked whether it is held, and the answer
 
 # Columns that name no part of the case's state, or are the identity of the row itself.
 _NOT_STATE = {"id", "number", "client_uuid", "case_seq"}
@@ -171,6 +173,28 @@ def require_not_filling() -> None:
         cursor.execute("SELECT pg_try_advisory_xact_lock_shared(%s)", [FILLING_LOCK])
         if not cursor.fetchone()[0]:
             raise CityFilling("The demo month is being written. Try again in a minute.")
+
+
+def is_filling() -> bool:
+    """Whether a demo month is being written, for a page to say so; up to ASK_AGAIN_S old."""
+    global _last_asked  # what this process last heard
+    asked_at, answer = _last_asked
+    if time.monotonic() - asked_at < ASK_AGAIN_S:
+        return answer
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT EXISTS (
+              SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+              WHERE datname = current_database() AND locktype = 'advisory'
+                AND mode = 'ExclusiveLock' AND granted AND objsubid = 1
+                AND (classid::bigint << 32) | objid::bigint = %s)
+            """,
+            [FILLING_LOCK],
+        )
+        answer = bool(cursor.fetchone()[0])
+    _last_asked = (time.monotonic(), answer)
+    return answer
 
 
 def open_folder(*, number: str | None = None, pk: int | None = None) -> Folder:

@@ -1,18 +1,32 @@
-"""`/healthz`: the process answers. `/readyz`: database and migrations are right; else degraded."""
+"""`/healthz`: the process answers. `/readyz`: database and migrations are right; else degraded.
 
-from typing import Any
+`/health/` says the same and more to an administrator, in words.
+"""
+
+import shutil
+from typing import Any, NamedTuple
 
 import redis
 from django.conf import settings
+from django.contrib.auth.decorators import login_required
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from cases.errors import CalendarMissing
+from cases.models.effect import QUEUES
 from cases.selectors.machinery import canaries_late, relay_lag_s
+from cases.services.calendars import unannounced_years
+from cityops.accounts.http import UserRequest
+from cityops.accounts.roles import Role
 
 RELAY_LAG_S = 10  # a due effect older than this was not taken by any relay
 CANARY_S = 40  # each queue finishes a canary at least this often
+LEAST_FREE = 1_000_000_000  # bytes for photos and logs; deploy/up asks for as much
 
 
 @require_safe
@@ -26,16 +40,20 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """Answer 200 iff the database answers and is migrated; the rest stands in `degraded`."""
     try:
         connection.ensure_connection()
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        missing = _missing_migrations()
         degraded = _degraded()
     except DatabaseError:
         return JsonResponse({"status": "no database", "degraded": ["database"]}, status=503)
     if missing:
-        names = [str(migration) for migration, _ in missing]
-        body: dict[str, Any] = {"status": "not migrated", "migrations": names}
+        body: dict[str, Any] = {"status": "not migrated", "migrations": missing}
         return JsonResponse(body | {"degraded": ["migrations"]}, status=503)
     return JsonResponse({"status": "ready", "degraded": degraded})
+
+
+def _missing_migrations() -> list[str]:
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [str(migration) for migration, _backwards in plan]
 
 
 def _degraded() -> list[str]:
@@ -58,3 +76,85 @@ def _answers(url: str) -> bool:
             return bool(client.ping())
     except redis.RedisError:
         return False
+
+
+class Part(NamedTuple):
+    """One part of the system as the health page shows it; `advice` is empty while all is well."""
+
+    name: str
+    words: str
+    advice: str = ""
+
+
+@login_required
+@require_safe
+def health(request: UserRequest) -> HttpResponse:
+    """Show an administrator the state of every part, and what to do about it."""
+    if not request.user.holds(Role.ADMIN):
+        raise Http404
+    return render(request, "health.html", {"parts": _parts(), "at": timezone.now()})
+
+
+def _parts() -> list[Part]:
+    return [_database(), *_redis_servers(), _relay(), *_queues(), _disk(), _calendar()]
+
+
+def _database() -> Part:
+    missing = ", ".join(_missing_migrations())
+    if not missing:
+        return Part(_("Database"), _("answers, and its tables are up to date"))
+    return Part(_("Database"), missing, _("Run deploy/up: it brings the tables up to date."))
+
+
+def _redis_servers() -> list[Part]:
+    advice = _("No case is lost. Run deploy/up: it starts what has ended; see its log in HOME/log.")
+    return [
+        Part(name.capitalize(), _("answers"))
+        if _answers(url)
+        else Part(name.capitalize(), _("does not answer"), advice)
+        for name, url in _REDIS.items()
+    ]
+
+
+def _relay() -> Part:
+    lag = relay_lag_s()
+    words = _("the oldest work due waits for %(lag).1f s") % {"lag": lag}
+    if lag <= RELAY_LAG_S:
+        return Part(_("Relay"), words)
+    return Part(_("Relay"), words, _("Nothing is lost; see relay.log in HOME/log."))
+
+
+def _queues() -> list[Part]:
+    late = canaries_late(older_than_s=CANARY_S)
+    return [
+        Part(name, _("works"))
+        if name not in late
+        else Part(
+            name,
+            _("gave no sign of life for %(s)d s") % {"s": CANARY_S},
+            _("Nothing is lost, the relay offers the work again; see worker-%(name)s.log.")
+            % {"name": name},
+        )
+        for name in QUEUES
+    ]
+
+
+def _disk() -> Part:
+    free = shutil.disk_usage(settings.HOME).free
+    words = _("%(gb).1f GB free for photos and logs") % {"gb": free / 1e9}
+    return Part(_("Disk"), words, "" if free > LEAST_FREE else _("Make room: HOME/log first."))
+
+
+def _calendar() -> Part:
+    try:
+        years = unannounced_years(today=timezone.localdate())
+    except CalendarMissing:
+        return Part(_("Working calendar"), _("there is none"), _("Load the city: load_city DIR."))
+    if not years:
+        return Part(_("Working calendar"), _("the holidays of this year and the next are known"))
+    return Part(
+        _("Working calendar"),
+        _("holidays not announced: %(years)s; until then only weekends are counted out")
+        % {"years": ", ".join(map(str, years))},
+        _("When they are announced, publish a new calendar under Administration."),
+    )

@@ -28,6 +28,7 @@ PAGES = (
     Page("/desk/", _("Desk"), frozenset({*_DESK, Role.OPERATOR, Role.LEADER, Role.ADMIN})),
     Page("/score/", _("Ranking"), frozenset({*_DESK, Role.ADMIN})),
     Page("/admin/", _("Administration"), frozenset({Role.ADMIN})),
+    Page("/health/", _("Health"), frozenset({Role.ADMIN})),
 )
 
 

@@ -1,11 +1,16 @@
-"""/healthz and /readyz."""
+"""/healthz, /readyz and the health page."""
+
+from datetime import date
 
 import pytest
 from django.db.models.functions import Now
 
+from cases.choices import Role
 from cases.models import Effect
 from cases.models.effect import QUEUES
+from cases.services.calendars import seed_calendars
 from cityops import health
+from tests.support.people import person
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +50,50 @@ def test_effect_nobody_publishes_is_the_relay(client, db):
     Effect.objects.create(key="x", kind="canary", queue="media", next_at="2020-01-01T00:00Z")
 
     assert "relay" in client.get("/readyz").json()["degraded"]
+
+
+@pytest.fixture
+def page(client, db):
+    """Return a function that reads the health page as an administrator, one line a part."""
+    seed_calendars()
+    client.force_login(person("boss", Role.ADMIN))
+
+    def read():
+        answer = client.get("/health/")
+        return {part.name: part for part in answer.context["parts"]}, answer.content.decode()
+
+    return read
+
+
+def test_health_page_names_what_is_red_and_what_to_do(page):
+    finish_canaries()
+    Effect.objects.filter(queue="dispatch.hecheng").delete()
+    Effect.objects.create(key="x", kind="canary", queue="media", next_at="2020-01-01T00:00Z")
+
+    parts, text = page()
+
+    wanting = {name for name, part in parts.items() if part.advice} - {"Working calendar", "Disk"}
+    assert wanting == {"Redis broker", "Redis channels", "Relay", "dispatch.hecheng"}
+    assert "gave no sign of life for 40 s" in text
+    assert "worker-dispatch.hecheng.log" in text
+    assert len(parts) == len(QUEUES) + 6
+
+
+def test_health_page_says_which_holidays_are_not_announced(page, monkeypatch):
+    for today, words in (
+        (date(2026, 11, 26), "holidays not announced: 2027; until then only weekends"),
+        (date(2025, 6, 1), "the holidays of this year and the next are known"),
+    ):
+        monkeypatch.setattr(health.timezone, "localdate", lambda today=today: today)
+
+        assert words in page()[1]
+
+
+@pytest.mark.parametrize("role", [Role.LEADER, Role.DISPATCHER, Role.INSPECTOR, Role.UNIT])
+def test_health_page_is_for_administrators(client, db, role):
+    client.force_login(person("someone", role, "some-unit" if role == Role.UNIT else ""))
+
+    assert client.get("/health/").status_code == 404
+    assert "/health/" not in client.get("/?who").content.decode()
+    client.logout()
+    assert client.get("/health/").status_code == 302
