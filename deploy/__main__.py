@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from deploy import backups, gate, lifecycle
+from deploy.benchmarks import start
 from deploy.console import Refusal, say
 from deploy.home import Home, default_path
 from deploy.processes import Supervisor
@@ -17,6 +18,8 @@ def main(arguments: list[str]) -> int:
     command, *rest = arguments
     if command == "manage":
         return _manage(rest)
+    if command == "bench":
+        return start.run(rest)
     if command == "test":
         return gate.check(rest)
     parser = _parser(command)

@@ -25,7 +25,8 @@ _COLUMNS = """
         'heads', (SELECT json_object_agg(scope, dseq) FROM cases_districthead)
     )::text FROM m
 """
-_LIGHT = """
+# The time light of a case `o` now, as `Case.light` tells it.
+LIGHT = """
     CASE WHEN o.stage = 'suspended' THEN 'paused' WHEN o.lamp_due_at < now() THEN 'late'
          WHEN o.lamp_soon_at <= now() THEN 'soon' ELSE 'normal' END
 """
@@ -47,7 +48,7 @@ def live_map(user: User, *, numbers: Sequence[str] | None = None) -> str:
     sql = f"""
         WITH o AS MATERIALIZED (SELECT * FROM cases_case WHERE id IN ({inner})),
         m AS (
-            SELECT o.*, k.kind, {_LIGHT} AS light,
+            SELECT o.*, k.kind, {LIGHT} AS light,
                    row_number() OVER (ORDER BY o.lamp_due_at, o.number) AS place
             FROM o JOIN cases_minorclass k ON k.code = o.minor_id
             WHERE o.point IS NOT NULL ORDER BY o.lamp_due_at, o.number LIMIT {MOST}

@@ -15,9 +15,11 @@ from typing import Any
 
 from django.contrib.gis.geos import Point
 from django.db import connection, models, transaction
+from django.utils import timezone
 
 from cases.ledger import canonical, digest_of, hash_of, header_of
 from cases.models import Case, DistrictHead, Event, NumberCounter, StageClock, Task
+from cases.simulation import simulate
 
 BLOCK = timedelta(days=35)  # whole weeks, longer than the month: blocks follow one another
 LONGEST_MONTH = timedelta(days=33)
@@ -82,6 +84,16 @@ def fill(wanted: int, progress: Callable[[str], None]) -> int:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return plan.total
+
+
+def ensure(wanted: int, progress: Callable[[str], None]) -> None:
+    """Fill an empty home unless it holds `wanted` cases already: a month first, then copies."""
+    if Case.objects.count() >= wanted:
+        return
+    if not Case.objects.exists():
+        progress("a month to copy …")
+        simulate(days=30, per_day=20, seed=1, until=timezone.now(), progress=lambda line: None)
+    progress(f"{fill(wanted, progress):,} cases")
 
 
 class _Names:

@@ -1,6 +1,7 @@
 """The API core: report, act, locate, categories; problem JSON; statement counts."""
 
 import uuid
+from datetime import datetime
 
 import pytest
 from django.db import connection
@@ -63,6 +64,35 @@ def test_same_key_same_answer(people, condition):
 
     assert again.json() == first.json()
     assert Case.objects.count() == 1
+
+
+def test_a_list_tells_a_case_as_its_own_page_does(people, condition):
+    numbers = [dispatched(people, condition)]
+    client = client_of(people.dispatcher)
+    numbers.append(
+        post(
+            client_of(people.inspector),
+            "/api/v1/cases/",
+            body(condition, description="路边"),
+            uuid.uuid4(),
+        ).json()["number"]
+    )
+
+    listed = client.get("/api/v1/cases/").json()
+
+    assert [row["number"] for row in listed["cases"]] == numbers[::-1]
+    assert listed["next"] is None
+    for row in listed["cases"]:
+        own = client.get(f"/api/v1/cases/{row['number']}/").json() | {"events": []}
+        assert with_moments(row) == with_moments(own)
+
+
+def with_moments(row):
+    """Read the moments: PostgreSQL and Python write the same one with more or fewer zeros."""
+    return {
+        name: datetime.fromisoformat(value) if name.endswith("_at") and value else value
+        for name, value in row.items()
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""`deploy/bench`: a city of its own, filled, measured and deleted again."""
+
+import argparse
+import os
+import subprocess
+from pathlib import Path
+
+from deploy.console import Refusal
+from deploy.home import Home, pick_port
+from deploy.python_env import ROOT
+
+NAMES = ("locate", "list", "feed", "score", "fanout", "create")
+CASES = 100_000
+
+
+def run(arguments: list[str]) -> int:
+    """Run the benchmarks named, all when none is."""
+    parser = argparse.ArgumentParser(prog="deploy/bench")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
+    parser.add_argument("--cases", type=int, default=CASES, help="cases to fill the city with")
+    parser.add_argument("--home", help="measure in this running demo city and keep it")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(NAMES):
+        raise Refusal(f"There is no benchmark {sorted(unknown)[0]}; there are {', '.join(NAMES)}.")
+    names = options.names or list(NAMES)
+    if options.home:
+        return _measure(Home.at(Path(options.home)), options.cases, names)
+    path = ROOT / ".local/bench"
+    _deploy("up", "--empty", "--detach", "--port", str(pick_port(set())), "--home", str(path))
+    try:
+        return _measure(Home.at(path), options.cases, names)
+    finally:
+        _deploy("down", "--delete", "--home", str(path))
+
+
+def _measure(home: Home, cases: int, names: list[str]) -> int:
+    if not home.state.venv:
+        raise Refusal(f"Nothing was started under {home.path}; start it with deploy/up.")
+    done = subprocess.run(
+        [home.venv / "bin/python", "-m", "deploy.benchmarks", home.path, str(cases), *names],
+        cwd=ROOT,
+        env=home.environment(),
+        check=False,
+    )
+    return done.returncode
+
+
+def _deploy(command: str, *arguments: str) -> None:
+    # The environment this command runs in was made for it, not for the commands it calls.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([ROOT / "deploy" / command, *arguments], env=env, check=False)
+    if done.returncode:
+        raise Refusal(f"deploy/{command} failed.")
