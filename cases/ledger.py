@@ -28,6 +28,8 @@ from cases.errors import Busy, CityFilling, StaleCase
 from cases.models import Case, DistrictHead, Effect, Event, StageClock
 from cityops.accounts.models import User
 
+_ROWS = 1000  # a statement; each row takes 27 of the 65,535 parameters one may have
+
 # Held exclusively while a demo month is written, shared by every other writer.
 FILLING_LOCK = 4_312_000_001
 ASK_AGAIN_S = 5.0
@@ -395,10 +397,10 @@ class Book:
         for effect, event in self._effects:
             effect.case = event.case
         if self._effects:
-            Effect.objects.bulk_create([effect for effect, _ in self._effects])
+            Effect.objects.bulk_create([effect for effect, _ in self._effects], batch_size=_ROWS)
         for event in self.events:
             event.case = event.case  # the key of a case inserted just now
-        Event.objects.bulk_create(self.events)
+        Event.objects.bulk_create(self.events, batch_size=_ROWS)
         for head in self.heads.values():
             if head.at == self.at:
                 head.save(update_fields=["dseq", "hash", "at"])
@@ -434,7 +436,7 @@ def _write_clocks(folders: list[Folder]) -> None:
                 clock.save()
         folder.ended, folder.touched = [], set()
     # Ended clocks first, so that one started again in the same breath finds its place free.
-    StageClock.objects.bulk_create(sorted(new, key=lambda c: c.ended_at is None))
+    StageClock.objects.bulk_create(sorted(new, key=lambda c: c.ended_at is None), batch_size=_ROWS)
 
 
 @contextmanager

@@ -25,10 +25,10 @@ def write_tick(name: str) -> None:
             """
             INSERT INTO cases_effect (key, kind, queue, payload, urgency, runs, max_runs, outcome,
                                       dead, last_error)
-            SELECT %(name)s || ':' || floor(extract(epoch FROM now()) / %(every)s)::bigint,
-                   %(kind)s, %(queue)s, '{}', 0, 0, 3, '', false, ''
+            SELECT %(name)s::text || ':' || floor(extract(epoch FROM now()) / %(every)s)::bigint,
+                   %(kind)s::text, %(queue)s::text, '{}', 0, 0, 3, '', false, ''
             WHERE NOT EXISTS (
-              SELECT FROM cases_effect WHERE queue = %(queue)s AND kind = %(kind)s
+              SELECT FROM cases_effect WHERE queue = %(queue)s::text AND kind = %(kind)s::text
                 AND case_id IS NULL AND done_at IS NULL AND NOT dead)
             ON CONFLICT (key) DO NOTHING
             """,

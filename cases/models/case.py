@@ -288,13 +288,17 @@ class Task(models.Model):
 
 
 class NumberCounter(models.Model):
-    """The last case number given out on a day; gaps are allowed, reuse is not."""
+    """Where a day's case numbers begin in the sequence `cases_number`.
+
+    The n of a number is what the sequence gives less `base`: gaps are allowed, reuse is not, and
+    no report waits for another one to commit.
+    """
 
     day = models.DateField(primary_key=True)
-    last = models.PositiveIntegerField()
+    base = models.BigIntegerField()
 
     def __str__(self) -> str:
-        return f"{self.day} {self.last}"
+        return f"{self.day} {self.base}"
 
 
 class IdempotencyKey(models.Model):

@@ -1,19 +1,21 @@
 """A report comes in: placed, numbered, and, where the city says so, accepted and filed at once."""
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from django.contrib.gis.geos import Point
 from django.db import connection
-from django.db.models import Subquery
+from django.db.models import Model
 
 from cases import policy
 from cases.choices import Action, ClockKind, Role, Source, Stage
 from cases.errors import BadPhoto, InvalidInput, NotAllowed
 from cases.ledger import Book, Folder, open_book, open_folder, plain, retrying
-from cases.models import Case, CityOptions, Condition, Event, MinorClass, WorkCalendar
+from cases.models import Case, CityOptions, Condition, Event, MinorClass
 from cases.selectors.place import Place, locate
 from cases.selectors.timeline import case_answer
 from cases.services import filing
@@ -88,42 +90,46 @@ class Rules:
 
 def read_rules(report: Report) -> Rules:
     """Read class, condition, options and the current calendar; raise InvalidInput for bad codes."""
-    current = WorkCalendar.objects.order_by("-version").values("version")[:1]
-    if report.condition:
-        condition = (
-            Condition.objects.select_related("minor")
-            .annotate(calendar_version=Subquery(current), **_option_columns())
-            .filter(code=report.condition, is_active=True)
-            .first()
-        )
-        if condition is None or condition.minor_id != report.category:
-            raise InvalidInput(
-                f"There is no filing condition {report.condition!r} of class {report.category!r}.",
-                fields={"condition": "take a code listed under /api/v1/categories/"},
-            )
-        return Rules(condition.minor, condition, _options(condition), condition.calendar_version)
-    minor = (
-        MinorClass.objects.annotate(calendar_version=Subquery(current), **_option_columns())
-        .filter(code=report.category, is_active=True)
-        .first()
-    )
-    if minor is None:
+    with connection.cursor() as cursor:
+        cursor.execute(_RULES, [report.condition, report.category])
+        row = cursor.fetchone()
+    if row is None:
         raise InvalidInput(
             f"There is no class {report.category!r}.",
             fields={"category": "take a code listed under /api/v1/categories/"},
         )
-    return Rules(minor, None, _options(minor), minor.calendar_version)
+    values = iter(row)
+    minor, condition, options = (_read(model, values) for model in _RULE_MODELS)
+    if report.condition and condition.pk is None:
+        raise InvalidInput(
+            f"There is no filing condition {report.condition!r} of class {report.category!r}.",
+            fields={"condition": "take a code listed under /api/v1/categories/"},
+        )
+    if condition.pk is not None:
+        condition.minor = minor
+    return Rules(minor, condition if condition.pk else None, options, next(values))
 
 
-_OPTIONS = [f.name for f in CityOptions._meta.concrete_fields if f.name != "id"]
+_RULE_MODELS: tuple[type[Model], ...] = (MinorClass, Condition, CityOptions)
 
 
-def _option_columns() -> dict[str, Subquery]:
-    return {f"option_{name}": Subquery(CityOptions.objects.values(name)[:1]) for name in _OPTIONS}
+def _columns(model: type[Model], alias: str) -> str:
+    return ", ".join(f"{alias}.{field.column}" for field in model._meta.concrete_fields)
 
 
-def _options(row: Any) -> CityOptions:
-    return CityOptions(pk=1, **{name: getattr(row, f"option_{name}") for name in _OPTIONS})
+def _read(model: type[Model], values: Iterator[Any]) -> Any:
+    names = [field.attname for field in model._meta.concrete_fields]
+    return model.from_db(connection.alias, names, list(islice(values, len(names))))
+
+
+# Written out, because the ORM takes longer to build this statement than PostgreSQL to answer it.
+_RULES = f"""
+    SELECT {_columns(MinorClass, "m")}, {_columns(Condition, "c")}, {_columns(CityOptions, "o")},
+           (SELECT max(version) FROM cases_workcalendar)
+    FROM cases_minorclass m CROSS JOIN cases_cityoptions o
+    LEFT JOIN cases_condition c ON c.minor_id = m.code AND c.is_active AND c.code = %s
+    WHERE m.code = %s AND m.is_active
+"""  # noqa: S608 - columns of our own models
 
 
 def _new_case(report: Report, place: Place, *, actor: User, key: uuid.UUID | None) -> Case:
@@ -185,19 +191,26 @@ def accept_and_file(
 
 
 def next_number(at: datetime | None = None) -> str:
-    """Give out the next case number of the day, Asia/Shanghai; holds the counter to commit."""
+    """Give out the next case number of the day, Asia/Shanghai; only a day's first one may wait."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO cases_numbercounter (day, last) VALUES
-              ((coalesce(%s, clock_timestamp()) AT TIME ZONE 'Asia/Shanghai')::date, 1)
-            ON CONFLICT (day) DO UPDATE SET last = cases_numbercounter.last + 1
-            RETURNING day, last
-            """,
-            [at],
-        )
-        day, last = cursor.fetchone()
-    return f"HH{day:%Y%m%d}{last:05d}"
+        cursor.execute(_NEXT_NUMBER, [at])
+        row = cursor.fetchone()
+        if row is None:
+            cursor.execute(_FIRST_OF_DAY, [at])
+            cursor.execute(_NEXT_NUMBER, [at])
+            row = cursor.fetchone()
+    day, place = row
+    return f"HH{day:%Y%m%d}{place:05d}"
+
+
+_DAY = "(coalesce(%s::timestamptz, clock_timestamp()) AT TIME ZONE 'Asia/Shanghai')::date"
+_NEXT_NUMBER = f"""
+    SELECT day, nextval('cases_number') - base FROM cases_numbercounter WHERE day = {_DAY}
+"""  # noqa: S608 - no value from outside
+_FIRST_OF_DAY = f"""
+    INSERT INTO cases_numbercounter (day, base) VALUES ({_DAY}, nextval('cases_number'))
+    ON CONFLICT (day) DO NOTHING
+"""  # noqa: S608 - no value from outside
 
 
 def require_reporter(case: Case, actor: User) -> None:

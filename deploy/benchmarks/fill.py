@@ -75,10 +75,10 @@ def fill(wanted: int, progress: Callable[[str], None]) -> int:
             heads = _copy_events(cursor, events, names, shift, heads)
             _copy(cursor, StageClock, _child_rows(clocks, names, shift))
             _copy(cursor, Task, _child_rows(tasks, names, shift))
-            _copy(cursor, NumberCounter, names.counters())
             progress(f"block {block + 1} of {plan.blocks}: {names.last} cases")
         for scope, (dseq, digest) in heads.items():
             DistrictHead.objects.filter(pk=scope).update(dseq=dseq, hash=digest)
+        _go_on_numbering(cursor, names)
         for table in (Case, Event, StageClock, Task):
             _set_sequence(cursor, table)
     with connection.cursor() as cursor:
@@ -120,9 +120,13 @@ class _Names:
         stem, first = self.stems[self.place[case_id]]
         return f"{stem}{first + copy + 1:05d}"
 
-    def counters(self) -> Iterator[list[str]]:
-        for day, last in self.days.items():
-            yield [day.isoformat(), str(last)]
+
+def _go_on_numbering(cursor: Any, names: _Names) -> None:
+    """Let the last day's numbers go on after those of the copies."""
+    day = max(names.days)
+    cursor.execute("SELECT nextval('cases_number')")
+    base = cursor.fetchone()[0] - names.days[day]
+    NumberCounter.objects.create(day=day, base=base)
 
 
 def _case_rows(cases: list[Any], names: _Names, shift: timedelta) -> Iterator[list[str]]:

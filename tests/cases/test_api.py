@@ -98,7 +98,7 @@ def with_moments(row):
 @pytest.mark.parametrize(
     ("change", "status", "code", "field"),
     [
-        ({"category": "event-9999"}, 422, "invalid_input", "condition"),
+        ({"category": "event-9999"}, 422, "invalid_input", "category"),
         ({"location": {"lon": 200, "lat": 27.5}}, 422, "invalid_input", "location.lon"),
         ({"location": {"lon": 113.0, "lat": 28.2}}, 422, "outside_city", None),
         ({"photos": ["abc"]}, 422, "invalid_input", "photos.0"),

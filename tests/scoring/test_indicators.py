@@ -271,14 +271,15 @@ def write(rows):
     )  # fmt: skip
     cases = {case.number: case for case in made}
     Event.objects.bulk_create(
-        Event(
+        (        Event(
             scope=row.district, dseq=place, case=cases[row.number], case_seq=row.seq,
             action=row.action, from_stage=_stage_before(rows, place), to_stage=row.to_stage,
             at=row.at, actor_role="system", district=row.district, body=row.body, unit=row.unit,
             sets_clock=row.due_at is not None, due_at=row.due_at, base_due_at=row.base_due_at,
             data=row.data, header="", body_digest=b"", prev_hash=b"", hash=secrets.token_bytes(4),
         )
-        for place, row in enumerate(rows, 1)
+        for place, row in enumerate(rows, 1)),
+        batch_size=1000,
     )  # fmt: skip
 
 
