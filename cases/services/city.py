@@ -86,7 +86,7 @@ def _upsert(model: type[Any], key: str, rows: list[Json]) -> dict[str, int]:
     stored = {row[key]: row for row in model.objects.values(key, *columns)}
     fresh = [row for row in rows if row[key] not in stored]
     changed = [row for row in rows if row[key] in stored and row != stored[row[key]]]
-    model.objects.bulk_create([model(**row) for row in fresh])
+    model.objects.bulk_create([model(**row) for row in fresh], batch_size=1000)
     for row in changed:
         model.objects.filter(**{key: row[key]}).update(**{name: row[name] for name in columns})
     if "is_active" in columns:
@@ -223,7 +223,8 @@ def _version_rules(rows: list[Json], since: datetime | None) -> dict[str, int]:
     to_open, counts = _version(Responsibility, digests, lambda rule: rule.code, since)
     valid = DateTimeTZRange(since, None)
     Responsibility.objects.bulk_create(
-        [Responsibility(**by_code[code], valid=valid, digest=digests[code]) for code in to_open]
+        [Responsibility(**by_code[code], valid=valid, digest=digests[code]) for code in to_open],
+        batch_size=1000,
     )
     return counts
 
