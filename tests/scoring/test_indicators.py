@@ -267,7 +267,8 @@ def write(rows):
                  source="inspector", minor=minor, reported_at=first[n].at,
                  is_self_handled=first[n].data["set"].get("is_self_handled", False))
             for n in numbers
-        ]
+        ],
+        batch_size=1000,
     )  # fmt: skip
     cases = {case.number: case for case in made}
     Event.objects.bulk_create(
