@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import cached_property
 from itertools import groupby, pairwise
+from math import cos, hypot, radians
 from typing import Any
 
 from scoring.periods import CITY_TIME
@@ -26,6 +27,9 @@ _STOPS = {
 }
 _UNHANDLED = {"filed", "dispatched", "handling", "rework", "suspended", "returned", "disputed"}
 LEFT_UNDONE_AFTER = timedelta(days=7)
+RECURS_WITHIN = timedelta(days=7)
+RECURS_NEAR_M = 50
+METRES_A_DEGREE = 111_195  # of latitude
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,10 @@ class _Log:
     def body(self) -> str:
         return self.runs[-1].body if self.runs else self.rows[-1].district
 
+    def at(self, action: str) -> Row:
+        """Return the last event with `action`."""
+        return next(row for row in reversed(self.rows) if row.action == action)
+
     def late(self, body: str, at: datetime) -> list[Stretch]:
         return [run for run in self.runs if run.body == body and run.late(at)]
 
@@ -120,8 +128,9 @@ def facts_of(rows: Iterable[Row], start: datetime, end: datetime) -> Facts:
     """Fold the events before `end` into the counts of [start, end), in any order of `rows`."""
     facts = Facts()
     known = sorted((r for r in rows if r.at < end), key=lambda r: (r.number, r.seq))
-    for _, events in groupby(known, key=lambda r: r.number):
-        _add_case(facts, list(events), start, end)
+    logs = (list(events) for _, events in groupby(known, key=lambda r: r.number))
+    live = [log for rows in logs if (log := _add_case(facts, rows, start, end))]
+    _add_recurrence(facts, live, start, end)
     return facts
 
 
@@ -138,7 +147,8 @@ def _read(rows: list[Row]) -> _Log:
     return _Log(rows, state, runs)
 
 
-def _add_case(facts: Facts, rows: list[Row], start: datetime, end: datetime) -> None:
+def _add_case(facts: Facts, rows: list[Row], start: datetime, end: datetime) -> _Log | None:
+    """Count one case; return its log if it is live: filed, and not self-handled."""
     log = _read(rows)
 
     def put(body: str, *names: str) -> None:
@@ -148,12 +158,12 @@ def _add_case(facts: Facts, rows: list[Row], start: datetime, end: datetime) -> 
     if log.state.get("is_self_handled"):
         if any(r.action == "close" and r.at >= start for r in rows):
             put(rows[-1].district, "self_handled")
-        return
+        return None
     _add_report(log, start, put)
     _add_clocks(log, start, end, put)
     filed = next((r for r in rows if r.action == "file"), None)
     if filed is None:
-        return
+        return None
     _add_events(log, start, put)
     _add_dispatch(log, start, put)
     _add_backlog(log, start, put)
@@ -165,6 +175,34 @@ def _add_case(facts: Facts, rows: list[Row], start: datetime, end: datetime) -> 
         if log.late(body, end) and moves and moves[-1].start_at >= start:
             put(body, "late_exit", "need_handle", "should_close", "assessed")
             facts.assessed.add(_assessed(log, body, filed, Fraction(0), left_undone=True))
+    return log
+
+
+def _add_recurrence(facts: Facts, logs: list[_Log], start: datetime, end: datetime) -> None:
+    """Count closings a week old and those after which the same came back within the week."""
+    known = [log for log in logs if log.at("file").data.get("facts", {}).get("recurs")]
+    for log in known:
+        if log.rows[-1].to_stage != "closed":
+            continue
+        closed = log.at("close").at
+        if start - RECURS_WITHIN <= closed < end - RECURS_WITHIN:
+            facts.members[log.body, "closings", log.rows[0].number] += 1
+            if any(_is_again(log, other, closed) for other in known if other is not log):
+                facts.members[log.body, "recurrent", log.rows[0].number] += 1
+
+
+def _is_again(log: _Log, other: _Log, closed: datetime) -> bool:
+    return (
+        log.state["minor_id"] == other.state["minor_id"]
+        and closed <= other.at("file").at <= closed + RECURS_WITHIN
+        and _distance_m(log.state["point"], other.state["point"]) <= RECURS_NEAR_M
+    )
+
+
+def _distance_m(one: str, other: str) -> float:
+    """Return metres between two "lon,lat"; on a plane, good for a few hundred metres."""
+    (lon, lat), (lon2, lat2) = (map(float, text.split(",")) for text in (one, other))
+    return hypot((lon - lon2) * cos(radians(lat)), lat - lat2) * METRES_A_DEGREE
 
 
 def _add_state(

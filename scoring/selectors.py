@@ -20,13 +20,14 @@ WITH ev AS MATERIALIZED (
     e.due_at, e.base_due_at, c.number, (e.data->'facts'->>'passed')::boolean AS passed,
     e.data->'facts'->>'ruling' AS ruling, e.data->'facts'->>'parent' AS parent,
     e.data->'starts'->>'kind' AS starts, (e.data->'starts'->>'due_at')::timestamptz AS stage_due,
+    (e.data->'facts'->>'recurs')::boolean AS recurs,
     CASE WHEN e.data->'set' ?| ARRAY['source', 'limit_value', 'limit_unit', 'grid_cell',
-      'minor_id'] THEN e.data->'set' END AS words
+      'minor_id', 'point'] THEN e.data->'set' END AS words
   FROM cases_event e JOIN cases_case c ON c.id = e.case_id
   WHERE e.at < %(end)s AND NOT c.is_self_handled),
 said AS (
   SELECT case_id, source[1] AS source, limit_value[1]::int AS limit_value,
-    limit_unit[1] AS limit_unit, cell[1] AS cell, minor[1] AS minor
+    limit_unit[1] AS limit_unit, cell[1] AS cell, minor[1] AS minor, point[1] AS point, recurs
   FROM (
     SELECT case_id,
       array_agg(words->>'source' ORDER BY case_seq DESC)
@@ -38,7 +39,9 @@ said AS (
       array_agg(words->>'grid_cell' ORDER BY case_seq DESC)
         FILTER (WHERE words ? 'grid_cell') AS cell,
       array_agg(words->>'minor_id' ORDER BY case_seq DESC)
-        FILTER (WHERE words ? 'minor_id') AS minor
+        FILTER (WHERE words ? 'minor_id') AS minor,
+      array_agg(words->>'point' ORDER BY case_seq DESC) FILTER (WHERE words ? 'point') AS point,
+      bool_or(recurs) AS recurs
     FROM ev WHERE words IS NOT NULL GROUP BY case_id) heard),
 bound AS (
   SELECT ev.*,
@@ -119,6 +122,21 @@ sent AS (
   SELECT k.body, k.number, f.main = o.main AS accurate
   FROM first_finish f JOIN first_run o USING (case_id) JOIN kept k USING (case_id)
   WHERE f.end_at >= %(start)s),
+spot AS MATERIALIZED (
+  SELECT k.case_id, k.number, k.body, k.stage, k.filed_at, k.closed_at, s.minor,
+    ST_Transform(ST_SetSRID(ST_MakePoint(split_part(s.point, ',', 1)::float8,
+      split_part(s.point, ',', 2)::float8), 4326), 4546) AS place  -- metres
+  FROM kept k JOIN said s USING (case_id) WHERE s.recurs AND s.point <> ''),
+tiled AS (SELECT *, floor(ST_X(place) / 50)::int AS x, floor(ST_Y(place) / 50)::int AS y FROM spot),
+watched AS (
+  SELECT * FROM tiled WHERE stage = 'closed' AND closed_at >= %(start)s - interval '168 hours'
+    AND closed_at < %(end)s - interval '168 hours'),
+again AS (
+  SELECT DISTINCT w.case_id FROM watched w
+  CROSS JOIN generate_series(-1, 1) right_by CROSS JOIN generate_series(-1, 1) up_by
+  JOIN tiled f ON f.minor = w.minor AND f.x = w.x + right_by AND f.y = w.y + up_by
+  WHERE f.case_id <> w.case_id AND f.filed_at >= w.closed_at
+    AND f.filed_at <= w.closed_at + interval '168 hours' AND ST_DWithin(w.place, f.place, 50)),
 before AS (
   SELECT DISTINCT ON (case_id) case_id, body FROM run WHERE start_at < %(start)s
   ORDER BY case_id, case_seq DESC),
@@ -168,6 +186,8 @@ one AS (
   UNION ALL SELECT source, 'valid_reports', number, 1 FROM reports WHERE valid
   UNION ALL SELECT body, 'first_finished', number, 1 FROM sent
   UNION ALL SELECT body, 'accurate_dispatch', number, 1 FROM sent WHERE accurate
+  UNION ALL SELECT body, 'closings', number, 1 FROM watched
+  UNION ALL SELECT body, 'recurrent', number, 1 FROM watched JOIN again USING (case_id)
   UNION ALL SELECT DISTINCT e.district, 'self_handled', c.number, 1
     FROM cases_event e JOIN cases_case c ON c.id = e.case_id
     WHERE c.is_self_handled AND e.action = 'close' AND e.at >= %(start)s AND e.at < %(end)s)

@@ -160,6 +160,7 @@ def rates_of(counts: dict[str, int]) -> dict[str, str | None]:
         "handled_on_time": ratio(get("handled_on_time"), get("need_handle")),
         "rework": ratio(checks - get("checks_passed"), checks),
         "accurate_dispatch": ratio(get("accurate_dispatch"), get("first_finished")),
+        "recurrent": ratio(get("recurrent"), get("closings")),
         "valid_reports": ratio(get("valid_reports"), get("decided_reports")),
     }
     for kind in ("accept", "dispatch", "sign", "check"):

@@ -58,6 +58,7 @@ def sheet_of(run: Run) -> dict[str, Any]:
         body["kind"] = kinds.get(body["body"], "")
     city = _body(run, {"body": CITY, "items": [], **result["city"]}, names)
     columns = [*bodies, city]
+    missing = _missing(result["bodies"])
     return {
         "bodies": bodies,
         "last": _last(bodies),
@@ -76,8 +77,12 @@ def sheet_of(run: Run) -> dict[str, Any]:
             )
             for source, said in result.get("reports", {}).items()
         ],
-        "missing": pgettext("list", ", ").join(
-            str(ITEM_NAMES[code]) for code in _missing(result["bodies"])
+        "missing": pgettext("list", ", ").join(str(ITEM_NAMES[code]) for code in missing),
+        "few": run.scheme.data["few"],
+        "has_few": any(
+            line["points"] is None and line["code"] not in missing
+            for body in bodies
+            for line in body["lines"]
         ),
         "is_empty": not any(body["counts"] for body in columns),
     }

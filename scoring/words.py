@@ -42,6 +42,8 @@ COUNT_NAMES: dict[str, str | Promise] = {
     "sign_on_time": pgettext_lazy("count", "Signed on time"),
     "check_clocks": pgettext_lazy("count", "Checks due"),
     "check_on_time": pgettext_lazy("count", "Checked on time"),
+    "closings": pgettext_lazy("count", "Closings watched for a week"),
+    "recurrent": pgettext_lazy("count", "Came back within the week"),
     "self_handled": pgettext_lazy("count", "Self-handled"),
 }
 REPORT_COUNTS: dict[str, str | Promise] = {  # by source of the report, not by body

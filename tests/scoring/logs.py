@@ -30,7 +30,9 @@ class Story:
     def __init__(self, number="HH1", district="hecheng", **said):
         self.number, self.district, self.rows = number, district, []
         self.unit = self.body = ""
-        self.said = {"source": "inspector", "minor_id": "m1", "grid_cell": "c1"} | said
+        self.recurs = said.pop("recurs", False)
+        place = {"grid_cell": "c1", "point": "109.9765000,27.5505000"}
+        self.said = {"source": "inspector", "minor_id": "m1", **place, **said}
 
     def add(
         self, action, stage, at, *, due=None, base=None, said=None, run=None, starts="", **facts
@@ -59,7 +61,7 @@ class Story:
             self.reported(at)
         self.add("accept", "accepted", at)
         limits = {"limit_value": limit[0], "limit_unit": limit[1]}
-        self.add("file", "filed", at, said=limits, starts="dispatch")
+        self.add("file", "filed", at, said=limits, starts="dispatch", recurs=self.recurs)
         return self
 
     def given(self, at, due, unit="u1", body=None, action="dispatch", **facts):
@@ -108,7 +110,10 @@ def _random_case(rng, number):
     at = day("08-20") + timedelta(days=rng.randrange(75))
     source = rng.choice(["inspector", "hotline", "leader", "media"])
     apart = {"is_self_handled": True} if rng.random() < 0.05 else {}
-    story = Story(number, district, source=source, grid_cell=rng.choice("ab"), **apart)
+    point = f"109.9765000,27.5{rng.choice(range(0, 15, 3)):03d}000"  # 33 m apart
+    minor = rng.choice(["m1", "m2", "m2"])
+    story = Story(number, district, source=source, grid_cell=rng.choice("ab"), point=point,
+                  minor_id=minor, recurs=minor == "m2", **apart)  # fmt: skip
 
     def later():
         nonlocal at

@@ -175,6 +175,55 @@ def test_dispatch_is_accurate_when_the_first_unit_or_its_part_finishes(unit, acc
     assert (found["first_finished"], found.get("accurate_dispatch", 0)) == (1, accurate)
 
 
+def again(filed, **words):
+    """Return a case closed on 10 October and another filed later, of a class that recurs."""
+    kind = {"minor_id": "m2", "recurs": True}
+    first = Story("HH1", **kind).filed(day("10-05")).given(day("10-05"), day("10-20"))
+    first.signed(day("10-05")).finished(day("10-09")).checked(day("10-09")).closed(day("10-10"))
+    return first.rows + Story("HH2", **(kind | words)).filed(day(filed)).rows
+
+
+@pytest.mark.parametrize(
+    ("filed", "words", "recurrent"),
+    [
+        ("10-17", {}, 1),
+        ("10-17 00:01", {}, 0),
+        ("10-09", {}, 0),
+        ("10-12", {"point": "109.9765000,27.5509400"}, 1),
+        ("10-12", {"point": "109.9765000,27.5509600"}, 0),
+        ("10-12", {"point": "109.9769950,27.5505000"}, 1),
+        ("10-12", {"point": "109.9770200,27.5505000"}, 0),
+        ("10-12", {"minor_id": "m3"}, 0),
+    ],
+)
+def test_recurrence_is_the_same_class_close_by_within_a_week(filed, words, recurrent):
+    facts = facts_of(again(filed, **words), OCTOBER.start, OCTOBER.end)
+
+    found = facts.count("hecheng", "closings"), facts.count("hecheng", "recurrent")
+    assert found == (1, recurrent)
+    november = facts_of(again(filed, **words), NOVEMBER.start, NOVEMBER.end)
+    assert november.count("hecheng", "closings") == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("filed", "point", "listed"),
+    [
+        ("10-17", "109.9765000,27.5509400", ["HH1"]),  # 49 m
+        ("10-17", "109.9765000,27.5509600", []),  # 51 m
+        ("10-17 00:01", "109.9765000,27.5509400", []),
+    ],
+)
+def test_recurrence_is_measured_in_metres(huaihua, filed, point, listed):
+    rows = again(filed, point=point)
+    write(rows)
+
+    selected = facts_between(OCTOBER.start, OCTOBER.end)
+
+    assert selected.members == facts_of(rows, OCTOBER.start, OCTOBER.end).members
+    assert selected.lists.get(("hecheng", "recurrent"), []) == listed
+
+
 def test_self_handled_cases_are_in_no_other_count():
     story = Story(is_self_handled=True).filed(day("10-05")).given(day("10-05"), day("10-09"))
     story.signed(day("10-05")).finished(day("10-06")).checked(day("10-06")).closed(day("10-06"))
@@ -309,8 +358,8 @@ def test_sql_and_fold_agree_on_random_logs(huaihua):
         assert selected.members == folded.members
         assert selected.assessed == folded.assessed
     names = {name for _, name, _ in folded.members}
-    assert names >= STAGE_COUNTS | {*PARTS, "shirked", "returned", "reworked", "self_handled",
-                                    "decided_reports", "valid_reports"}  # fmt: skip
+    apart = {"shirked", "returned", "reworked", "self_handled", "closings", "recurrent"}
+    assert names >= STAGE_COUNTS | apart | {*PARTS, "decided_reports", "valid_reports"}
 
 
 @pytest.mark.django_db
