@@ -1,9 +1,8 @@
-"""Where a point lies: cell, community, street, county, district; and the map's outlines."""
+"""Where a point lies: cell, community, street, county, district."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
-from typing import Any
 
 from django.db import connection
 from django.utils.translation import gettext as _
@@ -152,88 +151,3 @@ def cell_name(code: str) -> str:
     street = in_language(row[0], row[1] or row[0])
     community = in_language(row[2], row[3] or row[2])
     return f"{street} {community} {code[-3:]}"
-
-
-def district_outlines(at: datetime | None = None) -> str:
-    """Return the assessment districts as a GeoJSON FeatureCollection text, zones last (on top).
-
-    Properties: slug, code, name_zh, name_en, kind. Simplified to about 10 m.
-    """
-    return _collection(
-        """
-        SELECT coalesce(json_agg(json_build_object(
-            'type', 'Feature',
-            'properties', json_build_object(
-                'slug', district.slug, 'code', district.code, 'kind', district.kind,
-                'name_zh', district.short_zh, 'name_en', district.short_en),
-            'geometry', ST_AsGeoJSON(
-                ST_SimplifyPreserveTopology(area.geom, 0.0001), 5)::json
-        ) ORDER BY area.precedence, district."order"), '[]'), false
-        FROM cases_area area JOIN cases_district district ON district.slug = area.district_id
-        WHERE area.level = 'district' AND area.valid @> coalesce(%(at)s::timestamptz, now())
-        """,
-        {"at": at},
-    )
-
-
-def cells_in(
-    bbox: tuple[float, float, float, float], *, at: datetime | None = None, limit: int = 3000
-) -> str:
-    """Return the grid cells that touch `bbox` (west, south, east, north) as GeoJSON text.
-
-    Properties: code, district (slug). More than `limit` gives none and `"too_many": true`: half a
-    grid would look like a whole one.
-    """
-    return _collection(
-        """
-        WITH cell AS MATERIALIZED (
-            SELECT code, district_id, geom FROM cases_area
-            WHERE level = 'cell' AND valid @> coalesce(%(at)s::timestamptz, now())
-              AND geom && ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, 4326)
-            LIMIT %(limit)s + 1
-        )
-        SELECT coalesce(json_agg(json_build_object(
-            'type', 'Feature',
-            'properties', json_build_object('code', code, 'district', district_id),
-            'geometry', ST_AsGeoJSON(ST_SimplifyPreserveTopology(geom, 0.000002), 6)::json
-        ) ORDER BY code) FILTER (WHERE total <= %(limit)s), '[]'),
-        coalesce(max(total), 0) > %(limit)s
-        FROM cell, (SELECT count(*) AS total FROM cell) counted
-        """,
-        {
-            "at": at,
-            "limit": limit,
-            "west": bbox[0],
-            "south": bbox[1],
-            "east": bbox[2],
-            "north": bbox[3],
-        },
-    )
-
-
-def place_names() -> str:
-    """Return the named points of the map as GeoJSON text; properties name_zh, name_en, kind."""
-    return _collection(
-        """
-        SELECT coalesce(json_agg(json_build_object(
-            'type', 'Feature',
-            'properties', json_build_object('name_zh', name_zh, 'name_en', name_en, 'kind', kind),
-            'geometry', ST_AsGeoJSON(point, 5)::json
-        ) ORDER BY name_zh), '[]'), false
-        FROM cases_placename
-        """,
-        {},
-    )
-
-
-def _collection(sql: str, parameters: dict[str, Any]) -> str:
-    """Wrap the JSON array in the first column; the second says whether there were too many."""
-    wrapped = f"""
-        SELECT json_build_object('type', 'FeatureCollection',
-                                 'features', features, 'too_many', too_many)::text
-        FROM ({sql}) AS layer (features, too_many)
-    """  # noqa: S608  # both parts are literals of this module
-    with connection.cursor() as cursor:
-        cursor.execute(wrapped, parameters)
-        (text,) = cursor.fetchone()
-    return str(text)

@@ -15,10 +15,7 @@ from cases.errors import InvalidInput, OutsideCity
 from cases.models import Area
 from cases.selectors.place import (
     cell_name,
-    cells_in,
-    district_outlines,
     locate,
-    place_names,
 )
 from tests.support.city import HUAIHUA, huaihua
 
@@ -224,48 +221,6 @@ def test_what_is_no_point_on_earth_is_refused(lon, lat):
 def test_swapped_coordinates_are_recognised():
     with translation.override("en"), pytest.raises(InvalidInput, match="swapped"):
         locate(27.56, 109.96)
-
-
-# --- map layers ---------------------------------------------------------------------------------
-
-
-def test_district_outlines_draw_zones_on_top():
-    features = json.loads(district_outlines())["features"]
-
-    assert [f["properties"]["slug"] for f in features[:2]] == ["hecheng", "zhongfang"]
-    assert {f["properties"]["slug"] for f in features[2:]} == {"landport", "hightech"}
-    assert {f["geometry"]["type"] for f in features} == {"Polygon"}
-
-
-def test_cells_in_gives_the_cells_of_the_view():
-    layer = json.loads(cells_in((109.959, 27.566, 109.960, 27.5665)))
-
-    codes = [f["properties"]["code"] for f in layer["features"]]
-    assert "431202001001002" in codes
-    assert len(codes) < 20
-    assert layer["too_many"] is False
-
-
-def test_cells_in_gives_none_rather_than_some_of_too_many():
-    layer = json.loads(cells_in((109.9, 27.5, 110.1, 27.6), limit=100))
-
-    assert layer["features"] == []
-    assert layer["too_many"] is True
-
-
-def test_cells_in_of_an_empty_view_is_empty():
-    assert json.loads(cells_in((0, 0, 1, 1))) == {
-        "type": "FeatureCollection",
-        "features": [],
-        "too_many": False,
-    }
-
-
-def test_place_names_are_points():
-    features = json.loads(place_names())["features"]
-
-    assert len(features) == 14
-    assert {f["geometry"]["type"] for f in features} == {"Point"}
 
 
 def test_cell_name_reads_street_community_and_number():

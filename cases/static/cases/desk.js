@@ -115,7 +115,7 @@ function sayTotals() {
 window.addEventListener("map:init", async ({ detail }) => {
   caseMap = new CaseMap(detail.map, choose);
   caseMap.chosen = chosen;
-  await Promise.all([caseMap.drawOutline(desk.dataset.outline), loadCases()]);
+  await Promise.all([caseMap.drawOutline(desk.dataset.outline, desk.dataset.near), loadCases()]);
   caseMap.fit();
 });
 

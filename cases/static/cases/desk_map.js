@@ -1,5 +1,10 @@
 // The map of the desk: outlines, and the open cases as marks, clustered.
 
+import { drawAreas, fetchAreas } from "./outline.js";
+
+const STREETS_ZOOM = 12;
+const GRID_ZOOM = 15;
+const FAR_M = 300; // the grid is asked for again this far from where it was asked for
 const CLUSTER_PX = 60;
 const DEEPEST_CLUSTER = 17;
 const isEnglish = document.documentElement.lang.startsWith("en");
@@ -65,32 +70,32 @@ export class CaseMap {
     map.on("moveend", () => this.draw());
   }
 
-  async drawOutline(address) {
-    const answer = await fetch(address);
-    if (!answer.ok) return;
-    const outline = await answer.json();
-    const style = ({ properties }) => ({
-      className: `outline outline-${properties.level}`,
-      interactive: false,
-    });
-    this.outline = L.geoJSON(outline, { style, interactive: false }).addTo(this.map).bringToBack();
-    for (const { properties } of outline.features) {
-      const span = document.createElement("span");
-      span.textContent = isEnglish ? properties.en : properties.zh;
-      const icon = L.divIcon({
-        html: span,
-        className: `place place-${properties.level}`,
-        iconSize: null,
-      });
-      const at = [properties.lat, properties.lon];
-      L.marker(at, { icon, pane: "places", interactive: false, keyboard: false }).addTo(this.map);
-    }
-    this.map.on("zoomend", () => this.#showStreets());
-    this.#showStreets();
+  /** Draw districts and streets, and the grid around the middle when close. */
+  async drawOutline(address, nearAddress) {
+    this.nearAddress = nearAddress;
+    this.outline = drawAreas(await fetchAreas(address), this.map, "places").bringToBack();
+    this.grid = L.layerGroup().addTo(this.map);
+    this.map.on("zoomend", () => this.#showNames());
+    this.map.on("moveend", () => this.#drawGrid());
+    this.#showNames();
+    this.#drawGrid();
   }
 
-  #showStreets() {
-    this.map.getContainer().classList.toggle("with-streets", this.map.getZoom() >= 12);
+  #showNames() {
+    const zoom = this.map.getZoom();
+    const scale = zoom < STREETS_ZOOM ? "city" : zoom < GRID_ZOOM ? "street" : "cell";
+    this.map.getContainer().dataset.scale = scale;
+  }
+
+  async #drawGrid() {
+    if (this.map.getZoom() < GRID_ZOOM) return;
+    const at = this.map.getCenter();
+    if (this.gridAt && this.gridAt.distanceTo(at) < FAR_M) return;
+    this.gridAt = at;
+    const near = await fetchAreas(`${this.nearAddress}?lon=${at.lng}&lat=${at.lat}`);
+    if (at !== this.gridAt) return;
+    this.grid.clearLayers();
+    drawAreas(near, this.grid, "places");
   }
 
   /** Take the columns of all open cases, or of the asked `numbers`: those missing have left. */

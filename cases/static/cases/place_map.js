@@ -1,5 +1,7 @@
 // A small map on which a place is chosen with one tap: outlines, the grid around, the point.
 
+import { drawAreas, fetchAreas } from "./outline.js";
+
 const CLOSE_ZOOM = 16;
 const ROUGH_ZOOM = 14; // a tap on a map of less detail than this is no place yet
 const GRID_ZOOM = 15;
@@ -8,21 +10,6 @@ const FAR_M = 300; // the grid is asked for again this far from where it was ask
 const PIN = `<svg viewBox="0 0 32 44" width="32" height="44">
   <path d="M16 2a14 14 0 0 1 14 14c0 9-14 26-14 26S2 25 2 16A14 14 0 0 1 16 2z"/>
   <circle cx="16" cy="16" r="5"/></svg>`;
-
-const isEnglish = document.documentElement.lang.startsWith("en");
-
-function label({ properties }) {
-  const span = document.createElement("span");
-  span.textContent = isEnglish ? properties.en : properties.zh;
-  const icon = L.divIcon({ html: span, className: `place place-${properties.level}`, iconSize: null });
-  const at = [properties.lat, properties.lon];
-  return L.marker(at, { icon, interactive: false, keyboard: false });
-}
-
-async function areas(address) {
-  const answer = await fetch(address);
-  return answer.ok ? answer.json() : { type: "FeatureCollection", features: [] };
-}
 
 export class PlaceMap {
   /**
@@ -46,8 +33,8 @@ export class PlaceMap {
 
   /** Draw districts and streets, and show them all unless a place is known. */
   async drawOutline() {
-    const outline = await areas(this.box.dataset.outline);
-    const layer = this.#draw(outline, this.map).bringToBack();
+    const outline = await fetchAreas(this.box.dataset.outline);
+    const layer = drawAreas(outline, this.map).bringToBack();
     if (!this.at && layer.getBounds().isValid()) this.map.fitBounds(layer.getBounds());
     this.#showNames();
   }
@@ -92,18 +79,11 @@ export class PlaceMap {
     if (this.map.getZoom() < GRID_ZOOM) return;
     if (this.gridAt && this.gridAt.distanceTo(at) < FAR_M) return;
     this.gridAt = at;
-    const near = await areas(`${this.box.dataset.near}?lon=${at.lng}&lat=${at.lat}`);
+    const near = await fetchAreas(`${this.box.dataset.near}?lon=${at.lng}&lat=${at.lat}`);
     if (at !== this.gridAt) return;
     this.grid.clearLayers();
-    this.#draw(near, this.grid);
+    drawAreas(near, this.grid);
     this.markCell(this.cell);
-  }
-
-  #draw(collection, target) {
-    const style = ({ properties }) => ({ className: `outline outline-${properties.level}` });
-    const layer = L.geoJSON(collection, { style, interactive: false }).addTo(target);
-    for (const feature of collection.features) label(feature).addTo(target);
-    return layer;
   }
 
   #showNames() {
