@@ -2,25 +2,21 @@
 
 import asyncio
 import json
-import logging
 from contextlib import suppress
 from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.db import DatabaseError
 
 from cases.choices import SCOPES
-from cases.hub import CHECK_S, Listener, hub, replay
+from cases.hub import SIGNED_OUT, TOO_SLOW, Listener, hub, replay
 from cityops.accounts.models import User
 from cityops.accounts.sessions import signed_in
 
-logger = logging.getLogger(__name__)
-
-SIGNED_OUT = 4401
 BAD_MESSAGES = 4400
-START_AGAIN = 4429
 MAX_BAD = 5
+SEND_S = 10  # a reader that takes longer over one message is cut off
+CLOSE_S = 5  # and is not waited for longer than this; then the server's own keepalive ends it
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -37,25 +33,25 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if user is None:
             await self.close(SIGNED_OUT)
             return
-        self.listener = Listener(user)
+        self.listener = Listener(str(self.scope["session"].session_key), user)
         self.heads = await hub().join(self.listener)
-        self.tasks = [asyncio.create_task(self._check_again())]
+        self.telling: asyncio.Task[None] | None = None
+        self.ending = asyncio.create_task(self._end(self.listener))
         await self._send({"type": "hello", "heads": self.heads})
 
     async def disconnect(self, code: int) -> None:
         """Leave the hub."""
         if self.listener is not None:
-            hub().leave(self.listener)
-            for task in self.tasks:
-                task.cancel()
+            self._let_go(self.listener)
+            self.ending.cancel()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Answer `resume`, once, and only then tell what is new: what was missed comes first.
 
         Anything else is an error message, and too many of them the end.
         """
-        last = _resume(text_data)
-        if self.listener is None:
+        last, listener = _resume(text_data), self.listener
+        if listener is None:
             return
         if last is None or self.is_resumed:
             self.bad += 1
@@ -64,29 +60,32 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 await self.close(BAD_MESSAGES)
             return
         self.is_resumed = True
-        for message in await replay(self.listener.user, last, self.heads):
+        for message in await replay(listener.user, last, self.heads):
             await self._send(message)
-        self.tasks.append(asyncio.create_task(self._pass_on()))
-
-    async def _pass_on(self) -> None:
-        assert self.listener is not None
-        while not self.listener.is_lost:
-            await self._send(await self.listener.queue.get())
-        await self.close(START_AGAIN)
-
-    async def _check_again(self) -> None:
-        """Look at session and roles again; what was granted since counts, what was taken too."""
-        while True:
-            await asyncio.sleep(CHECK_S)
-            try:
-                user = await self._user()
-            except DatabaseError:
-                logger.warning("live: the session could not be looked at, trying again")
-                continue
-            if user is None or self.listener is None:
-                await self.close(SIGNED_OUT)
+            if listener.ended.is_set():
                 return
-            self.listener.user = user
+        self.telling = asyncio.create_task(self._pass_on(listener))
+
+    async def _pass_on(self, listener: Listener) -> None:
+        while True:
+            await self._send(await listener.queue.get())
+
+    async def _end(self, listener: Listener) -> None:
+        """Wait until the hub ends the listener, then close, though a message be stuck on its way.
+
+        What waited for a slow reader is let go at once, so none holds memory for long.
+        """
+        await listener.ended.wait()
+        self._let_go(listener)
+        with suppress(OSError):  # too late, or already gone
+            async with asyncio.timeout(CLOSE_S):
+                await self.close(listener.code)
+
+    def _let_go(self, listener: Listener) -> None:
+        hub().leave(listener)
+        self.listener = None
+        if self.telling is not None:
+            self.telling.cancel()
 
     async def _user(self) -> User | None:
         user = self.scope["user"]
@@ -94,7 +93,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
         return await find(self.scope["session"].session_key, user.pk if user else None)
 
     async def _send(self, message: dict[str, Any]) -> None:
-        await self.send(json.dumps(message))
+        try:
+            async with asyncio.timeout(SEND_S):
+                await self.send(json.dumps(message))
+        except OSError:  # too late, or already gone
+            if self.listener is not None:
+                self.listener.end(TOO_SLOW)
 
 
 def _resume(text: str | None) -> dict[str, int] | None:

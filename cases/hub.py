@@ -1,8 +1,10 @@
 """One hub per live process: it reads each new event once and tells every socket in memory.
 
 A head told by the relay is a hint; the hub also looks at the heads itself every few seconds, so a
-silent Redis only slows it down. A socket gets notices of cases its user may see; of the others it
-is only told how far the log has come, so that its cursor advances and nothing leaks.
+silent Redis only slows it down. A socket gets notices of cases its user may see, and one, kind
+`gone`, when a case leaves their sight; of the others it is only told how far the log has come, so
+that its cursor advances and nothing leaks. Sessions and roles of all sockets are looked at again
+every few seconds in one statement.
 """
 
 import asyncio
@@ -15,16 +17,30 @@ from typing import Any, TypedDict
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 
-from cases.selectors.feed import HEADS_GROUP, FeedEvent, events_between, may_know, read_heads
+from cases.policy import reach_of
+from cases.selectors.feed import (
+    HEADS_GROUP,
+    FeedEvent,
+    events_between,
+    has_left,
+    may_know,
+    read_heads,
+)
 from cityops.accounts.models import User
+from cityops.accounts.sessions import still_signed_in
 
 logger = logging.getLogger(__name__)
 
 LOOK_S = 5  # how often the heads are read from PostgreSQL whatever Redis says
 HEARTBEAT_S = 20
-CHECK_S = 60  # how often sessions and roles are looked at again
+CHECK_S = 4  # how often sessions and roles are looked at again
 REPLAY_LIMIT = 500  # events a client may be behind before it must ask for the whole picture
-WAITING_LIMIT = 1000  # messages a slow reader may have waiting before it is told to start again
+WAITING_LIMIT = 500  # messages a slow reader may have waiting before it is told to start again
+
+SIGNED_OUT = 4401
+TOO_SLOW = 4429
+
+GONE = "gone"  # the kind of the notice that a case has left one's sight; says nothing of why
 
 
 class CaseNotice(TypedDict):
@@ -33,43 +49,76 @@ class CaseNotice(TypedDict):
     type: str
     scope: str  # whose log
     dseq: int  # position in that log, gap-free
-    kind: str  # action
+    kind: str  # action, or GONE
     case: str  # case number
 
 
 class Listener:
-    """One socket or long poll: its user and the messages waiting for it."""
+    """One socket or long poll: its session, its user, and the messages waiting for it."""
 
-    def __init__(self, user: User) -> None:
+    def __init__(self, session_key: str, user: User) -> None:
+        self.session_key = session_key
         self.user = user
         self.queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(WAITING_LIMIT)
-        self.is_lost = False  # could not keep up; must resume
+        self.ended = asyncio.Event()
+        self.code = 0  # why it ended, as a close code
 
     def put(self, message: dict[str, Any]) -> None:
         """Queue a message; a reader that cannot keep up is cut off and resumes later."""
         try:
             self.queue.put_nowait(message)
         except asyncio.QueueFull:
-            self.is_lost = True
+            self.end(TOO_SLOW)
+
+    def end(self, code: int) -> None:
+        """Tell whoever serves this listener to stop; the first reason stands."""
+        if not self.ended.is_set():
+            self.code = code
+            self.ended.set()
 
     def tell(self, scope: str, events: list[FeedEvent], upto: int) -> None:
         """Queue notices of what the user may see, and how far the log has come."""
         for message in messages_for(self.user, scope, events, upto):
             self.put(message)
 
+    def judge(self, user: User | None, heads: dict[str, int]) -> None:
+        """Go on as `user` stands now: to the end once signed out, afresh with other roles."""
+        if user is None:
+            self.end(SIGNED_OUT)
+        elif reach_of(user) != reach_of(self.user):
+            self.user = user
+            self.put({"type": "resync", "heads": heads})
+
 
 def messages_for(
     user: User, scope: str, events: list[FeedEvent], upto: int
 ) -> list[dict[str, Any]]:
-    """Return notices for `user` and one closing word on how far the log has come."""
-    notices: list[dict[str, Any]] = [
-        dict(CaseNotice(type="notice", scope=scope, dseq=e.dseq, kind=e.kind, case=e.number))
-        for e in events
-        if may_know(user, e)
-    ]
-    if not notices or notices[-1]["dseq"] != upto:
-        notices.append({"type": "upto", "scope": scope, "upto": upto})
-    return notices
+    """Return notices for `user`, in order, with a word between on what does not concern them.
+
+    `events` are all of the log up to `upto`, so whoever follows sees no gap.
+    """
+    reach, told = reach_of(user), events[0].dseq - 1 if events else 0
+    messages: list[dict[str, Any]] = []
+    for event in events:
+        kind = event.kind if may_know(reach, event) else GONE if has_left(reach, event) else ""
+        if not kind:
+            continue
+        if event.dseq > told + 1:
+            messages.append(_upto(scope, event.dseq - 1))
+        messages.append(_notice(event, kind))
+        told = event.dseq
+    return messages if told == upto else [*messages, _upto(scope, upto)]
+
+
+def _upto(scope: str, dseq: int) -> dict[str, Any]:
+    return {"type": "upto", "scope": scope, "upto": dseq}
+
+
+def _notice(event: FeedEvent, kind: str) -> dict[str, Any]:
+    said = CaseNotice(
+        type="notice", scope=event.scope, dseq=event.dseq, kind=kind, case=event.number
+    )
+    return dict(said)
 
 
 class Hub:
@@ -108,6 +157,18 @@ class Hub:
                 for listener in list(self.listeners):
                     listener.tell(scope, events, head)
 
+    async def check(self) -> None:
+        """Look at the session and roles of every listener again, in one statement for all."""
+        held = {listener.session_key: listener.user.pk for listener in self.listeners}
+        if not held:
+            return
+        find = database_sync_to_async(still_signed_in, thread_sensitive=False)
+        users = await find(held)
+        async with self._lock:
+            for listener in self.listeners:
+                if listener.session_key in held:
+                    listener.judge(users.get(listener.session_key), dict(self.heads))
+
     async def close(self) -> None:
         """Stop the hub's work and wait until it has let go of the database."""
         for task in self._tasks:
@@ -120,7 +181,7 @@ class Hub:
             task.cancel()
         self._tasks = [
             asyncio.create_task(_forever(work))
-            for work in (self._hear_relay, self._look, self._beat)
+            for work in (self._hear_relay, self._look, self._beat, self._check)
         ]
 
     async def _hear_relay(self) -> None:
@@ -140,6 +201,11 @@ class Hub:
         while True:
             await asyncio.sleep(LOOK_S)
             await self.advance(await database_sync_to_async(read_heads, thread_sensitive=False)())
+
+    async def _check(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_S)
+            await self.check()
 
     async def _beat(self) -> None:
         while True:

@@ -12,39 +12,35 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from cases import policy
 from cases.choices import (
     OPEN_STAGES,
     SCOPES,
     UNIT_STAGES,
     ClockKind,
     LimitUnit,
-    Role,
     Source,
     Stage,
 )
 from cityops.accounts.models import User
-from cityops.accounts.roles import ScopeKind
-
-_CITY_ROLES = frozenset(Role) - {Role.INSPECTOR, Role.UNIT, Role.UNIT_HEAD}
 
 
 class CaseQuerySet(models.QuerySet["Case"]):
     """Filters that combine; every page, count, feed and file starts at `visible_to`."""
 
     def visible_to(self, user: User) -> Self:
-        """Keep what `user` may see (domain.md §2): default deny, one OR-branch per grant."""
-        if not user.is_active:
-            return self.none()
+        """Keep what `user` may see: the reach of their grants (policy.py)."""
+        reach = policy.reach_of(user)
+        if reach.is_whole:
+            return self
         allowed = Q(pk__in=[])
-        for grant in user.grants:
-            if grant.role in _CITY_ROLES and grant.scope_kind == ScopeKind.CITY:
-                return self
-            if grant.role in _CITY_ROLES and grant.scope_kind == ScopeKind.DISTRICT:
-                allowed |= Q(district=grant.scope_key)
-            if grant.role in (Role.UNIT, Role.UNIT_HEAD) and grant.scope_kind == ScopeKind.UNIT:
-                allowed |= Q(unit_id=grant.scope_key)
-            if grant.role == Role.INSPECTOR:
-                allowed |= Q(reporter=user.pk) | Q(pk__in=Task.objects.of(user).values("case"))
+        if reach.districts:
+            allowed |= Q(district__in=sorted(reach.districts))
+        if reach.units:
+            allowed |= Q(unit_id__in=sorted(reach.units))
+        if reach.inspector_id is not None:
+            mine = Task.objects.of(user).values("case")
+            allowed |= Q(reporter=reach.inspector_id) | Q(pk__in=mine)
         return self.filter(allowed)
 
     def open(self) -> Self:

@@ -9,7 +9,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from cases.choices import SCOPES
-from cases.hub import Listener, hub, replay
+from cases.hub import SIGNED_OUT, Listener, hub, replay
 from cityops.accounts.sessions import signed_in
 
 WAIT_S = 25
@@ -30,13 +30,15 @@ async def live_events(request: HttpRequest) -> JsonResponse:
     if last is None:
         detail = "Write `after` as scope:dseq,scope:dseq, for example hecheng:12,city:0."
         return _problem(400, "invalid_input", detail)
-    listener = Listener(user)
+    listener = Listener(str(request.session.session_key), user)
     heads = await hub().join(listener)
     try:
         messages = await replay(user, last or heads, heads)
         until = time.monotonic() + WAIT_S
-        while not messages and (left := until - time.monotonic()) > 0:
+        while not (messages or listener.ended.is_set()) and (left := until - time.monotonic()) > 0:
             messages = await _next(listener, left)
+        if listener.code == SIGNED_OUT:
+            return _problem(401, "not_authenticated", "Sign in first.")
         return JsonResponse({"messages": messages, "heads": _reached(heads, messages)})
     finally:
         hub().leave(listener)
@@ -56,10 +58,12 @@ def _reached(heads: dict[str, int], messages: list[dict[str, Any]]) -> dict[str,
 
 async def _next(listener: Listener, wait_s: float) -> list[dict[str, Any]]:
     """Return the next messages of a listener, heartbeats left out; [] when none comes in time."""
-    try:
-        found = [await asyncio.wait_for(listener.queue.get(), wait_s)]
-    except TimeoutError:
-        return []
+    getting = asyncio.create_task(listener.queue.get())
+    ending = asyncio.create_task(listener.ended.wait())
+    await asyncio.wait((getting, ending), timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+    found = [getting.result()] if getting.done() else []
+    getting.cancel()
+    ending.cancel()
     while not listener.queue.empty():
         found.append(listener.queue.get_nowait())
     return [message for message in found if message["type"] != "heartbeat"]

@@ -32,8 +32,9 @@ _REASONED = (Action.DECLINE, Action.DECLINE_FILING)
 def phone_home(request: UserRequest) -> HttpResponse:
     """Show what is asked of me and what became of my reports, in a fixed number of statements."""
     now = timezone.now()
-    open_tasks = Task.objects.of(request.user).open().filter(kind=Task.Kind.CHECK)
-    tasks = list(open_tasks.select_related("case__minor", "case__condition").order_by("due_at"))
+    visible = Case.objects.visible_to(request.user)
+    mine = Task.objects.of(request.user).open().filter(kind=Task.Kind.CHECK, case__in=visible)
+    tasks = list(mine.select_related("case__minor", "case__condition").order_by("due_at"))
     reports = list(_my_reports(request.user))
     places = places_of([*(task.case for task in tasks), *reports], at=now)
     context = {
