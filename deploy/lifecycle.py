@@ -160,6 +160,9 @@ def _join(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:
             supervisor.restart(*APPLICATION)
         _wait_for_first_page(home, supervisor)
     supervisor.start(*processes.ALL)
+    if not supervisor.running("demo-month") and _demo_month_cut_off(home):
+        say("          The demo month was cut off: it is written anew")
+        _fill_demo_month(home, supervisor)
 
 
 def _start(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:
@@ -177,11 +180,11 @@ def _start(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:
         supervisor.start("web", "live", "nginx")
         _wait_for_first_page(home, supervisor)
         outcome.append(f"{elapsed():.1f} s after the command")
-    if _wants_demo_month(home, wishes):
-        home.state.demo_month = "begun"
-        home.save()
-        supervisor.start("demo-month")
-        say("          The demo month fills in the background")
+    is_cut_off = _demo_month_cut_off(home)
+    if is_cut_off or _wants_demo_month(home, wishes):
+        if is_cut_off:
+            say("          An earlier demo month was cut off: it is written anew")
+        _fill_demo_month(home, supervisor)
     supervisor.start("relay", *WORKERS, "beat")
     home.state.marks["deploy"] = _deploy_digest()
     home.save()
@@ -400,11 +403,24 @@ def degraded(home: Home) -> list[str] | None:
 
 def _wants_demo_month(home: Home, wishes: Wishes) -> bool:
     """Tell whether the demo month is to be filled: only into a demo city without any case."""
-    full = (home.path / "demo_month_full").exists()
-    has_cases = postgres.owner_sql(home, "SELECT EXISTS (SELECT FROM cases_case)") == "t"
-    if home.state.demo_month and not full and has_cases:
-        say("          An earlier start was stopped while the demo month filled: it stays partial.")
-    return home.is_demo and not wishes.is_empty and not has_cases
+    return home.is_demo and not wishes.is_empty and not _holds(home, "SELECT FROM cases_case")
+
+
+def _demo_month_cut_off(home: Home) -> bool:
+    """Tell whether a demo month was begun and neither ended nor goes on."""
+    return home.is_demo and _holds(home, "SELECT FROM cases_demomonth WHERE ended_at IS NULL")
+
+
+def _fill_demo_month(home: Home, supervisor: Supervisor) -> None:
+    """Start the demo month; what an earlier one left is taken away first."""
+    home.state.demo_month = "begun"
+    home.save()
+    supervisor.start("demo-month")
+    say("          The demo month fills in the background")
+
+
+def _holds(home: Home, rows: str) -> bool:
+    return postgres.owner_sql(home, f"SELECT EXISTS ({rows})") == "t"
 
 
 def _print_address(home: Home) -> None:
@@ -426,9 +442,14 @@ def _demo_month_line(home: Home, supervisor: Supervisor) -> str | None:
     """Return the newest word of the demo month while it fills, None otherwise."""
     if not supervisor.running("demo-month"):
         return None
+    return _last_word(home) or "begins"
+
+
+def _last_word(home: Home) -> str:
+    """Return the last line the demo month wrote."""
     log = home.log / "demo-month.log"
     text = log.read_text(errors="replace").replace("\r", "\n") if log.exists() else ""
-    return last_lines(text, 1).strip() or "begins"
+    return last_lines(text, 1).strip()
 
 
 def _demo_month_failed(supervisor: Supervisor) -> bool:
@@ -445,7 +466,7 @@ def _wait_for_health(home: Home, supervisor: Supervisor) -> int:
     while supervisor.is_running():
         now = degraded(home)
         if _demo_month_failed(supervisor):
-            say(f"The demo month could not be filled; see {home.log / 'demo-month.log'}.")
+            say(f"The demo month could not be filled: {_last_word(home)}")
             return 1
         if now == []:
             say(f"{elapsed():6.1f} s  Everything is healthy; deploy/down stops it")

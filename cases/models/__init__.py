@@ -6,6 +6,7 @@ from cases.models.calendar import WorkCalendar, WorkCalendarDay
 from cases.models.case import (
     Case,
     CityOptions,
+    DemoMonth,
     IdempotencyKey,
     NumberCounter,
     StageClock,
@@ -23,6 +24,7 @@ __all__ = [
     "Case",
     "CityOptions",
     "Condition",
+    "DemoMonth",
     "District",
     "DistrictHead",
     "Effect",

@@ -340,3 +340,16 @@ class CityOptions(models.Model):
 
     def __str__(self) -> str:
         return "1"
+
+
+class DemoMonth(models.Model):
+    """A simulated month: written before its first case, ended when it is whole.
+
+    One without an end was cut off; the next `simulate` writes it anew.
+    """
+
+    until = models.DateTimeField()  # nothing simulated lies later
+    ended_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.until:%Y-%m-%d}"

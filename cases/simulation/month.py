@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -13,13 +13,14 @@ from django.db.models import Max
 from django.utils import timezone
 
 from cases.ledger import FILLING_LOCK
-from cases.models import DistrictHead
+from cases.models import DemoMonth, DistrictHead, Event
 from cases.services.deadlines import scan_deadlines
 from cases.services.upkeep import refresh_statistics
 from cases.simulation.city import CannotSimulateError, City
 from cases.simulation.services import Services
 from cases.simulation.story import Run
 
+LOGS_BEGIN = datetime(2020, 1, 1, tzinfo=UTC)  # as the migrations made the heads
 BATCH = 200  # actions a transaction
 QUIET_S = 15  # how long to wait for the transactions under way
 SCAN_EVERY = timedelta(minutes=30)  # of virtual time; a late scan delays a lamp, no score
@@ -31,17 +32,42 @@ def simulate(
     """Write `days` × `per_day` reports and what follows, ending at `until`; returns actions.
 
     What is not finished by then stays open. Equal seeds over equal cities and times write equal
-    logs, to the byte. Raises CannotSimulateError when a log already holds a later event than the
-    start, or `until` lies in the future; then nothing has changed.
+    logs, to the byte. A month that was cut off is taken away first. Raises CannotSimulateError
+    when a log already holds a later event than the start, or `until` lies in the future; then
+    nothing has changed.
     """
     start = until - timedelta(days=days)
     with _filling():
+        _clear_cut_off()
         _require_empty(start, until)
+        month = DemoMonth.objects.create(until=until)
         run = Run(City(seed), Services())
         run.plan_days(start, days, days * per_day)
         _drive(run, start, until, total=days * per_day, progress=progress)
+        month.ended_at = timezone.now()
+        month.save(update_fields=["ended_at"])
         refresh_statistics()
     return run.done
+
+
+def _clear_cut_off() -> None:
+    """Empty the logs of a month that was cut off, unless people have acted since.
+
+    Only the owner of the tables may, which is whom `simulate` runs as.
+    """
+    month = DemoMonth.objects.filter(ended_at=None).first()
+    if month is None:
+        return
+    if Event.objects.filter(at__gt=month.until, actor__isnull=False).exists():
+        DemoMonth.objects.filter(ended_at=None).update(ended_at=timezone.now())
+        raise CannotSimulateError(
+            "An earlier month was cut off and people have worked in the city since: it stays "
+            "partial. deploy/down --delete and deploy/up begin anew."
+        )
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("TRUNCATE cases_case, cases_numbercounter CASCADE")
+        DistrictHead.objects.update(dseq=0, hash=bytes(32), at=LOGS_BEGIN)
+        DemoMonth.objects.all().delete()
 
 
 def _require_empty(start: datetime, until: datetime) -> None:
