@@ -134,9 +134,10 @@ watched AS (
 again AS (
   SELECT DISTINCT w.case_id FROM watched w
   CROSS JOIN generate_series(-1, 1) right_by CROSS JOIN generate_series(-1, 1) up_by
-  JOIN tiled f ON f.minor = w.minor AND f.x = w.x + right_by AND f.y = w.y + up_by
-  WHERE f.case_id <> w.case_id AND f.filed_at >= w.closed_at
-    AND f.filed_at <= w.closed_at + interval '168 hours' AND ST_DWithin(w.place, f.place, 50)),
+  WHERE EXISTS (SELECT FROM tiled f
+    WHERE f.minor = w.minor AND f.x = w.x + right_by AND f.y = w.y + up_by
+      AND f.case_id <> w.case_id AND f.filed_at >= w.closed_at
+      AND f.filed_at <= w.closed_at + interval '168 hours' AND ST_DWithin(w.place, f.place, 50))),
 before AS (
   SELECT DISTINCT ON (case_id) case_id, body FROM run WHERE start_at < %(start)s
   ORDER BY case_id, case_seq DESC),
