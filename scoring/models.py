@@ -29,7 +29,7 @@ class Run(models.Model):
     as_of = models.DateTimeField(_("as of"))
     heads = models.JSONField()  # dseq by scope
     scheme = models.ForeignKey(Scheme, models.PROTECT)
-    inputs_digest = models.CharField(max_length=64)  # SHA-256 of heads' hashes, period, scheme
+    inputs_digest = models.CharField(max_length=64)  # of heads' hashes, period, scheme, definitions
     result = models.TextField()  # canonical JSON
     seal = models.CharField(max_length=64)  # SHA-256 of result
     created_at = models.DateTimeField(auto_now_add=True)

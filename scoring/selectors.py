@@ -145,54 +145,54 @@ done AS (
   SELECT * FROM kept WHERE stage IN ('handled', 'checking', 'checked', 'closed')
     AND end_kind = 'finish' AND end_at >= %(start)s),
 one AS (
-  SELECT district AS body, unnest(ARRAY['filed', 'need_dispatch']) AS name, number, 1 AS n
+  SELECT district AS body, unnest(ARRAY['filed', 'need_dispatch']) AS name, number
     FROM kept WHERE filed_at >= %(start)s
-  UNION ALL SELECT body, unnest(ARRAY['handled', 'need_handle']), number, 1 FROM done
-  UNION ALL SELECT body, 'handled_on_time', number, 1 FROM done WHERE NOT late
-  UNION ALL SELECT body, unnest(ARRAY['in_check', 'should_close']), number, 1
+  UNION ALL SELECT body, unnest(ARRAY['handled', 'need_handle']), number FROM done
+  UNION ALL SELECT body, 'handled_on_time', number FROM done WHERE NOT late
+  UNION ALL SELECT body, unnest(ARRAY['in_check', 'should_close']), number
     FROM kept WHERE stage IN ('handled', 'checking', 'checked')
-  UNION ALL SELECT body, unnest(ARRAY['closed', 'should_close', 'assessed']), number, 1
+  UNION ALL SELECT body, unnest(ARRAY['closed', 'should_close', 'assessed']), number
     FROM closing
-  UNION ALL SELECT body, 'closed_on_time', number, 1 FROM closing WHERE NOT late
+  UNION ALL SELECT body, 'closed_on_time', number FROM closing WHERE NOT late
   UNION ALL SELECT body, unnest(ARRAY['overdue_unhandled', 'need_handle', 'should_close',
-    'assessed']), number, 1 FROM waiting
+    'assessed']), number FROM waiting
   UNION ALL SELECT body, unnest(ARRAY['late_exit', 'need_handle', 'should_close', 'assessed']),
-    number, 1 FROM gone
-  UNION ALL SELECT body, unnest(ARRAY['suspended_open', 'assessed']), number, 1 FROM hung
-  UNION ALL SELECT body, 'not_due', number, 1 FROM kept
+    number FROM gone
+  UNION ALL SELECT body, unnest(ARRAY['suspended_open', 'assessed']), number FROM hung
+  UNION ALL SELECT body, 'not_due', number FROM kept
     WHERE NOT late AND stage IN ('dispatched', 'handling', 'rework')
-  UNION ALL SELECT body, 'to_dispatch', number, 1 FROM kept
+  UNION ALL SELECT body, 'to_dispatch', number FROM kept
     WHERE NOT late AND stage IN ('filed', 'returned', 'disputed')
-  UNION ALL SELECT body, 'backlog_out', number, 1 FROM kept WHERE stage <> 'closed'
-  UNION ALL SELECT coalesce(b.body, p.district), 'backlog_in', k.number, 1
+  UNION ALL SELECT body, 'backlog_out', number FROM kept WHERE stage <> 'closed'
+  UNION ALL SELECT coalesce(b.body, p.district), 'backlog_in', k.number
     FROM kept k JOIN prior p USING (case_id) LEFT JOIN before b USING (case_id)
     WHERE k.filed_at < %(start)s AND p.to_stage <> 'closed'
   UNION ALL SELECT body, CASE action WHEN 'rework' THEN 'reworked' ELSE 'returned' END,
-    number, 1 FROM ev WHERE at >= %(start)s AND action IN ('rework', 'return')
+    number FROM ev WHERE at >= %(start)s AND action IN ('rework', 'return')
     GROUP BY body, action, number
   UNION ALL SELECT body, CASE action WHEN 'rework' THEN 'reworked_times'
-    ELSE 'returned_times' END, number, 1 FROM ev
+    ELSE 'returned_times' END, number FROM ev
     WHERE at >= %(start)s AND action IN ('rework', 'return')
-  UNION ALL SELECT body, 'checks', number, 1 FROM ev
+  UNION ALL SELECT body, 'checks', number FROM ev
     WHERE at >= %(start)s AND action = 'answer_check'
-  UNION ALL SELECT body, 'checks_passed', number, 1 FROM ev WHERE at >= %(start)s
+  UNION ALL SELECT body, 'checks_passed', number FROM ev WHERE at >= %(start)s
     AND action = 'answer_check' AND passed
-  UNION ALL SELECT r.body_before, 'shirked', r.number, 1 FROM run r JOIN ev e
+  UNION ALL SELECT r.body_before, 'shirked', r.number FROM run r JOIN ev e
     ON e.case_id = r.case_id AND e.case_seq = r.case_seq
     WHERE e.at >= %(start)s AND e.action IN ('reassign', 'arbitrate')
       AND e.ruling = 'unjustified'
-  UNION ALL SELECT body, kind || '_clocks', number, 1 FROM timed
-  UNION ALL SELECT body, kind || '_on_time', number, 1 FROM timed WHERE on_time
-  UNION ALL SELECT source, 'decided_reports', number, 1 FROM reports
-  UNION ALL SELECT source, 'valid_reports', number, 1 FROM reports WHERE valid
-  UNION ALL SELECT body, 'first_finished', number, 1 FROM sent
-  UNION ALL SELECT body, 'accurate_dispatch', number, 1 FROM sent WHERE accurate
-  UNION ALL SELECT body, 'closings', number, 1 FROM watched
-  UNION ALL SELECT body, 'recurrent', number, 1 FROM watched JOIN again USING (case_id)
-  UNION ALL SELECT DISTINCT e.district, 'self_handled', c.number, 1
+  UNION ALL SELECT body, kind || '_clocks', number FROM timed
+  UNION ALL SELECT body, kind || '_on_time', number FROM timed WHERE on_time
+  UNION ALL SELECT source, 'decided_reports', number FROM reports
+  UNION ALL SELECT source, 'valid_reports', number FROM reports WHERE valid
+  UNION ALL SELECT body, 'first_finished', number FROM sent
+  UNION ALL SELECT body, 'accurate_dispatch', number FROM sent WHERE accurate
+  UNION ALL SELECT body, 'closings', number FROM watched
+  UNION ALL SELECT body, 'recurrent', number FROM watched JOIN again USING (case_id)
+  UNION ALL SELECT DISTINCT e.district, 'self_handled', c.number
     FROM cases_event e JOIN cases_case c ON c.id = e.case_id
     WHERE c.is_self_handled AND e.action = 'close' AND e.at >= %(start)s AND e.at < %(end)s)
-SELECT body, name, number, sum(n) FROM one GROUP BY body, name, number
+SELECT body, name, number FROM one
 """
 
 
@@ -216,8 +216,7 @@ def facts_between(start: datetime, end: datetime) -> Facts:
     words = {"start": start, "end": end}
     with _without_nested_loops(), connection.cursor() as cursor:
         cursor.execute(_BASE + _MEMBERS, words)
-        for body, name, number, times in cursor.fetchall():
-            facts.members[body, name, number] = int(times)
+        facts.members.update(cursor.fetchall())
         cursor.execute(_BASE + _ASSESSED, words)
         for number, body, tenths, *rest in cursor.fetchall():
             facts.assessed.add(Assessed(number, body, Fraction(tenths, 10), *rest))

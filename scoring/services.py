@@ -20,6 +20,7 @@ from scoring.rules import half_up, ratio
 from scoring.selectors import facts_between
 
 DEFAULT_SCHEME = "2026-v1"
+DEFINITIONS = 2  # raised when counts or the result's form change, so that no old run is served
 _LOCK_TIMEOUT = "55P03"
 _SHIPPED = Path(__file__).parent / "data"
 
@@ -73,7 +74,7 @@ def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
     as_of, heads, hashes = _read_heads()
     if as_of <= period.start:
         raise NotBegun(f"The period {period.name} has not begun.")
-    inputs = [hashes, period.name, scheme.digest]
+    inputs = [hashes, period.name, scheme.digest, DEFINITIONS]
     digest = _sha256(canonical([*inputs, as_of >= period.end]))
     kept = Run.objects.filter(period=period.name, inputs_digest=digest).order_by("-as_of").first()
     if kept and (kept.as_of >= period.end or not _passed(kept.as_of, as_of)):
