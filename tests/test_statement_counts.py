@@ -1,0 +1,58 @@
+"""Pages and feeds take as many statements for ten thousand cases as for a handful."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from cases.models import Case
+from cases.services.demo_users import create_demo_users
+from cases.simulation import simulate
+from cityops.accounts.models import User
+from deploy.benchmarks.fill import fill
+
+UNTIL = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
+
+# What a page takes, the session and the user included.
+COUNTS = {
+    ("dispatcher1", "/desk/"): 5,
+    ("dispatcher1", "/desk/queue/"): 4,
+    ("dispatcher1", "/desk/counters/"): 3,
+    ("dispatcher1", "/desk/cases/"): 3,
+    ("dispatcher1", "/api/v1/cases/"): 3,
+    ("dispatcher1", "/api/v1/locate/?lon=109.9765&lat=27.5505"): 4,
+    ("inspector1", "/m/"): 6,
+    ("unit", "/unit/"): 7,
+}
+
+
+def taken(username, address):
+    client = Client()
+    client.force_login(User.objects.get(username=username))
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(address).status_code == 200
+    return len(captured)
+
+
+def counts():
+    busiest = Case.objects.open().exclude(unit=None).earliest("pk").unit_id
+    names = {"unit": f"unit-{busiest}"}
+    return {(who, address): taken(names.get(who, who), address) for who, address in COUNTS}
+
+
+def test_statements_do_not_grow_with_the_log(settings, tmp_path):
+    settings.DEMO, settings.DEMO_PASSWORD_FILE = True, tmp_path / "demo_password"
+    settings.DEMO_PASSWORD_FILE.write_text("the-demo-password\n")
+    create_demo_users()
+    simulate(days=2, per_day=8, seed=1, until=UNTIL, progress=lambda line: None)
+    connection.check_constraints()
+
+    few = counts()
+    fill(10_000, lambda line: None)
+    many = counts()
+
+    assert few == COUNTS
+    assert many == COUNTS
