@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from cases.models import (
     Attachment,
@@ -15,16 +17,20 @@ from cases.models import (
     StageClock,
     Task,
 )
+from cityops.accounts.models import SignInLock
 
 KEPT = timedelta(days=1)  # of ticks and canaries
 KEYS_KEPT = timedelta(days=90)  # a phone may come back late
+TRIES_KEPT = timedelta(days=1)  # anybody can try any name, so these rows would grow for ever
 
 
 def delete_old_ticks() -> str:
-    """Delete finished ticks and canaries, and idempotency keys no phone comes back for."""
+    """Delete finished ticks and canaries, keys no phone comes back for, old tries and sessions."""
     ticks, _ = Effect.objects.filter(case=None, done_at__lt=Now() - KEPT).delete()
     keys, _ = IdempotencyKey.objects.filter(created_at__lt=Now() - KEYS_KEPT).delete()
-    return f"{ticks} ticks, {keys} keys"
+    tries, _ = SignInLock.objects.untouched_since(timezone.now() - TRIES_KEPT).delete()
+    sessions, _ = Session.objects.filter(expire_date__lt=Now()).delete()
+    return f"{ticks} ticks, {keys} keys, {tries} tries, {sessions} sessions"
 
 
 def refresh_statistics() -> None:

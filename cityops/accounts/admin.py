@@ -126,9 +126,9 @@ class ApiTokenAdmin(ForSuperusers):
 class SignInLockAdmin(ForSuperusers):
     """Failed sign-ins; deleting a row lifts the lock."""
 
-    list_display = ("username", "tries", "locked_until")
+    list_display = ("username", "tries", "locked_until", "tried_at")
     search_fields = ("username",)
-    readonly_fields = ("username", "tries", "locked_until")
+    readonly_fields = ("username", "tries", "locked_until", "tried_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody: failed sign-ins make them."""

@@ -45,6 +45,7 @@ def reserve_try(username: str) -> datetime | None:
             """
             INSERT INTO accounts_signinlock AS l (username, tries) VALUES (%(name)s, 1)
             ON CONFLICT (username) DO UPDATE SET
+              tried_at = now(),
               tries = CASE WHEN l.locked_until <= now() THEN 1 ELSE l.tries + 1 END,
               locked_until = CASE
                 WHEN l.locked_until <= now() THEN NULL

@@ -11,7 +11,7 @@ from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models.functions import JSONObject
+from django.db.models.functions import JSONObject, Now
 from django.utils.translation import gettext_lazy as _
 
 from cityops.accounts.roles import COMMAND_CENTRE, SUPERVISION_CENTRE, Role, ScopeKind
@@ -180,6 +180,13 @@ class SignInLockQuerySet(models.QuerySet["SignInLock"]):
         """Keep locks still in force at `at`."""
         return self.filter(locked_until__gt=at)
 
+    def untouched_since(self, at: datetime) -> Self:
+        """Keep names nobody has tried since `at`: known ones too, or the rest would be told apart.
+
+        A lock is far shorter than any such time, so none of these is in force.
+        """
+        return self.filter(tried_at__lt=at)
+
 
 class SignInLock(models.Model):
     """Failed sign-ins of one user name, known or not; counted before the password is looked at."""
@@ -190,6 +197,7 @@ class SignInLock(models.Model):
     username = models.CharField(max_length=60, primary_key=True)
     tries = models.PositiveIntegerField(default=0)
     locked_until = models.DateTimeField(null=True)
+    tried_at = models.DateTimeField(db_default=Now())  # last; a day later the count is forgotten
 
     objects = SignInLockQuerySet.as_manager()
 
