@@ -132,6 +132,7 @@ def world(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Worl
     """Build the city once; every request is taken back after it was answered."""
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock(), transaction.atomic():
         patch.setattr("django.conf.settings.MEDIA_ROOT", str(tmp_path_factory.mktemp("media")))
+        patch.setattr("django.conf.settings.HOME", tmp_path_factory.mktemp("home"))
         # A score needs a transaction of its own, and here there is one around everything.
         for module in (scoring.pages, scoring.views):
             patch.setattr(module, "compute_run", lambda p: run_in_snapshot(p, scheme_of()))
