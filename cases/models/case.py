@@ -1,7 +1,7 @@
 """A case and what hangs on it: stage clocks, tasks on site, the number counter."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
 from django.conf import settings
@@ -23,6 +23,8 @@ from cases.choices import (
     Stage,
 )
 from cityops.accounts.models import User
+
+PHOTOS_LATE = timedelta(minutes=30)  # after it an announced photo is the acceptor's to ask for
 
 
 class CaseQuerySet(models.QuerySet["Case"]):
@@ -191,6 +193,11 @@ class Case(models.Model):
             soon = self.lamp_soon_at is not None and self.lamp_soon_at <= at
             return "soon" if soon else "normal"
         return "late"
+
+    def photos_late(self, *, at: datetime) -> int:
+        """Return how many announced photos keep the report waiting for over half an hour."""
+        is_late = self.stage == Stage.REPORTED and at - self.reported_at > PHOTOS_LATE
+        return len(self.photos_due) if is_late else 0
 
 
 class StageClock(models.Model):

@@ -229,6 +229,7 @@ def case_context(
         "place": place_words(case, at=now),
         "rule": _rule_words(case, at=now),
         "photos": photos_of(case),
+        "photos_late": case.photos_late(at=now),
         "lines": [_line(event) for event in events_of(case)],
         "forms": action_forms(request.user, case, said=dict(said.items())),
         "next": request.GET.get("next", ""),

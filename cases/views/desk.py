@@ -95,7 +95,10 @@ def _queue_context(request: UserRequest) -> dict[str, Any]:
     view = request.GET.get("view", "")
     if view not in VIEW_NAMES:
         view = "urgent" if held["urgent"] else "all"
-    rows = [(case, light_of(case, at=now)) for case in queue(request.user, view, at=now)]
+    rows = [
+        (case, light_of(case, at=now), case.photos_late(at=now))
+        for case in queue(request.user, view, at=now)
+    ]
     return {
         "view": view,
         "views": [(key, name, held[key]) for key, name in VIEW_NAMES.items()],

@@ -1,11 +1,13 @@
 """The desk's data: the map's columns, the counts of its views, and who may read them."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from cases.choices import Role
 from cases.models import Case, Event
@@ -90,7 +92,7 @@ def test_the_page_shows_the_urgent_queue_or_all_and_the_chosen_case(people, cond
     page = client_of(people.dispatcher).get("/desk/", {"case": number})
 
     assert page.context["view"] == "all"
-    assert [case.number for case, _ in page.context["rows"]] == [number]
+    assert [case.number for case, *_ in page.context["rows"]] == [number]
     assert {key: count for key, _, count in page.context["views"]}["all"] == 1
     assert page.context["case"].number == number
     assert page.context["heads"]["hecheng"] > 0
@@ -147,3 +149,21 @@ def test_outlines_are_kept_until_an_area_changes(people):
     names = {f["properties"]["zh"] for f in first.json()["features"]}
     assert {"鹤城区", "中方县"} < names
     assert again.status_code == 304
+
+
+def test_photo_that_does_not_arrive_is_flagged_to_the_acceptor_after_half_an_hour(
+    people, condition
+):
+    number = report(people, condition, photos_due=("0" * 64,))["number"]
+    addresses = ("/desk/queue/?view=accept", f"/cases/{number}/panel/", f"/cases/{number}/")
+
+    def flags():
+        client = client_of(people.acceptor)
+        pages = [client.get(address).content.decode() for address in addresses]
+        return ["photo missing" in pages[0], *["has not arrived" in page for page in pages[1:]]]
+
+    assert flags() == [False] * 3
+    Case.objects.update(reported_at=timezone.now() - timedelta(minutes=31))
+    assert flags() == [True] * 3
+    Case.objects.update(photos_due=[])
+    assert flags() == [False] * 3
