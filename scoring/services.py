@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from scoring.selectors import facts_between
 
 DEFAULT_SCHEME = "2026-v1"
 DEFINITIONS = 2  # raised when counts or the result's form change, so that no old run is served
+PROVISIONAL_KEPT = timedelta(days=1)  # links into a running period work as long
 _LOCK_TIMEOUT = "55P03"
 _SHIPPED = Path(__file__).parent / "data"
 
@@ -93,12 +94,18 @@ def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
         result=text,
         seal=_sha256(text),
     )
+    _forget_provisional(period, since=as_of - PROVISIONAL_KEPT)
     lists = lists_of(facts, wide, result, scheme.data)
     RunList.objects.bulk_create(
         RunList(run=run, body=body, count=count, numbers=numbers)
         for (body, count), numbers in sorted(lists.items())
     )
     return run
+
+
+def _forget_provisional(period: Period, *, since: datetime) -> None:
+    """Delete the runs of a running period nobody looks at any more: each new event makes one."""
+    Run.objects.filter(period=period.name, as_of__lt=min(since, period.end)).delete()
 
 
 def lists_of(

@@ -378,3 +378,19 @@ def test_a_run_is_kept_and_its_lists_hold_as_many_cases_as_its_counts(huaihua):
     listed = RunList.objects.exclude(count__in=ITEMS).values_list("body", "count", "numbers")
     assert {(b, c): n for b, c, n in listed} == folded.lists
     assert {count for _, count in folded.lists} <= COUNT_NAMES.keys() | REPORT_COUNTS.keys()
+
+
+@pytest.mark.django_db
+def test_old_provisional_runs_are_forgotten_and_closed_ones_kept(huaihua):
+    write(random_log(3, cases=5))
+    heads = [DistrictHead(scope=s, hash=b"", at=day("10-01")) for s in (*DISTRICTS, "city")]
+    DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
+    scheme = scheme_of()
+    made = {
+        name: Run.objects.create(period="2026-10", as_of=at, heads={}, scheme=scheme, result="{}")
+        for name, at in (("running", day("10-20")), ("closed", OCTOBER.end))
+    }
+
+    new = run_in_snapshot(OCTOBER, scheme)
+
+    assert set(Run.objects.values_list("pk", flat=True)) == {made["closed"].pk, new.pk}
