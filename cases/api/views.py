@@ -8,12 +8,13 @@ from django.http import Http404, HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.parsers import FileUploadParser, JSONParser, MultiPartParser
+from rest_framework.parsers import FileUploadParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from cases import policy
+from cases.api.parsers import JSONParser
 from cases.api.schemas import ActionSerializer, LocationSerializer, ReportSerializer
 from cases.choices import Action, Role, Source
 from cases.errors import InvalidInput

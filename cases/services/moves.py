@@ -67,6 +67,7 @@ def take_action(
     MoveNotAllowed, StaleCase, InvalidInput, KeyReused; then nothing has changed.
     """
     inputs = {k: v for k, v in (inputs or {}).items() if v not in (None, "")}
+    _require_plain(inputs)
     request = [number, action, seen_version, plain(inputs), [p.sha256 for p in photos]]
     held = claim(actor, key, request)
     if held.answer is not None:
@@ -87,6 +88,28 @@ def take_action(
     answer = case_answer(folder.case, book.events, at=book.at)
     held.keep(folder.case, answer)
     return answer
+
+
+def _require_plain(inputs: dict[str, Any]) -> None:
+    """Raise InvalidInput for a name or value that is no text PostgreSQL holds, and no boolean."""
+    for name, value in inputs.items():
+        if not (_is_text(name) and (isinstance(value, bool) or _is_text(value))):
+            shown = ascii(name)[1:-1]
+            raise InvalidInput(
+                f"The input {shown} is neither text nor true or false.",
+                fields={shown: "send plain text"},
+            )
+
+
+def _is_text(value: Any) -> bool:
+    """Whether `value` is text without NUL and without half a character."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def require_may_try(

@@ -1,8 +1,10 @@
 """What a refused or repeated request leaves behind: nothing, and its first answer."""
 
 import io
+import json
 import uuid
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
@@ -119,3 +121,114 @@ def test_an_action_that_takes_no_photos_keeps_none(number):
     )
     assert kept_files() == []
     assert Case.objects.get(number=number).stage == "dispatched"
+
+
+# --- what no database holds -----------------------------------------------------------------------
+
+_ODD = ["\0", "a\0b", "\ud800", {"a": 1}, ["x"], 1.5, 7]
+
+
+@pytest.mark.parametrize("value", _ODD, ids=ascii)
+@pytest.mark.parametrize("name", ["unit", "note", "ruling", "nobody_asked"])
+def test_odd_inputs_are_refused_and_change_nothing(people, number, name, value):
+    case = Case.objects.get(number=number)
+    words = {"action": "reassign", "seen_version": case.version, "unit": case.unit_id}
+    events = Event.objects.count()
+
+    answer = client_of(people.dispatcher).post(
+        f"/api/v1/cases/{number}/actions/",
+        json.dumps({**words, name: value}),
+        "application/json",
+        headers={"Idempotency-Key": str(uuid.uuid4())},
+    )
+
+    assert (answer.status_code, list(answer.json()["fields"])) == (422, [name])
+    assert Event.objects.count() == events
+
+
+def test_an_odd_name_of_an_input_is_refused(people, number):
+    words = {"action": "reassign", "seen_version": 4, "\ud800": "x"}
+
+    answer = client_of(people.dispatcher).post(
+        f"/api/v1/cases/{number}/actions/", json.dumps(words), "application/json"
+    )
+
+    assert (answer.status_code, answer.json()["fields"]) == (
+        422,
+        {"\\ud800": "send plain text"},
+    )
+
+
+def test_a_form_with_a_nul_is_refused_and_changes_nothing(people, number):
+    case = Case.objects.get(number=number)
+    form = {"action": "reassign", "seen_version": case.version, "unit": case.unit_id}
+
+    answer = client_of(people.dispatcher).post(
+        f"/cases/{number}/actions/", {**form, "note": "\0", "key": str(uuid.uuid4())}
+    )
+
+    assert answer.status_code == 422
+    assert Case.objects.get(number=number).version == case.version
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/api/v1/cases/?stage=%00",
+        "/api/v1/cases/?after=%00",
+        "/api/v1/cases/%00/",
+        "/api/v1/categories/?kind=%00",
+        "/cases/%00/panel/",
+        "/desk/?case=%00",
+        "/desk/cases/?numbers=%00",
+    ],
+)
+def test_an_address_with_a_nul_is_a_bad_request(people, address):
+    assert client_of(people.dispatcher).get(address).status_code == 400
+
+
+def test_json_nested_too_deeply_is_a_bad_request(people):
+    answer = client_of(people.inspector).post(
+        "/api/v1/cases/",
+        "[" * 100_000 + "]" * 100_000,
+        "application/json",
+        headers={"Idempotency-Key": str(uuid.uuid4())},
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")
+
+
+# --- ways out of the site -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "target", ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]
+)
+def test_nobody_is_led_to_another_site(people, number, target):
+    case = Case.objects.get(number=number)
+    form = {"action": "reassign", "seen_version": case.version, "unit": case.unit_id}
+    client = client_of(people.dispatcher)
+
+    answers = [
+        client.post(
+            f"/cases/{number}/actions/?{urlencode({'next': target})}",
+            {**form, "key": str(uuid.uuid4())},
+        ),
+        client.get(f"/sign-in/?{urlencode({'next': target})}"),
+        client.post("/i18n/setlang/", {"language": "en", "next": target}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [302, 302, 302]
+    assert [answer["Location"] for answer in answers] == [f"/cases/{number}/", "/", "/"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X-Forwarded-Host": "evil.example"}, {"X-Forwarded-For": "127.0.0.1"},
+     {"X-HTTP-Method-Override": "GET"}, {"X-Accel-Redirect": "/protected-media/x"}],
+)  # fmt: skip
+def test_headers_of_a_proxy_open_nothing(headers):
+    answer = Client(headers=headers).get("/desk/")
+
+    assert (answer.status_code, answer["Location"]) == (302, "/sign-in/?next=/desk/")
+    assert "X-Accel-Redirect" not in answer
