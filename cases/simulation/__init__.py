@@ -2,6 +2,6 @@
 
 from cases.simulation.busy import keep_busy
 from cases.simulation.city import CannotSimulateError
-from cases.simulation.month import simulate
+from cases.simulation.month import district_counts, simulate
 
-__all__ = ["CannotSimulateError", "keep_busy", "simulate"]
+__all__ = ["CannotSimulateError", "district_counts", "keep_busy", "simulate"]

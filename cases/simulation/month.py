@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import Count, Exists, Max, OuterRef, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
+from cases.choices import ClockKind
 from cases.ledger import FILLING_LOCK
-from cases.models import DemoMonth, DistrictHead, Event
+from cases.models import Case, DemoMonth, DistrictHead, Event, StageClock
 from cases.services.deadlines import scan_deadlines
 from cases.services.upkeep import refresh_statistics
 from cases.simulation.city import CannotSimulateError, City
@@ -48,6 +50,24 @@ def simulate(
         month.save(update_fields=["ended_at"])
         refresh_statistics()
     return run.done
+
+
+def district_counts() -> list[dict[str, Any]]:
+    """Return what has become of each district's cases; late is handled, or still held, too late."""
+    late = StageClock.objects.filter(case=OuterRef("pk"), kind=ClockKind.HANDLE).filter(
+        Q(on_time=False) | Q(ended_at=None, due_at__lt=Now())
+    )
+    rows = Case.objects.annotate(is_late=Exists(late)).values("district").order_by("district")
+    counted = rows.annotate(
+        reported=Count("pk"),
+        filed=Count("filed_at"),
+        closed=Count("closed_at"),
+        late=Count("pk", filter=Q(is_late=True)),
+        returned=Count("pk", filter=Q(return_count__gt=0)),
+        rework=Count("pk", filter=Q(rework_count__gt=0)),
+        unrouted=Count("pk", filter=Q(is_unrouted=True)),
+    )
+    return [dict(row) for row in counted]
 
 
 def _clear_cut_off() -> None:

@@ -1,5 +1,6 @@
 """The simulated month: real services, one virtual clock, repeatable, refused where it must be."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -73,6 +74,20 @@ def test_real_city_is_not_simulated(settings):
         call_command("simulate", "--days", "1")
 
     assert Case.objects.count() == 0
+
+
+def test_command_ends_with_what_became_of_each_district(demo, capsys):
+    call_command("simulate", "--days", "2", "--per-day", "15", "--json")
+
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["actions"]["report"] == 30 == sum(d["reported"] for d in summary["districts"])
+    assert summary["actions"]["close"] == sum(d["closed"] for d in summary["districts"])
+    for row in summary["districts"]:
+        assert row["reported"] >= row["filed"] >= row["closed"]
+        assert (
+            row["rework"]
+            == Case.objects.filter(district=row["district"], rework_count__gt=0).count()
+        )
 
 
 def heads():

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from cases.simulation import CannotSimulateError, keep_busy, simulate
+from cases.simulation import CannotSimulateError, district_counts, keep_busy, simulate
 
 
 class Command(BaseCommand):
@@ -37,12 +37,30 @@ class Command(BaseCommand):
         except CannotSimulateError as reason:
             raise CommandError(str(reason)) from None
         took_s = round(time.monotonic() - begun, 1)
+        summary = {
+            "actions": dict(done),
+            "districts": district_counts(),
+            "seconds": took_s,
+            "cases_per_second": round(done["report"] / took_s, 1) if took_s else None,
+        }
         if options["json"]:
-            self.stdout.write(json.dumps({"actions": dict(done), "seconds": took_s}))
-            return
-        for action, count in done.most_common():
-            self.stdout.write(f"{count:8}  {action}")
-        self.stdout.write(f"{sum(done.values())} actions in {took_s} s")
+            self.stdout.write(json.dumps(summary))
+        else:
+            self._print(summary)
+
+    def _print(self, summary: dict[str, Any]) -> None:
+        """Print a table of the districts and a line of what was done."""
+        names = ("reported", "filed", "closed", "late", "returned", "rework", "unrouted")
+        self.stdout.write(f"{'':12}" + "".join(f"{name:>10}" for name in names))
+        for row in summary["districts"]:
+            counts = "".join(f"{row[name]:10}" for name in names)
+            self.stdout.write(f"{row['district']:12}{counts}")
+        actions = summary["actions"]
+        self.stdout.write(", ".join(f"{count} {action}" for action, count in actions.items()))
+        self.stdout.write(
+            f"{actions.get('report', 0)} cases, {sum(actions.values())} actions "
+            f"in {summary['seconds']} s: {summary['cases_per_second']} cases a second"
+        )
 
     def _run(self, options: dict[str, Any]) -> Any:
         progress = self.stderr.write if options["json"] else self.stdout.write

@@ -1,0 +1,66 @@
+"""A simulated month and its score: four different scores, every number with exactly its cases."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+
+from cases.choices import Role
+from cases.models import Case
+from cases.services.city import load_city
+from cases.services.demo_users import create_demo_users
+from cases.services.ledger_check import verify_ledger
+from cases.simulation import simulate
+from scoring import pages
+from scoring.periods import parse_period
+from scoring.services import compute_run
+from tests.support.city import HUAIHUA, open_logs
+from tests.support.people import person
+
+pytestmark = pytest.mark.django_db(transaction=True)
+DISTRICTS = {"hecheng", "hightech", "landport", "zhongfang"}
+
+
+@pytest.fixture
+def month(settings, tmp_path):
+    """Half a month of the whole city, the rest of it quiet."""
+    settings.DEMO, settings.DEMO_PASSWORD_FILE = True, tmp_path / "demo_password"
+    settings.DEMO_PASSWORD_FILE.write_text("the-demo-password\n")
+    open_logs()
+    load_city(HUAIHUA, since=None, progress=lambda line: None)
+    create_demo_users()
+    until = datetime(2026, 10, 20, tzinfo=UTC)
+    simulate(days=12, per_day=25, seed=1, until=until, progress=lambda line: None)
+
+
+def test_four_scores_with_their_cases_and_a_ledger_that_tells(month, client, monkeypatch):
+    monkeypatch.setattr(pages, "ROWS_A_PAGE", 10_000)
+    client.force_login(person("l1", Role.LEADER))
+
+    run = compute_run(parse_period("2026-10"))
+
+    bodies = {body["body"]: body for body in json.loads(run.result)["bodies"]}
+    assert bodies.keys() == DISTRICTS
+    assert len({body["total"] for body in bodies.values()} - {None}) == 4
+    for slug, body in bodies.items():
+        filed = Case.objects.filter(district=slug, filed_at__isnull=False).count()
+        assert body["counts"]["filed"] == filed > 0
+        for count, number in body["counts"].items():
+            page = client.get(f"/score/2026-10/{slug}/{count}/?run={run.pk}")
+            assert len(page.context["rows"]) == number
+    assert verify_ledger() == []
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE cases_event SET on_time = NOT on_time
+            WHERE scope = 'zhongfang' AND clock_kind = 'handle' AND dseq = (
+              SELECT max(dseq) FROM cases_event
+              WHERE scope = 'zhongfang' AND clock_kind = 'handle')
+            RETURNING dseq
+            """
+        )
+        (dseq,) = cursor.fetchone()
+    faults = [str(fault) for fault in verify_ledger()]
+    assert faults == [f"zhongfang/{dseq}: a column differs from the header"]
