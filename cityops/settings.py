@@ -119,8 +119,9 @@ _TIMEOUTS = {
 DATABASES = {
     "default": {
         **env.db_url_config(_DATABASE_URL, engine="django.contrib.gis.db.backends.postgis"),
-        "CONN_MAX_AGE": 300 if PROCESS == "web" else 0,
-        "CONN_HEALTH_CHECKS": PROCESS == "web",
+        # A worker that connected for every task would do little else.
+        "CONN_MAX_AGE": 300 if PROCESS in {"web", "worker"} else 0,
+        "CONN_HEALTH_CHECKS": PROCESS in {"web", "worker"},
         "OPTIONS": {
             "application_name": f"cityops-{PROCESS}",
             "options": _TIMEOUTS,

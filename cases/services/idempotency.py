@@ -1,6 +1,7 @@
 """A request sent twice with one key changes nothing the second time (architecture.md §2)."""
 
 import hashlib
+import json
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +23,13 @@ class Claim:
 
     def keep(self, case: Case, answer: dict[str, Any]) -> None:
         """Store the answer beside the change it reports."""
-        if self.pk is not None:
-            IdempotencyKey.objects.filter(pk=self.pk).update(case=case, answer=answer)
+        if self.pk is None:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE cases_idempotencykey SET case_id = %s, answer = %s::jsonb WHERE id = %s",
+                [case.pk, json.dumps(answer, ensure_ascii=False), self.pk],
+            )
 
 
 def claim(user: User | None, key: uuid.UUID | None, request: Any) -> Claim:

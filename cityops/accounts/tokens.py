@@ -1,8 +1,12 @@
 """`Authorization: Bearer …` for programs."""
 
+import json
+from functools import cache
 from typing import Any
 
+from django.db import connection
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from psycopg import Binary
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -18,15 +22,7 @@ class BearerAuthentication(BaseAuthentication):
         scheme, _, token = get_authorization_header(request).decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        user = (
-            User.objects.with_grants()
-            .filter(
-                apitoken__digest=ApiToken.digest_of(token.strip()),
-                is_active=True,
-                must_change_password=False,
-            )
-            .first()
-        )
+        user = _user_of(token.strip())
         if user is None:
             raise AuthenticationFailed("The API token is unknown or its user is disabled.")
         return user, "token"
@@ -34,6 +30,28 @@ class BearerAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """Name the scheme in a 401."""
         return "Bearer"
+
+
+def _user_of(token: str) -> User | None:
+    sql, parameters = _statement()
+    digest: Any = Binary(ApiToken.digest_of(token))
+    with connection.cursor() as cursor:
+        cursor.execute(sql, tuple(digest if isinstance(p, Binary) else p for p in parameters))
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    user = User.from_db(connection.alias, [f.attname for f in User._meta.concrete_fields], row[:-1])
+    vars(user)["grant_rows"] = [json.loads(grant) for grant in row[-1]]
+    return user
+
+
+@cache
+def _statement() -> tuple[str, tuple[Any, ...]]:
+    """Return the statement that finds the user of a token, built once: building takes longer."""
+    found = User.objects.with_grants().filter(
+        apitoken__digest=b"", is_active=True, must_change_password=False
+    )
+    return found.query.sql_with_params()
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # its metaclass is untyped
