@@ -14,7 +14,7 @@ from PIL import Image
 from cases.choices import Role
 from cases.models import Attachment, Case, Event
 from tests.support.people import person
-from tests.support.spine import dispatched, unit_person
+from tests.support.spine import PLACE, dispatched, unit_person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
 
@@ -196,6 +196,27 @@ def test_json_nested_too_deeply_is_a_bad_request(people):
     )
 
     assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [{"stage": "closed"}, {"district": "landport"}, {"number": "HH1"}, {"version": 99},
+     {"unit": "city-water"}, {"reporter": 1}, {"due_at": "2030-01-01T00:00:00Z"}],
+    ids=str,
+)  # fmt: skip
+def test_nobody_writes_a_column_by_naming_it(people, condition, words):
+    report = {"location": PLACE, "category": condition.minor_id, "condition": condition.code}
+
+    answer = client_of(people.inspector).post(
+        "/api/v1/cases/",
+        {**report, **words},
+        "application/json",
+        headers={"Idempotency-Key": str(uuid.uuid4())},
+    )
+
+    case = Case.objects.get(number=answer.json()["number"])
+    assert (case.stage, case.district, case.version) == ("filed", "hecheng", 3)
+    assert (case.unit, case.reporter, case.due_at) == (None, people.inspector, None)
 
 
 # --- ways out of the site -------------------------------------------------------------------------
