@@ -170,6 +170,9 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_TASK_DEFAULT_QUEUE = "dispatch.city"
+# Celery closes the connection after every task unless told otherwise; the task itself lets go of
+# one that broke. Connecting anew costs several times what a dispatch does.
+CELERY_DB_REUSE_MAX = 1000
 CELERY_BEAT_SCHEDULER = "cases.ticks:Scheduler"
 CELERY_TIMEZONE = "Asia/Shanghai"
 
