@@ -68,7 +68,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def _pass_on(self, listener: Listener) -> None:
         while True:
-            await self._send(await listener.queue.get())
+            await self._send_text(await listener.queue.get())
 
     async def _end(self, listener: Listener) -> None:
         """Wait until the hub ends the listener, then close, though a message be stuck on its way.
@@ -93,9 +93,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
         return await find(self.scope["session"].session_key, user.pk if user else None)
 
     async def _send(self, message: dict[str, Any]) -> None:
+        await self._send_text(json.dumps(message))
+
+    async def _send_text(self, text: str) -> None:
         try:
             async with asyncio.timeout(SEND_S):
-                await self.send(json.dumps(message))
+                await self.send(text)
         except OSError:  # too late, or already gone
             if self.listener is not None:
                 self.listener.end(TOO_SLOW)

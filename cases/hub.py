@@ -8,6 +8,7 @@ every few seconds in one statement.
 """
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typing import Any, TypedDict
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 
-from cases.policy import reach_of
+from cases.policy import Reach, reach_of
 from cases.selectors.feed import (
     HEADS_GROUP,
     FeedEvent,
@@ -59,12 +60,13 @@ class Listener:
     def __init__(self, session_key: str, user: User) -> None:
         self.session_key = session_key
         self.user = user
-        self.queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(WAITING_LIMIT)
+        self.reach = reach_of(user)
+        self.queue: asyncio.Queue[str] = asyncio.Queue(WAITING_LIMIT)
         self.ended = asyncio.Event()
         self.code = 0  # why it ended, as a close code
 
-    def put(self, message: dict[str, Any]) -> None:
-        """Queue a message; a reader that cannot keep up is cut off and resumes later."""
+    def put(self, message: str) -> None:
+        """Queue a JSON text; a reader that cannot keep up is cut off and resumes later."""
         try:
             self.queue.put_nowait(message)
         except asyncio.QueueFull:
@@ -76,28 +78,23 @@ class Listener:
             self.code = code
             self.ended.set()
 
-    def tell(self, scope: str, events: list[FeedEvent], upto: int) -> None:
-        """Queue notices of what the user may see, and how far the log has come."""
-        for message in messages_for(self.user, scope, events, upto):
-            self.put(message)
-
     def judge(self, user: User | None, heads: dict[str, int]) -> None:
         """Go on as `user` stands now: to the end once signed out, afresh with other roles."""
         if user is None:
             self.end(SIGNED_OUT)
-        elif reach_of(user) != reach_of(self.user):
-            self.user = user
-            self.put({"type": "resync", "heads": heads})
+        elif reach_of(user) != self.reach:
+            self.user, self.reach = user, reach_of(user)
+            self.put(json.dumps({"type": "resync", "heads": heads}))
 
 
 def messages_for(
-    user: User, scope: str, events: list[FeedEvent], upto: int
+    reach: Reach, scope: str, events: list[FeedEvent], upto: int
 ) -> list[dict[str, Any]]:
-    """Return notices for `user`, in order, with a word between on what does not concern them.
+    """Return notices for `reach`, in order, with a word between on what does not concern it.
 
     `events` are all of the log up to `upto`, so whoever follows sees no gap.
     """
-    reach, told = reach_of(user), events[0].dseq - 1 if events else 0
+    told = events[0].dseq - 1 if events else 0
     messages: list[dict[str, Any]] = []
     for event in events:
         kind = event.kind if may_know(reach, event) else GONE if has_left(reach, event) else ""
@@ -154,8 +151,17 @@ class Hub:
                 read = database_sync_to_async(events_between, thread_sensitive=False)
                 events = await read(scope, last, head)
                 self.heads[scope] = head
-                for listener in list(self.listeners):
-                    listener.tell(scope, events, head)
+                self._tell(scope, events, head)
+
+    def _tell(self, scope: str, events: list[FeedEvent], upto: int) -> None:
+        """Queue the messages for everybody; worked out and written once for all who see alike."""
+        texts: dict[Reach, list[str]] = {}
+        for listener in list(self.listeners):
+            if listener.reach not in texts:
+                found = messages_for(listener.reach, scope, events, upto)
+                texts[listener.reach] = [json.dumps(message) for message in found]
+            for text in texts[listener.reach]:
+                listener.put(text)
 
     async def check(self) -> None:
         """Look at the session and roles of every listener again, in one statement for all."""
@@ -210,8 +216,9 @@ class Hub:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
+            text = json.dumps({"type": "heartbeat", "heads": self.heads})
             for listener in list(self.listeners):
-                listener.put({"type": "heartbeat", "heads": dict(self.heads)})
+                listener.put(text)
 
 
 async def _forever(work: Callable[[], Any]) -> None:
@@ -259,5 +266,5 @@ async def replay(user: User, last: dict[str, int], heads: dict[str, int]) -> lis
         if behind[scope]:
             read = database_sync_to_async(events_between, thread_sensitive=False)
             events = await read(scope, last[scope], heads[scope])
-            messages += messages_for(user, scope, events, heads[scope])
+            messages += messages_for(reach_of(user), scope, events, heads[scope])
     return messages

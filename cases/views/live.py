@@ -1,6 +1,7 @@
 """/live/events: the socket's twin by long poll, for networks that let no WebSocket through."""
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -66,7 +67,8 @@ async def _next(listener: Listener, wait_s: float) -> list[dict[str, Any]]:
     ending.cancel()
     while not listener.queue.empty():
         found.append(listener.queue.get_nowait())
-    return [message for message in found if message["type"] != "heartbeat"]
+    messages = [json.loads(text) for text in found]
+    return [message for message in messages if message["type"] != "heartbeat"]
 
 
 def _cursors(text: str) -> dict[str, int] | None:

@@ -16,6 +16,7 @@ from cases import hub as hubs
 from cases.choices import Action, Role
 from cases.hub import hub
 from cases.models import Case
+from cases.policy import reach_of
 from cases.selectors.feed import read_heads
 from cases.services.city import load_city
 from cases.services.intake import Report, report_case
@@ -310,7 +311,7 @@ def test_frames_of_a_closed_case_name_only_the_number(number, office):
     give_back(number, office)
     case = Case.objects.get(number=number)
 
-    (gone,) = hubs.messages_for(office, "hecheng", _last_event(), 6)[:1]
+    (gone,) = hubs.messages_for(reach_of(office), "hecheng", _last_event(), 6)[:1]
 
     assert set(gone) == {"type", "scope", "dseq", "kind", "case"}
     assert json.dumps(gone).count(case.last_reason) == 0
