@@ -24,7 +24,9 @@ WITH ev AS MATERIALIZED (
     CASE WHEN e.data->'set' ?| ARRAY['source', 'limit_value', 'limit_unit', 'grid_cell',
       'minor_id', 'point'] THEN e.data->'set' END AS words
   FROM cases_event e JOIN cases_case c ON c.id = e.case_id
-  WHERE e.at < %(end)s AND NOT c.is_self_handled),
+  WHERE e.at < %(end)s AND NOT c.is_self_handled
+    -- Closed for good before the period and the week that recurrence looks back: in no count.
+    AND (c.closed_at IS NULL OR c.closed_at >= %(start)s - interval '168 hours')),
 said AS (
   SELECT case_id, source[1] AS source, limit_value[1]::int AS limit_value,
     limit_unit[1] AS limit_unit, cell[1] AS cell, minor[1] AS minor, point[1] AS point, recurs

@@ -310,9 +310,12 @@ def write(rows):
     numbers = sorted({row.number for row in rows})
     minor = MinorClass.objects.earliest("code")
     first = {row.number: row for row in reversed(rows)}
+    last = {row.number: row for row in rows}
+    closed = {n: row.at for n, row in last.items() if row.to_stage == "closed"}
     made = Case.objects.bulk_create(
         [
-            Case(number=n, scope=first[n].district, district=first[n].district, stage="reported",
+            Case(number=n, scope=first[n].district, district=first[n].district,
+                 stage="closed" if n in closed else "reported", closed_at=closed.get(n),
                  source="inspector", minor=minor, reported_at=first[n].at,
                  is_self_handled=first[n].data["set"].get("is_self_handled", False))
             for n in numbers
