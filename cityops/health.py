@@ -96,7 +96,9 @@ def health(request: UserRequest) -> HttpResponse:
 
 
 def _parts() -> list[Part]:
-    return [_database(), *_redis_servers(), _relay(), *_queues(), _disk(), _calendar()]
+    """Return every part, those that want something first."""
+    parts = [_database(), *_redis_servers(), _relay(), *_queues(), _disk(), _calendar()]
+    return sorted(parts, key=lambda part: part.advice == "")
 
 
 def _database() -> Part:
