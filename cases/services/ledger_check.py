@@ -1,11 +1,14 @@
 """Recompute every chain and every state from the ledger; name the first bad position."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import F
 
 from cases.ledger import digest_of, hash_of, header_of, state_of
 from cases.models import Case, DistrictHead, Event
@@ -45,9 +48,9 @@ def verify_ledger() -> list[Fault]:
 
 def _check_chain(head: DistrictHead) -> Fault | None:
     prev, expected, last_at = bytes(32), 1, None
-    events = Event.objects.filter(scope=head.scope).select_related("case").order_by("dseq")
-    for event in events.iterator(CHUNK):
-        number = event.case.number if event.case else ""
+    events = Event.objects.filter(scope=head.scope).annotate(number=F("case__number"))
+    for event in events.order_by("dseq").iterator(CHUNK):
+        number = event.number or ""
         what = _fault_in(event, expected, prev, number)
         if what is None and last_at is not None and event.at < last_at:
             what = "its time lies before the event before it"
@@ -78,28 +81,36 @@ def _fault_in(event: Event, expected: int, prev: bytes, number: str) -> str | No
 
 def _check_states() -> Iterator[Fault]:
     """Compare each case with the fold of its events; what was erased is not compared."""
+    cases = Case.objects.order_by("pk").iterator(CHUNK)
+    events = Event.objects.filter(case__isnull=False).only(*_FOLDED).order_by("case_id", "case_seq")
+    for case_id, history in groupby(events.iterator(CHUNK), key=attrgetter("case_id")):
+        case = next(cases)
+        while case.pk != case_id:
+            yield _without_events(case)
+            case = next(cases)
+        yield from _check_state(case, history)
+    yield from map(_without_events, cases)
+
+
+_FOLDED = ("case_id", "case_seq", "scope", "dseq", "data", "private")
+
+
+def _check_state(case: Case, history: Iterable[Event]) -> Iterator[Fault]:
     folded: dict[str, object] = {}
-    erased = False
-    seq = 0
-    rows = Event.objects.filter(case__isnull=False).select_related("case")
-    last: Case | None = None
-    for event in rows.order_by("case_id", "case_seq").iterator(CHUNK):
-        if last is not None and event.case_id != last.pk:
-            yield from _compare(last, folded, seq, erased=erased)
-            folded, seq, erased = {}, 0, False
+    erased, seq = False, 0
+    for event in history:
         seq += 1
         if event.case_seq != seq:
-            assert event.case is not None
-            yield Fault(event.scope, event.dseq, event.case.number, f"event {seq} is missing")
+            yield Fault(event.scope, event.dseq, case.number, f"event {seq} is missing")
             seq = event.case_seq
         folded |= event.data.get("set", {})
         erased = erased or event.private is None
         folded |= _private(event).get("set", {})
-        last = event.case
-    if last is not None:
-        yield from _compare(last, folded, seq, erased=erased)
-    for case in Case.objects.filter(event=None).iterator(CHUNK):
-        yield Fault("", 0, case.number, "a case without any event")
+    yield from _compare(case, folded, seq, erased=erased)
+
+
+def _without_events(case: Case) -> Fault:
+    return Fault("", 0, case.number, "a case without any event")
 
 
 def _private(event: Event) -> dict[str, Any]:
