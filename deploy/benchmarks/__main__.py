@@ -1,4 +1,4 @@
-"""`python -m deploy.benchmarks HOME CASES NAME …`: measure in the environment of a running home.
+"""`python -m deploy.benchmarks HOME CASES text|json NAME …`: measure in a running home.
 
 `deploy/bench` starts the home and calls this.
 """
@@ -13,8 +13,8 @@ from deploy.console import say
 from deploy.home import Home
 
 
-def main(path: str, cases: str, *names: str) -> int:
-    """Run the benchmarks named; print each figure and, last, one JSON object."""
+def main(path: str, cases: str, form: str, *names: str) -> int:
+    """Run the benchmarks named; print each figure as it is found, or all as one JSON object."""
     django.setup()
     # What needs Django's models can be imported only now.
     from deploy.benchmarks import create, fanout, fill, reads, score  # noqa: PLC0415
@@ -28,15 +28,21 @@ def main(path: str, cases: str, *names: str) -> int:
         "create": create.cases,
     }
     home = Home.at(Path(path))
-    fill.ensure(int(cases), say)
+    tell = say if form == "text" else _aside
+    fill.ensure(int(cases), tell)
     figures = {}
     for name in names:
-        say(f"{name} …")
+        tell(f"{name} …")
         figures[name] = found = measures[name](home)
         for line in found.lines():
-            say(f"  {line}")
-    say(json.dumps({name: found.plain() for name, found in figures.items()}))
+            tell(f"  {line}")
+    if form == "json":
+        say(json.dumps({name: found.plain() for name, found in figures.items()}))
     return 0
+
+
+def _aside(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 if __name__ == "__main__":
