@@ -124,6 +124,7 @@ def test_the_panel_acts_in_place_and_shows_what_came_of_it(people, condition):
     assert answer["HX-Trigger"] == "case-changed"
     assert next(template.name for template in answer.templates) == "cases/case/_panel.html"
     assert answer.context["case"].stage == "handling"
+    assert 'id="said" role="status" hx-swap-oob="true"' in answer.content.decode()
 
 
 def test_a_refused_action_stays_in_the_panel_and_changes_nothing(people, condition):

@@ -1,11 +1,8 @@
 """What a killed worker and two emptied Redis servers cost: nothing (faults.md)."""
 
-import json
 import random
 import signal
 import time
-import uuid
-from urllib.request import Request, urlopen
 
 FILINGS = 200
 HALT_AT = 80  # from here the worker has tasks delivered to it, and finishes none
@@ -13,26 +10,6 @@ DISASTER_AT = 100
 AGAIN_AT = 170  # whatever it is doing just then
 RECOVERY_S = 120
 WORKER = "worker-dispatch.hecheng"
-
-
-def file_case(city, token, condition, minor, place):
-    lon, lat = place
-    body = {
-        "location": {"lon": lon, "lat": lat, "crs": "wgs84"},
-        "category": minor,
-        "condition": condition,
-    }
-    request = Request(  # noqa: S310 - our own server
-        f"{city.address}/api/v1/cases/",
-        data=json.dumps(body).encode(),
-        headers={
-            "Authorization": f"Bearer {token}",
-            "Content-Type": "application/json",
-            "Idempotency-Key": str(uuid.uuid4()),
-        },
-    )
-    with urlopen(request, timeout=30) as answer:  # noqa: S310
-        return json.load(answer)["number"]
 
 
 def dispatched(city, numbers):
@@ -67,7 +44,7 @@ def test_no_filing_is_lost_or_dispatched_twice(running_city):
         if index == AGAIN_AT:
             city.send(WORKER, signal.SIGKILL)
         place = draw.uniform(109.965, 110.005), draw.uniform(27.52, 27.57)
-        numbers.append(file_case(city, token, *draw.choice(conditions), place))
+        numbers.append(city.file_case(token, *draw.choice(conditions), place))
 
     wait_until_dispatched(city, numbers)
     assert undone == DISASTER_AT - HALT_AT

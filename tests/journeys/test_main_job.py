@@ -78,6 +78,13 @@ def one(city, query: str, *values: object) -> str:
     return str(value)
 
 
+def open_case(city) -> str:
+    """File a case in 中方县 as an inspector who stands there."""
+    token = city.manage("token", "inspector3")
+    place = ZHONGFANG["longitude"], ZHONGFANG["latitude"]
+    return city.file_case(token, CONDITION, CONDITION.rpartition("-")[0], place)
+
+
 def closed_in_zhongfang(page: Page, period: str) -> int:
     answer = page.request.get(f"/api/v1/assessments/{period}/")
     assert answer.status == 200
@@ -139,7 +146,7 @@ def test_a_case_goes_from_a_phone_to_the_ranking(desks, running_city):
     chief.locator(f'#queue [data-case="{number}"]').click()
     chief.locator("#panel summary", has_text="Close").click()
     chief.locator("#panel").get_by_role("button", name="Close", exact=True).click()
-    expect(chief.locator("#panel")).to_contain_text("done")
+    expect(chief.locator("#said")).to_contain_text("done")
 
     expect(mark).to_have_count(0, timeout=PATIENCE_MS)
     expect(desk.locator(f'#queue [data-case="{number}"]')).to_have_count(0)
@@ -162,3 +169,43 @@ def test_nothing_has_to_be_scrolled_sideways(desks, username, address, viewport)
     page = desks.open(username, address, viewport)
 
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+
+def test_the_desk_shows_the_map_and_the_queue_before_anything_is_live(desks, running_city):
+    number = open_case(running_city)
+    desk = desks.open("dispatcher1", "/desk/?view=all", MONITOR)
+
+    expect(desk.locator(f'#queue [data-case="{number}"]')).to_be_visible()
+    for name in ("Hecheng", "Zhongfang", "High-tech", "Land Port"):
+        expect(desk.locator(".place-district", has_text=name)).to_have_count(1)
+    wide = {part: desk.locator(part).bounding_box() for part in (".desk-queue", ".desk-map")}
+    assert wide[".desk-queue"]["width"] >= 400
+    assert wide[".desk-map"]["width"] >= 1000
+    assert wide[".desk-map"]["height"] >= 700
+    shown = desk.locator(".desk-map .case-mark, .desk-map .case-cluster")
+    expect(shown.first).to_be_visible()
+
+
+def test_a_desk_without_a_socket_follows_by_long_poll(desks, running_city):
+    desk = desks.open("dispatcher1", "/score/", MONITOR)
+    desk.route_web_socket("**/ws/live/", lambda socket: socket.close())
+    desk.goto("/desk/?view=all")
+    expect(desk.locator("#chip[data-state=polling]")).to_be_visible()
+
+    number = open_case(running_city)
+
+    expect(desk.locator(f'#queue [data-case="{number}"]')).to_be_visible()
+
+
+def test_a_desk_says_when_it_cannot_ask_what_has_changed(desks, running_city):
+    desk = desks.open("dispatcher1", "/score/", MONITOR)
+    desk.route("**/desk/cases/**", lambda route: route.fulfill(status=503))
+    desk.goto("/desk/?view=all")
+    expect(desk.locator("#chip[data-state=stale]")).to_be_visible()
+    refused = len(desks.complaints)
+    desks.complaints.clear()
+
+    desk.unroute("**/desk/cases/**")
+
+    expect(desk.locator("#chip[data-state=live]")).to_be_visible()
+    assert refused > 0

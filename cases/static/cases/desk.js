@@ -4,15 +4,18 @@ import { CaseMap } from "./desk_map.js";
 import { follow } from "./live.js";
 
 const GATHER_MS = 250;
+const AGAIN_MS = 5_000; // after a request that failed
 const MOST_NUMBERS = 200;
 const QUEUE_AGAIN_MS = 60_000; // remaining times in the queue grow old by themselves
 const STALE_MS = 30_000;
+const isWide = () => matchMedia("(min-width: 1024px)").matches;
 
 const desk = document.getElementById("desk");
 const queue = document.getElementById("queue");
 const panel = document.getElementById("panel");
 const fresh = document.getElementById("fresh");
 const moved = document.getElementById("moved");
+const said = document.getElementById("said");
 const chip = document.getElementById("chip");
 const totals = document.getElementById("totals");
 
@@ -22,22 +25,23 @@ let chosen = address.searchParams.get("case") ?? "";
 let caseMap = null;
 let changed = new Set();
 let gathering = null;
+let behindSince = null; // what changed then could not be asked for yet
+let asked = Promise.resolve();
 
 // --- queue and panel ---
 
 function loadQueue() {
   fresh.hidden = true;
   const query = new URLSearchParams({ view, case: chosen });
-  return htmx.ajax("GET", `${desk.dataset.queue}?${query}`, { target: queue, swap: "innerHTML" });
+  const address = `${desk.dataset.queue}?${query}`;
+  return htmx.ajax("GET", address, { source: queue, target: queue, swap: "innerHTML" });
 }
 
 function loadPanel() {
   moved.hidden = true;
-  if (chosen === "") return;
-  htmx.ajax("GET", desk.dataset.panel.replace("NUMBER", encodeURIComponent(chosen)), {
-    target: panel,
-    swap: "innerHTML",
-  });
+  const address = desk.dataset.panel.replace("NUMBER", encodeURIComponent(chosen));
+  // With a source of its own a request for the panel and one for the queue never replace each other.
+  htmx.ajax("GET", address, { source: panel, target: panel, swap: "innerHTML" });
 }
 
 function keepAddress() {
@@ -52,15 +56,17 @@ function markChosen() {
     if (row.dataset.case === chosen) row.setAttribute("aria-current", "true");
     else row.removeAttribute("aria-current");
   }
-  caseMap?.choose(chosen);
 }
 
 function choose(number) {
+  if (!isWide()) panel.scrollIntoView();
+  if (number === chosen) return;
   chosen = number;
+  said.replaceChildren();
   keepAddress();
   markChosen();
-  if (chosen) loadPanel();
-  else panel.replaceChildren();
+  caseMap?.choose(chosen);
+  loadPanel();
 }
 
 function show(name) {
@@ -89,19 +95,48 @@ document.addEventListener("click", (event) => {
   else show(link.dataset.view);
 });
 fresh.addEventListener("click", loadQueue);
-moved.addEventListener("click", loadPanel);
+moved.addEventListener("click", () => {
+  panel.replaceChildren();
+  loadPanel();
+});
+// A form that was opened while its case was asked for again stays.
+panel.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const shown = panel.querySelector("[data-case]")?.dataset.case;
+  if (detail.requestConfig.verb !== "get" || shown !== chosen || !isTyping()) return;
+  detail.shouldSwap = false;
+  moved.hidden = false;
+});
 document.body.addEventListener("case-changed", () => note(chosen));
 document.body.addEventListener("htmx:afterSettle", () => {
+  markChosen(); // another may have been chosen while the queue was on its way
   if (caseMap) sayTotals();
 });
 
 // --- map ---
 
-async function loadCases(numbers) {
+/** Ask for all cases of the map or some; in turn, so that no older answer covers a newer one. */
+function loadCases(numbers) {
+  const ask = () => askCases(numbers);
+  asked = asked.then(ask, ask);
+  return asked;
+}
+
+async function askCases(numbers) {
   const query = numbers ? `?numbers=${numbers.join(",")}` : "";
   const answer = await fetch(desk.dataset.cases + query);
-  if (answer.ok) caseMap?.take(await answer.json(), numbers);
+  if (!answer.ok) throw new Error(String(answer.status));
+  caseMap?.take(await answer.json(), numbers);
   if (caseMap) sayTotals();
+}
+
+async function loadAll() {
+  try {
+    await loadCases();
+    behindSince = null;
+  } catch {
+    behindSince ??= Date.now();
+    setTimeout(loadAll, AGAIN_MS);
+  }
 }
 
 function sayTotals() {
@@ -115,7 +150,7 @@ function sayTotals() {
 window.addEventListener("map:init", async ({ detail }) => {
   caseMap = new CaseMap(detail.map, choose);
   caseMap.chosen = chosen;
-  await Promise.all([caseMap.drawOutline(desk.dataset.outline, desk.dataset.near), loadCases()]);
+  await Promise.all([caseMap.drawOutline(desk.dataset.outline, desk.dataset.near), loadAll()]);
   caseMap.fit();
 });
 
@@ -123,7 +158,11 @@ window.addEventListener("map:init", async ({ detail }) => {
 
 function note(number) {
   changed.add(number);
-  gathering ??= setTimeout(catchUp, GATHER_MS);
+  gather(GATHER_MS);
+}
+
+function gather(wait) {
+  gathering ??= setTimeout(catchUp, wait);
 }
 
 async function catchUp() {
@@ -137,22 +176,23 @@ async function catchUp() {
       if (isTyping()) moved.hidden = false;
       else loadPanel();
     }
+    behindSince = null;
   } catch {
-    numbers.forEach((number) => changed.add(number)); // asked for again with the next change
-  } finally {
-    gathering = null;
-    if (changed.size) note([...changed][0]);
+    numbers.forEach((number) => changed.add(number));
+    behindSince ??= Date.now();
   }
+  gathering = null;
+  if (changed.size) gather(behindSince ? AGAIN_MS : GATHER_MS);
 }
 
-let state = "live";
+let state = null; // until the connection has opened or failed
 const heard = follow({
   heads: JSON.parse(document.getElementById("heads").textContent),
   onNotice: (notice) => note(notice.case),
   onResync: () => {
-    loadCases();
+    loadAll();
     loadQueue();
-    if (!isTyping()) loadPanel();
+    if (chosen && !isTyping()) loadPanel();
   },
   onState: (now) => {
     state = now;
@@ -161,15 +201,19 @@ const heard = follow({
 });
 
 function sayFreshness() {
-  const age = Date.now() - heard();
-  const time = new Date(heard()).toLocaleTimeString(document.documentElement.lang);
-  const kind = state === "live" && age > STALE_MS ? "stale" : state;
+  if (state === null) return;
+  const trueAt = Math.min(heard(), behindSince ?? Infinity);
+  const age = Date.now() - trueAt;
+  const time = new Date(trueAt).toLocaleTimeString(document.documentElement.lang);
+  const isStale = (state === "live" || state === "polling") && (behindSince || age > STALE_MS);
+  const kind = isStale ? "stale" : state;
   const words = chip.dataset[{ signed_out: "signedOut" }[kind] ?? kind].replace("{time}", time);
   const ago = chip.dataset.ago.replace("{s}", Math.round(age / 1000));
   chip.textContent = kind === "live" || kind === "polling" ? `${words} · ${ago}` : words;
   chip.dataset.state = kind;
 }
 
+if (!chosen && isWide()) step(1); // the worst case is on top, and open
 setInterval(sayFreshness, 1000);
 setInterval(() => {
   if (!queue.matches(":hover")) loadQueue();

@@ -44,8 +44,8 @@ function clusterIcon({ point_count: count, late, soon }) {
     b < 1 ? arc(b, 1, "a-normal") : "",
   ].join("");
   const flag = late
-    ? `<rect x="34" y="2" width="22" height="16" class="m-late"/>
-       <text x="45" y="14" text-anchor="middle" class="t-on">${late}</text>`
+    ? `<rect x="${late > 99 ? 28 : 33}" y="1" width="${late > 99 ? 29 : 24}" height="17" class="m-late"/>
+       <text x="${late > 99 ? 42.5 : 45}" y="14" text-anchor="middle" class="t-flag">${late}</text>`
     : "";
   const html = `<svg viewBox="0 0 58 56" width="58" height="56">
     <circle cx="28" cy="28" r="27" class="a-ground"/>${arcs}
@@ -131,7 +131,11 @@ export class CaseMap {
     const bounds = this.map.getBounds().pad(0.2);
     const box = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()];
     const shown = new Set();
-    for (const feature of this.index.getClusters(box, Math.round(this.map.getZoom()))) {
+    const features = this.index.getClusters(box, Math.round(this.map.getZoom()));
+    const isAlone = features.some(({ properties: p }) => p.number === this.chosen);
+    const chosen = this.cases.get(this.chosen);
+    if (chosen && !isAlone) features.push({ ...chosen, properties: { isInCluster: true } });
+    for (const feature of features) {
       const key = this.#key(feature);
       shown.add(key);
       if (!this.marks.has(key)) this.marks.set(key, this.#mark(feature).addTo(this.layer));
@@ -144,6 +148,7 @@ export class CaseMap {
   }
 
   #key({ properties: p, geometry }) {
+    if (p.isInCluster) return `chosen@${geometry.coordinates.join(",")}`;
     const what = p.cluster
       ? `${p.point_count}/${p.late}/${p.soon}`
       : `${p.number}/${p.light}/${p.stage}/${p.number === this.chosen}`;
@@ -152,14 +157,21 @@ export class CaseMap {
 
   #mark({ properties: p, geometry }) {
     const at = [geometry.coordinates[1], geometry.coordinates[0]];
+    if (p.isInCluster) {
+      const icon = L.divIcon({ className: "chosen-dot", iconSize: [18, 18] });
+      return L.marker(at, { icon, interactive: false, keyboard: false, zIndexOffset: 1000 });
+    }
     if (p.cluster) {
-      const mark = L.marker(at, { icon: clusterIcon(p), alt: String(p.point_count) });
+      const icon = clusterIcon(p);
+      const mark = L.marker(at, { icon, alt: String(p.point_count), keyboard: false });
       const deeper = () => Math.min(this.index.getClusterExpansionZoom(p.cluster_id), 19);
       return mark.on("click", () => this.map.setView(at, deeper()));
     }
     const icon = markIcon(p, p.number === this.chosen);
     const zIndexOffset = { late: 200, soon: 100 }[p.light] ?? 0;
-    const mark = L.marker(at, { icon, title: p.number, alt: p.number, zIndexOffset });
+    // No stop of the Tab key: the queue is the way in for a keyboard.
+    const options = { icon, title: p.number, alt: p.number, zIndexOffset, keyboard: false };
+    const mark = L.marker(at, options);
     mark.on("add", () => {
       mark.getElement().dataset.case = p.number;
       mark.getElement().dataset.stage = p.stage;

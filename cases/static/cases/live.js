@@ -6,6 +6,8 @@ const HELLO_MS = 10_000;
 const LONGEST_WAIT_S = 30;
 const SIGNED_OUT = 4401;
 const SOCKET_AGAIN_MS = 60_000;
+const POLL_MS = 40_000; // an answer comes after 25 s at the latest
+const FAILURES_TO_POLL = 2;
 
 /**
  * Follow the logs from `heads` on.
@@ -64,27 +66,31 @@ export function follow({ heads, onNotice, onResync, onState }) {
     socket.addEventListener("close", ({ code }) => {
       clearTimeout(alarm);
       if (code === SIGNED_OUT) return onState("signed_out");
-      if (!isGreeted && failures >= 2) return poll(Date.now() + SOCKET_AGAIN_MS);
+      if (!isGreeted && failures >= FAILURES_TO_POLL) return poll(Date.now() + SOCKET_AGAIN_MS);
       onState("lost");
       return later(open);
     });
   }
 
   async function poll(until) {
+    const stop = new AbortController();
+    const alarm = setTimeout(() => stop.abort(), POLL_MS);
     try {
       const after = Object.entries(last).map(([scope, dseq]) => `${scope}:${dseq}`).join(",");
-      const answer = await fetch(`/live/events?after=${after}`);
+      const answer = await fetch(`/live/events?after=${after}`, { signal: stop.signal });
       if (answer.status === 401) return onState("signed_out");
       if (!answer.ok) throw new Error(String(answer.status));
       const { messages, heads: reached } = await answer.json();
       messages.forEach(take);
       Object.assign(last, reached);
       heard = Date.now();
-      failures = 0;
+      failures = FAILURES_TO_POLL; // a socket that is refused again leads straight back here
       onState("polling");
     } catch {
       onState("lost");
       return later(open);
+    } finally {
+      clearTimeout(alarm);
     }
     return Date.now() < until ? poll(until) : open();
   }
