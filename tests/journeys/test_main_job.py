@@ -20,6 +20,7 @@ MONITOR = {"width": 1920, "height": 1080}
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox"]
@@ -114,7 +115,7 @@ def test_a_case_goes_from_a_phone_to_the_ranking(desks, running_city):
     number = report_with_photo(phone)
 
     mark = desk.locator(f'#desk .case-mark[data-case="{number}"]')
-    expect(mark).to_have_attribute("data-stage", "dispatched", timeout=PATIENCE_MS)
+    expect(mark).to_have_attribute("data-stage", "dispatched")
     expect(desk.locator(f'#queue [data-case="{number}"]')).to_be_visible()
     mark.click()
     expect(desk.locator("#panel")).to_contain_text("to be signed for")
@@ -122,12 +123,12 @@ def test_a_case_goes_from_a_phone_to_the_ranking(desks, running_city):
     code = one(running_city, "SELECT unit_id FROM cases_case WHERE number = %s", number)
     unit = desks.open(f"unit-{code}", "/unit/", PHONE)
     unit.get_by_role("button", name=f"Sign for {number}").click()
-    expect(desk.locator("#panel")).to_contain_text("being handled", timeout=PATIENCE_MS)
+    expect(desk.locator("#panel")).to_contain_text("being handled")
     unit.goto(f"/cases/{number}/")
     unit.locator("summary", has_text="Finish handling").click()
     unit.set_input_files("#finish-photos-1", picture("lightgreen"))
     unit.get_by_role("button", name="Finish handling").click()
-    expect(desk.locator("#panel")).to_contain_text("being checked", timeout=PATIENCE_MS)
+    expect(desk.locator("#panel")).to_contain_text("being checked")
 
     checker = one(
         running_city,
@@ -140,7 +141,7 @@ def test_a_case_goes_from_a_phone_to_the_ranking(desks, running_city):
     site.locator(f'a[href*="{number}"]').first.click()
     site.locator("input[type=file]").first.set_input_files(picture("lightblue"))
     site.get_by_role("button", name="Passed").click()
-    expect(desk.locator("#panel")).to_contain_text("to be closed", timeout=PATIENCE_MS)
+    expect(desk.locator("#panel")).to_contain_text("to be closed")
 
     chief = desks.open("chief1", "/desk/?view=close", MONITOR)
     chief.locator(f'#queue [data-case="{number}"]').click()
@@ -148,7 +149,7 @@ def test_a_case_goes_from_a_phone_to_the_ranking(desks, running_city):
     chief.locator("#panel").get_by_role("button", name="Close", exact=True).click()
     expect(chief.locator("#said")).to_contain_text("done")
 
-    expect(mark).to_have_count(0, timeout=PATIENCE_MS)
+    expect(mark).to_have_count(0)
     expect(desk.locator(f'#queue [data-case="{number}"]')).to_have_count(0)
     assert closed_in_zhongfang(leader, period) == before + 1
     leader.goto(f"/score/{period}/zhongfang/closed/")
@@ -190,11 +191,11 @@ def test_a_desk_without_a_socket_follows_by_long_poll(desks, running_city):
     desk = desks.open("dispatcher1", "/score/", MONITOR)
     desk.route_web_socket("**/ws/live/", lambda socket: socket.close())
     desk.goto("/desk/?view=all")
-    expect(desk.locator("#chip[data-state=polling]")).to_be_visible()
 
     number = open_case(running_city)
 
     expect(desk.locator(f'#queue [data-case="{number}"]')).to_be_visible()
+    expect(desk.locator("#chip[data-state=polling]")).to_be_visible()
 
 
 def test_a_desk_says_when_it_cannot_ask_what_has_changed(desks, running_city):

@@ -66,7 +66,8 @@ function choose(number) {
   keepAddress();
   markChosen();
   caseMap?.choose(chosen);
-  loadPanel();
+  if (chosen) loadPanel();
+  else panel.replaceChildren();
 }
 
 function show(name) {
@@ -188,7 +189,10 @@ async function catchUp() {
 let state = null; // until the connection has opened or failed
 const heard = follow({
   heads: JSON.parse(document.getElementById("heads").textContent),
-  onNotice: (notice) => note(notice.case),
+  onNotice: ({ kind, case: number }) => {
+    if (kind === "gone" && number === chosen) choose("");
+    note(number);
+  },
   onResync: () => {
     loadAll();
     loadQueue();
