@@ -210,3 +210,20 @@ def test_a_desk_says_when_it_cannot_ask_what_has_changed(desks, running_city):
 
     expect(desk.locator("#chip[data-state=live]")).to_be_visible()
     assert refused > 0
+
+
+def test_keys_walk_the_queue_unless_they_are_off(desks, running_city):
+    first, second = open_case(running_city), open_case(running_city)
+    desk = desks.open("dispatcher1", "/desk/?view=all", MONITOR)
+    rows = desk.locator("#queue a[data-case]")
+    chosen = desk.locator("#queue a[aria-current]")
+    order = [rows.nth(place).get_attribute("data-case") for place in range(rows.count())]
+    assert {first, second} <= set(order)
+
+    expect(chosen).to_have_attribute("data-case", order[0])
+    desk.keyboard.press("j")
+    expect(chosen).to_have_attribute("data-case", order[1])
+    expect(desk.locator("#panel")).to_contain_text(order[1])
+    desk.locator("#keys-on").uncheck()
+    desk.keyboard.press("k")
+    expect(chosen).to_have_attribute("data-case", order[1])

@@ -225,6 +225,13 @@ setInterval(() => {
 
 // --- keys ---
 
+const keysOn = document.getElementById("keys-on");
+keysOn.checked = localStorage.getItem("desk-keys") !== "off";
+keysOn.addEventListener("change", () => {
+  localStorage.setItem("desk-keys", keysOn.checked ? "on" : "off");
+  keysOn.blur(); // so that the next key is not taken for one of the box
+});
+
 const keys = {
   j: () => step(1),
   k: () => step(-1),
@@ -235,7 +242,8 @@ const keys = {
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
+  if (!keysOn.checked || event.isComposing) return;
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
   if (event.target.closest("input, select, textarea, [contenteditable]")) {
     if (event.key === "Escape") event.target.blur();
     return;

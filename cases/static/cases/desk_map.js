@@ -158,7 +158,7 @@ export class CaseMap {
   #mark({ properties: p, geometry }) {
     const at = [geometry.coordinates[1], geometry.coordinates[0]];
     if (p.isInCluster) {
-      const icon = L.divIcon({ className: "chosen-dot", iconSize: [18, 18] });
+      const icon = L.divIcon({ className: "chosen-ring", iconSize: [28, 28] });
       return L.marker(at, { icon, interactive: false, keyboard: false, zIndexOffset: 1000 });
     }
     if (p.cluster) {
