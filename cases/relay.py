@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from celery import current_app
 from channels.layers import get_channel_layer
-from django.db import Error, connection
+from django.db import Error, connection, connections
 
 from cases.models.effect import QUEUES
 from cases.selectors.feed import HEADS_GROUP, read_heads
@@ -86,7 +86,7 @@ async def run(stop: asyncio.Event) -> None:
                 told = heads
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), POLL_S)
-        await loop.run_in_executor(thread, connection.close)
+        await loop.run_in_executor(thread, connections.close_all)  # those of that thread
 
 
 async def tell(heads: dict[str, int]) -> bool:

@@ -2,7 +2,7 @@
 
 from cases.choices import Action, Stage
 from cases.ledger import Book, Folder, open_book, open_folder
-from cases.models import CityOptions, Condition, Effect
+from cases.models import CityOptions, Effect
 from cases.selectors.responsibility import Found, Unrouted, responsible_unit
 from cases.services import filing
 
@@ -26,9 +26,10 @@ def dispatch_filed(effect: Effect) -> str:
 def unit_for(folder: Folder) -> Found | Unrouted:
     """Return who answers for a filed case by the rules valid now."""
     case = folder.case
-    condition = Condition.objects.select_related("minor").get(code=case.condition_id)
+    assert case.condition is not None  # filing froze it
+    case.condition.minor = case.minor
     return responsible_unit(
-        condition=condition,
+        condition=case.condition,
         district=case.district,
         county=case.county,
         street_code=case.street,

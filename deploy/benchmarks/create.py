@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -12,7 +11,8 @@ from collections.abc import Callable, Iterator
 
 from django.db import connection
 
-from cases.models import Condition, Effect
+from cases.models import Effect
+from cases.simulation.city import City
 from deploy import home as homes
 from deploy.benchmarks.clients import Call, Server, as_json, one_after_another
 from deploy.benchmarks.figures import Figure
@@ -55,16 +55,19 @@ def cases(home: Home) -> Figure:
 
 
 def report_maker() -> Callable[[], Call]:
-    draw = random.Random(3)  # noqa: S311  # places, not secrets
-    conditions = list(
-        Condition.objects.filter(minor__kind="event", is_active=True).order_by("pk")[:50]
-    )
+    """Return a maker of the reports of a simulated city: its places, shares and classes."""
+    city = City(seed=3)
     headers = token_of("inspector1") | {"Content-Type": "application/json"}
 
     def make() -> Call:
-        condition = draw.choice(conditions)
-        place = {"lon": draw.uniform(109.965, 110.005), "lat": draw.uniform(27.52, 27.57)}
-        body = {"location": place, "category": condition.minor_id, "condition": condition.pk}
+        report, *_ = city.report()
+        body = {
+            "location": {"lon": report.lon, "lat": report.lat},
+            "category": report.category,
+            "condition": report.condition,
+            "description": report.description,
+            "address": report.address,
+        }
         key = {"Idempotency-Key": str(uuid.uuid4())}
         return "POST", "/api/v1/cases/", as_json(body), headers | key
 
