@@ -80,9 +80,17 @@ def write_configuration(home: Home) -> None:
     _write_redis(home, "channels", appendonly="no")
     names = _names(home)
     write_private(home.path / "nginx.conf", _nginx_configuration(home, names))
-    workers = (_filled("worker.conf", {**names, "queue": queue}) for queue in QUEUES)
+    workers = (
+        _filled("worker.conf", {**names, "queue": queue, "children": _children(queue)})
+        for queue in QUEUES
+    )
     names["workers"] = "\n".join(workers)
     write_private(home.path / "supervisord.conf", _filled("supervisord.conf", names))
+
+
+def _children(queue: str) -> str:
+    """Return how many tasks of a queue run at once: a busy district's dispatches, two."""
+    return "2" if queue.startswith("dispatch.") else "1"
 
 
 def _names(home: Home) -> dict[str, str]:
