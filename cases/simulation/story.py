@@ -166,11 +166,10 @@ class CaseLife:
             end = at + max(self._draw(8, 25), left * self.random.triangular(0.1, 0.95, 0.55))
             by_day = self._by_day(end)
             end = by_day if by_day <= due else end
-        elif self._is(self.profile.left):
-            end = self._by_day(due + timedelta(days=self.random.uniform(8, 40)))
-        else:
-            hours = -6 * math.log(1 - self.random.random()) + 0.2
-            end = self._by_day(due + timedelta(hours=hours))
+        else:  # late: after the deadline, which may have passed before anybody signed
+            days = self.random.uniform(8, 40) if self._is(self.profile.left) else 0
+            hours = 0 if days else -6 * math.log(1 - self.random.random()) + 0.2
+            end = self._by_day(max(due, at) + timedelta(days=days, hours=hours))
         self.run.later(at, end - at, self.finish)
 
     def _by_day(self, at: datetime) -> datetime:

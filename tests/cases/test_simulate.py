@@ -11,6 +11,8 @@ from cases.models import Case, DistrictHead, Effect, Event
 from cases.services.demo_users import create_demo_users
 from cases.services.ledger_check import verify_ledger
 from cases.simulation import CannotSimulateError, simulate
+from cases.simulation.city import City
+from cases.simulation.story import CaseLife, Run
 
 UNTIL = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
@@ -48,6 +50,19 @@ def test_virtual_time_stays_within_the_days(demo):
     times = Event.objects.order_by("at").values_list("at", flat=True)
     assert times[0] >= UNTIL - timedelta(days=3)
     assert max(times) <= UNTIL
+
+
+def test_work_signed_after_its_deadline_ends_after_it_was_signed(demo, monkeypatch):
+    monkeypatch.setattr(CaseLife, "_act", lambda *args, **words: None)
+    city = City(seed=1)
+    run = Run(city, services=None)
+    life = CaseLife(run, *city.report())
+    life.now = {"due_at": UNTIL - timedelta(hours=2)}
+
+    for _ in range(300):
+        life.sign(UNTIL)
+
+    assert min(at for at, _ in run.steps_until(UNTIL + timedelta(days=90))) >= UNTIL
 
 
 def test_relay_finds_nothing_left_that_was_dispatched(demo):
