@@ -14,7 +14,6 @@ from cases.views.unit import unit_inbox
 urlpatterns = [
     path("desk/", desk.desk, name="desk"),
     path("desk/queue/", desk.desk_queue, name="desk_queue"),
-    path("desk/counters/", desk.counters, name="desk_counters"),
     path("desk/cases/", desk.cases, name="desk_cases"),
     path("live/events", live_events, name="live_events"),
     path("outline/", outline, name="outline"),

@@ -20,7 +20,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
 COUNTS = {
     ("dispatcher1", "/desk/"): 5,
     ("dispatcher1", "/desk/queue/"): 4,
-    ("dispatcher1", "/desk/counters/"): 3,
     ("dispatcher1", "/desk/cases/"): 3,
     ("dispatcher1", "/api/v1/cases/"): 3,
     ("dispatcher1", "/api/v1/locate/?lon=109.9765&lat=27.5505"): 4,

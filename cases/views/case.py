@@ -196,16 +196,21 @@ def is_fragment(request: UserRequest) -> bool:
 
 def visible_case(user: User, number: str) -> Case:
     """Return the case if `user` may see it; else it does not exist."""
-    found = Case.objects.visible_to(user).select_related("minor", "condition", "unit")
-    case = found.filter(number=number).first()
+    case = case_in_sight(user, number)
     if case is None:
         raise Http404
     return case
 
 
+def case_in_sight(user: User, number: str) -> Case | None:
+    """Return the case with what its page shows, or None where `user` may not see it."""
+    found = Case.objects.visible_to(user).select_related("minor", "condition", "unit")
+    return found.filter(number=number).first()
+
+
 def _panel_after(request: UserRequest, number: str, done: str) -> HttpResponse:
     """Return the panel as the case stands after an action; empty once out of one's sight."""
-    case = Case.objects.visible_to(request.user).filter(number=number).first()
+    case = case_in_sight(request.user, number)
     context = case_context(request, case) if case else {}
     answer = render(request, PANEL, {**context, "done": done})
     answer["HX-Trigger"] = "case-changed"

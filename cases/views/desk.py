@@ -3,18 +3,17 @@
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from cases.choices import Role
-from cases.models import Case
 from cases.selectors.feed import read_heads
 from cases.selectors.live_map import live_map
 from cases.selectors.worklist import counts, queue
-from cases.views.case import case_context, light_of
+from cases.views.case import case_context, case_in_sight, light_of
 from cityops.accounts.http import UserRequest
 
 DESK_ROLES = (
@@ -63,16 +62,6 @@ def desk_queue(request: UserRequest) -> HttpResponse:
 
 @require_safe
 @login_required
-def counters(request: UserRequest) -> JsonResponse:
-    """Return how many cases each view of the desk holds."""
-    _require_desk(request)
-    answer = JsonResponse(counts(request.user, at=timezone.now()))
-    answer["Cache-Control"] = "private, no-store"
-    return answer
-
-
-@require_safe
-@login_required
 def cases(request: UserRequest) -> HttpResponse:
     """Return the columns of the live map; `numbers=A,B` asks only for those cases."""
     _require_desk(request)
@@ -111,6 +100,5 @@ def _queue_context(request: UserRequest) -> dict[str, Any]:
 def _chosen(request: UserRequest) -> dict[str, Any]:
     """Return the context of the panel: of the case in the address, if it may be seen."""
     number = request.GET.get("case", "")
-    found = Case.objects.visible_to(request.user).select_related("minor", "condition", "unit")
-    case = found.filter(number=number).first() if number else None
+    case = case_in_sight(request.user, number) if number else None
     return {**case_context(request, case), "next": request.get_full_path()} if case else {}
