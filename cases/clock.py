@@ -239,6 +239,8 @@ class PauseKind(StrEnum):
 
     SUSPENDED = "suspended"
     CHECKED = "checked"  # finished and being checked; a failed check starts it again
+    RETURNED = "returned"  # given back without a reason that held; the same limit goes on
+    MERGED = "merged"  # shared the survivor's clock until the merge was undone
 
 
 @dataclass(frozen=True)
@@ -288,6 +290,8 @@ class Explanation:
     """A deadline and the steps that led to it; no deadline while the clock stands still."""
 
     due: datetime | None
+    soon: datetime | None  # 80 % of what the clock last started with
+    left_s: int | None  # what remained when the clock stopped; null while it runs
     steps: tuple[Step, ...]
 
 
@@ -306,14 +310,13 @@ def explain(
     _check_pauses(start, pauses)
     if any(extension.limit.is_working != limit.is_working for extension in extensions):
         raise ValueError("An extension counts another kind of time than the limit.")
-    seconds = sum(part.seconds(calendar) for part in [limit, *(e.limit for e in extensions)])
-    due, stretches = _run(start, seconds, calendar, pauses, is_working=limit.is_working)
+    run = _run(start, limit, calendar, pauses, extensions)
     steps = [Step(StepKind.START, {"at": start})]
     if limit.is_working:
         steps += _outside(start, calendar)
     steps.append(Step(StepKind.LIMIT, {"value": limit.value, "unit": limit.unit}))
     if limit.is_working:
-        steps += _days_explained(stretches, calendar)
+        steps += _days_explained(run.stretches, calendar)
     else:
         steps.append(Step(StepKind.CONTINUOUS))
     for pause in pauses:
@@ -322,28 +325,49 @@ def explain(
     for extension in extensions:
         added = {"value": extension.limit.value, "unit": extension.limit.unit}
         steps.append(Step(StepKind.EXTENSION, {"at": extension.approved_at, **added}))
-    if due is not None:
-        steps.append(Step(StepKind.DUE, {"at": due}))
-    return Explanation(due, tuple(steps))
+    if run.due is not None:
+        steps.append(Step(StepKind.DUE, {"at": run.due}))
+    return Explanation(run.due, run.soon, run.left_s, tuple(steps))
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """How a clock ran: the stretches it ran in, and where it ends or what is left."""
+
+    stretches: list[tuple[datetime, datetime]]
+    due: datetime | None = None
+    soon: datetime | None = None
+    left_s: int | None = None
 
 
 def _run(
-    start: datetime, seconds: int, calendar: Calendar, pauses: Sequence[Pause], *, is_working: bool
-) -> tuple[datetime | None, list[tuple[datetime, datetime]]]:
-    """Return the deadline and the stretches in which the clock ran.
+    start: datetime,
+    limit: Limit,
+    calendar: Calendar,
+    pauses: Sequence[Pause],
+    extensions: Sequence[Extension],
+) -> _Ran:
+    """Run the clock from `start`, through pauses and extensions in their order of time.
 
-    What is left when a pause begins is counted from its end: none, if the limit was used up.
+    What is left when a pause begins is counted from its end: none, if the limit was used up. So
+    an extension that came after such a pause gives its whole length, not what was overdrawn.
     """
-    at, left = start, seconds
+    is_working = limit.is_working
+    waiting = sorted(extensions, key=lambda extension: extension.approved_at, reverse=True)
+    at, left = start, limit.seconds(calendar)
     stretches = []
     for pause in pauses:
         stretches.append((at, pause.start))
+        while waiting and waiting[-1].approved_at <= pause.start:
+            left += waiting.pop().limit.seconds(calendar)
         left = max(0, left - used(at, pause.start, calendar, is_working=is_working))
         if pause.end is None:
-            return None, stretches
+            return _Ran(stretches, left_s=left)
         at = pause.end
+    left += sum(extension.limit.seconds(calendar) for extension in waiting)
     due = after(at, left, calendar, is_working=is_working)
-    return due, [*stretches, (at, due)]
+    soon = after(at, left * 4 // 5, calendar, is_working=is_working)
+    return _Ran([*stretches, (at, due)], due, soon)
 
 
 def _check_pauses(start: datetime, pauses: Sequence[Pause]) -> None:

@@ -19,8 +19,8 @@ from django.views.decorators.http import require_safe
 
 from cases.errors import CalendarMissing
 from cases.models.effect import QUEUES
+from cases.selectors.calendars import unannounced_years
 from cases.selectors.machinery import canaries_late, relay_lag_s
-from cases.services.calendars import unannounced_years
 from cityops.accounts.http import UserRequest
 from cityops.accounts.roles import Role
 

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from cases.choices import LimitUnit
 from cases.clock import SHANGHAI, Explanation, PauseKind, Step, StepKind
@@ -76,16 +76,11 @@ def _weekend(values: Values) -> str:
 
 
 def _pause(values: Values) -> str:
+    since, until = _PAUSES[values["kind"]]
     start = _moment(values["start"])
-    is_check = values["kind"] == PauseKind.CHECKED
-    if values["end"] is None and is_check:
-        return _("Paused for the check since %(start)s.") % {"start": start}
     if values["end"] is None:
-        return _("Suspended since %(start)s.") % {"start": start}
-    words = {"start": start, "end": _moment(values["end"])}
-    if is_check:
-        return _("Paused for the check from %(start)s to %(end)s.") % words
-    return _("Suspended from %(start)s to %(end)s.") % words
+        return str(since) % {"start": start}
+    return str(until) % {"start": start, "end": _moment(values["end"])}
 
 
 def _extension(values: Values) -> str:
@@ -96,6 +91,28 @@ def _extension(values: Values) -> str:
 def _due(values: Values) -> str:
     return _("Due at %(at)s.") % {"at": _moment(values["at"])}
 
+
+_PAUSES = {
+    PauseKind.SUSPENDED: (
+        gettext_lazy("Suspended since %(start)s."),
+        gettext_lazy("Suspended from %(start)s to %(end)s."),
+    ),
+    PauseKind.CHECKED: (
+        gettext_lazy("Paused for the check since %(start)s."),
+        gettext_lazy("Paused for the check from %(start)s to %(end)s."),
+    ),
+    PauseKind.RETURNED: (
+        gettext_lazy("Returned: the clock stands still since %(start)s."),
+        gettext_lazy(
+            "Returned without a reason that held: the clock stood still from %(start)s to "
+            "%(end)s, then went on."
+        ),
+    ),
+    PauseKind.MERGED: (
+        gettext_lazy("Merged into another case since %(start)s."),
+        gettext_lazy("Merged into another case from %(start)s to %(end)s."),
+    ),
+}
 
 _WORDS: dict[StepKind, Callable[[Values], str]] = {
     StepKind.START: _start,

@@ -1,51 +1,31 @@
-"""Publish versions of the working calendar, seed the shipped one, and read them for the clock."""
+"""Publish versions of the working calendar, and seed the shipped one."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, time, timedelta
-from functools import lru_cache
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from django.db import connection, transaction
 
 from cases.clock import Calendar, Season, SpecialDay
-from cases.errors import CalendarMissing
 from cases.models import WorkCalendar, WorkCalendarDay
+from cases.selectors.calendars import current_version, load_calendar, season_of
 from cityops.accounts.models import User
+
+__all__ = [
+    "SHIPPED",
+    "current_version",
+    "load_calendar",
+    "publish_calendar",
+    "read_calendar",
+    "seed_calendars",
+]
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data" / "calendar"
 _LOCK = 0x63616C65  # "cale": two publishers at once would each extend the version they saw
 _DAY = timedelta(days=1)
-
-
-def current_version() -> int:
-    """Return the version new cases are timed with. Raises CalendarMissing before the first."""
-    version = WorkCalendar.objects.values_list("version", flat=True).first()
-    if version is None:
-        raise CalendarMissing("There is no working calendar yet; load the city to get one.")
-    return version
-
-
-@lru_cache(maxsize=64)
-def load_calendar(version: int) -> Calendar:
-    """Return one version for the clock. Raises CalendarMissing for a version never published.
-
-    Kept for the life of the process: a published version never changes, nor is its number given
-    out again.
-    """
-    row = WorkCalendar.objects.filter(version=version).first()
-    if row is None:
-        raise CalendarMissing(f"There is no working calendar of version {version}.")
-    return Calendar(
-        version=row.version,
-        first=row.first_day,
-        last=row.last_day,
-        special=tuple(_special_day(day) for day in row.days.order_by("date")),
-        seasons=tuple(_season(season) for season in row.seasons),
-        provisional_years=frozenset(row.provisional_years),
-    )
 
 
 @transaction.atomic
@@ -79,17 +59,6 @@ def seed_calendars(folder: Path = SHIPPED) -> int:
     )
 
 
-def unannounced_years(*, today: date) -> list[int]:
-    """Return which of this year and the next the current calendar does not know for certain.
-
-    A year is uncertain while its holidays are not announced, or while it is not covered at all.
-    """
-    calendar = load_calendar(current_version())
-    covered = range(calendar.first.year, calendar.last.year + 1)
-    years = (today.year, today.year + 1)
-    return [year for year in years if year not in covered or year in calendar.provisional_years]
-
-
 def read_calendar(folder: Path) -> Calendar:
     """Read the shipped form: `hours.json` and one file a year, without gaps between the years.
 
@@ -106,7 +75,7 @@ def read_calendar(folder: Path) -> Calendar:
         special=tuple(
             sorted((day for year in years for day in _announced(year)), key=lambda day: day.day)
         ),
-        seasons=tuple(_season(season) for season in _json(folder / "hours.json")),
+        seasons=tuple(season_of(season) for season in _json(folder / "hours.json")),
         provisional_years=frozenset(year["year"] for year in years if year["is_provisional"]),
     )
 
@@ -149,11 +118,6 @@ def _is_same(one: Calendar, other: Calendar) -> bool:
     return plain[0] == plain[1]
 
 
-def _special_day(row: WorkCalendarDay) -> SpecialDay:
-    is_workday = row.kind == WorkCalendarDay.Kind.MAKEUP
-    return SpecialDay(row.date, is_workday, row.name_zh, row.name_en)
-
-
 def _announced(year: dict[str, Any]) -> Iterator[SpecialDay]:
     """Yield the days of one shipped year; a holiday's weekend days are part of it."""
     for holiday in year["holidays"]:
@@ -164,12 +128,6 @@ def _announced(year: dict[str, Any]) -> Iterator[SpecialDay]:
     for makeup in year["makeup_workdays"]:
         day = date.fromisoformat(makeup["day"])
         yield SpecialDay(day, True, makeup["name_zh"], makeup["name_en"])  # noqa: FBT003  # a column
-
-
-def _season(season: dict[str, Any]) -> Season:
-    month, day = season["from"].split("-")
-    hours = [(time.fromisoformat(start), time.fromisoformat(end)) for start, end in season["hours"]]
-    return Season(int(month), int(day), tuple(hours))
 
 
 def _season_json(season: Season) -> dict[str, Any]:

@@ -31,8 +31,8 @@ from cases.models import (
     Task,
     Unit,
 )
+from cases.selectors.calendars import load_calendar
 from cases.selectors.timeline import events_of, shown_due
-from cases.services.calendars import load_calendar
 from cases.services.moves import RULINGS, require_may_try, take_action
 from cases.services.photos import StoredPhoto, store
 from cases.workflow import CHECK_FAILED, DECLINE_REASONS, MOVES, RETURN_REASONS, Input

@@ -17,17 +17,10 @@ from cases.choices import LimitUnit
 from cases.clock import Calendar, Extension, Limit, Pause, PauseKind, SpecialDay, due_at, explain
 from cases.errors import CalendarMissing
 from cases.models import WorkCalendar, WorkCalendarDay
+from cases.selectors.calendars import current_version, load_calendar, unannounced_years
 from cases.selectors.explain import deadline_lines
 from cases.services import calendars
-from cases.services.calendars import (
-    SHIPPED,
-    current_version,
-    load_calendar,
-    publish_calendar,
-    read_calendar,
-    seed_calendars,
-    unannounced_years,
-)
+from cases.services.calendars import SHIPPED, publish_calendar, read_calendar, seed_calendars
 from cityops.accounts.models import User
 
 FLOOD = SpecialDay(date(2026, 7, 6), is_workday=False, name_zh="防汛", name_en="Flood")

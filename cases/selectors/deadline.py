@@ -1,0 +1,148 @@
+"""How the handling deadline of a case came about, read from its events (domain.md §4)."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from cases.choices import LimitUnit
+from cases.clock import Calendar, Explanation, Extension, Limit, Pause, PauseKind, explain
+from cases.models import Case, Event
+from cases.selectors.calendars import load_calendar
+
+logger = logging.getLogger(__name__)
+
+# Actions by name, so that the story of a case can be told whichever of them the table has.
+_BEGINS = frozenset({"dispatch", "reopen"})
+_GIVES_ANEW = frozenset({"reassign", "arbitrate"})  # but not after an unjustified return
+_STOPS = {
+    "finish": PauseKind.CHECKED,
+    "return": PauseKind.RETURNED,
+    "decide_suspension": PauseKind.SUSPENDED,
+    "defer": PauseKind.SUSPENDED,
+    "merge": PauseKind.MERGED,
+}
+_RESUMES = {
+    "rework": PauseKind.CHECKED,
+    "resume": PauseKind.SUSPENDED,
+    "unmerge": PauseKind.MERGED,
+}
+
+
+class Story(NamedTuple):
+    """The last run 承办段 of a case as its clock sees it.
+
+    The last pause has no end while the clock stands still. Each extension adds one limit, so
+    all have the length the case's limit has now, re-classified or not.
+    """
+
+    start: datetime
+    limit: Limit
+    calendar: Calendar
+    pauses: list[Pause]
+    extensions: list[Extension]
+
+    def with_limit(self, limit: Limit) -> "Story":
+        """Return the same run under another limit, its extensions too."""
+        extensions = [Extension(one.approved_at, limit) for one in self.extensions]
+        return self._replace(limit=limit, extensions=extensions)
+
+    def without_extensions(self) -> "Story":
+        """Return the run as `base_due_at` sees it."""
+        return self._replace(extensions=[])
+
+    def until_stopped(self) -> "Story":
+        """Return the run as it was when its clock last ran: a pause that lasts is left out."""
+        return self._replace(pauses=[pause for pause in self.pauses if pause.end is not None])
+
+    def explained(self) -> Explanation:
+        """Work the deadline out. Raises CalendarMissing."""
+        return explain(*self)
+
+
+@dataclass
+class _Run:
+    """What the events told so far of one run."""
+
+    start: datetime
+    pauses: list[Pause] = field(default_factory=list)
+    extended_at: list[datetime] = field(default_factory=list)
+
+    @property
+    def stopped(self) -> PauseKind | None:
+        """Why the clock stands still, if it does."""
+        return self.pauses[-1].kind if self.pauses and self.pauses[-1].end is None else None
+
+    def stop(self, at: datetime, kind: PauseKind) -> None:
+        """Stop the clock; one that stands already keeps its reason."""
+        if self.stopped is None:
+            self.pauses.append(Pause(at, None, kind))
+
+    def go_on(self, at: datetime) -> None:
+        """Start the clock again."""
+        last = self.pauses.pop()
+        self.pauses.append(Pause(last.start, at, last.kind))
+
+
+def handling_story(case: Case, events: Iterable[Event]) -> Story | None:
+    """Return the last run of a case from its events, oldest first; None before its dispatch.
+
+    Read with the limit and the calendar version the case has now. Raises CalendarMissing.
+    """
+    run: _Run | None = None
+    for event in events:
+        run = _told(run, event)
+    if run is None:
+        return None
+    assert case.limit_value is not None  # filing froze them
+    assert case.limit_unit is not None
+    assert case.calendar_version is not None
+    limit = Limit(case.limit_value, LimitUnit(case.limit_unit))
+    extensions = [Extension(at, limit) for at in run.extended_at]
+    return Story(run.start, limit, load_calendar(case.calendar_version), run.pauses, extensions)
+
+
+def _told(run: _Run | None, event: Event) -> _Run | None:
+    """Return the run as it stands after `event`."""
+    action, at = event.action, event.at
+    facts = event.data.get("facts") or {}
+    if action in _BEGINS:
+        return _Run(at)
+    if action in _GIVES_ANEW:
+        goes_on = facts.get("ruling") == "unjustified" and run is not None and run.stopped
+        if not goes_on:
+            return _Run(at)
+    if run is None:
+        return None
+    if action in _GIVES_ANEW or run.stopped == _RESUMES.get(action, ""):
+        run.go_on(at)
+    elif action in _STOPS and (action != "decide_suspension" or facts.get("approved")):
+        run.stop(at, _STOPS[action])
+    elif action == "decide_extension" and _adds_a_limit(facts):
+        run.extended_at.append(at)
+    return run
+
+
+def _adds_a_limit(facts: dict[str, object]) -> bool:
+    """Whether an extension was approved for good: the dispatcher's word after the unit head's."""
+    return facts.get("level") == "dispatcher" and facts.get("approved") is True
+
+
+def handling_explained(case: Case, events: Iterable[Event]) -> Explanation | None:
+    """Explain `case.due_at`; None before the first dispatch, or where it cannot be told.
+
+    A clock that stands while `due_at` does too (handled, waiting for the check) is explained as
+    it ran. An explanation that ends elsewhere than `due_at` would be worse than none: it is
+    logged as an error and withheld. Raises CalendarMissing.
+    """
+    story = handling_story(case, events)
+    if story is None:
+        return None
+    explained = (story if case.due_at is None else story.until_stopped()).explained()
+    if explained.due != case.due_at:
+        logger.error(
+            "case %s: due at %s, but its events say %s", case.number, case.due_at, explained.due
+        )
+        return None
+    return explained

@@ -1,0 +1,215 @@
+"""How a deadline came about, told from the events, and equal to the one the case carries."""
+
+from datetime import datetime
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from cases.choices import LimitUnit
+from cases.clock import Extension, Limit, Pause, PauseKind
+from cases.models import Case, Event
+from cases.selectors import deadline
+from cases.selectors.deadline import handling_explained, handling_story
+from cases.services.calendars import SHIPPED, read_calendar
+
+CALENDAR = read_calendar(SHIPPED)
+LIMIT = Limit(2, LimitUnit.WORK_DAY)
+
+
+def local(text: str) -> datetime:
+    return datetime.fromisoformat(f"2026-{text}").replace(tzinfo=ZoneInfo("Asia/Shanghai"))
+
+
+@pytest.fixture(autouse=True)
+def calendar(monkeypatch):
+    monkeypatch.setattr(deadline, "load_calendar", lambda version: CALENDAR)
+
+
+def case_due(at=None):
+    return Case(
+        number="HH2026112300001",
+        limit_value=LIMIT.value,
+        limit_unit=LIMIT.unit,
+        calendar_version=1,
+        due_at=at,
+    )
+
+
+def log(*told):
+    """Return events from (action, local time, facts…)."""
+    return [
+        Event(action=action, at=local(at), data={"facts": facts[0] if facts else {}})
+        for action, at, *facts in told
+    ]
+
+
+APPROVED = {"level": "dispatcher", "approved": True}
+REFUSED = {"level": "dispatcher", "approved": False}
+FIRST_WORD = {"level": "unit_head", "approved": True}
+UNJUSTIFIED, JUSTIFIED = {"ruling": "unjustified"}, {"ruling": "justified"}
+
+# what happened: start, pauses (start, end, kind), extensions
+STORIES = {
+    "nothing yet": ([("file", "11-23T09:00")], None),
+    "dispatched and signed": (
+        [("file", "11-23T09:00"), ("dispatch", "11-23T09:10"), ("sign", "11-23T10:00")],
+        ("11-23T09:10", [], []),
+    ),
+    "a failed check": (
+        [
+            ("dispatch", "11-23T09:00"),
+            ("finish", "11-23T15:00"),
+            ("send_check", "11-23T15:00"),
+            ("answer_check", "11-23T15:20"),
+            ("rework", "11-23T15:30"),
+        ],
+        ("11-23T09:00", [("11-23T15:00", "11-23T15:30", PauseKind.CHECKED)], []),
+    ),
+    "an unjustified return": (
+        [
+            ("dispatch", "11-23T09:00"),
+            ("return", "11-23T11:00"),
+            ("reassign", "11-23T11:20", UNJUSTIFIED),
+        ],
+        ("11-23T09:00", [("11-23T11:00", "11-23T11:20", PauseKind.RETURNED)], []),
+    ),
+    "a justified return": (
+        [
+            ("dispatch", "11-23T09:00"),
+            ("return", "11-23T11:00"),
+            ("reassign", "11-23T11:20", JUSTIFIED),
+        ],
+        ("11-23T11:20", [], []),
+    ),
+    "re-assigned without a return": (
+        [("dispatch", "11-23T09:00"), ("reassign", "11-23T11:20", UNJUSTIFIED)],
+        ("11-23T11:20", [], []),
+    ),
+    "a dispute, arbitrated": (
+        [
+            ("dispatch", "11-23T09:00"),
+            ("return", "11-23T11:00"),
+            ("reassign", "11-23T11:20", UNJUSTIFIED),
+            ("return", "11-23T11:40"),
+            ("arbitrate", "11-23T15:00", UNJUSTIFIED),
+        ],
+        (
+            "11-23T09:00",
+            [
+                ("11-23T11:00", "11-23T11:20", PauseKind.RETURNED),
+                ("11-23T11:40", "11-23T15:00", PauseKind.RETURNED),
+            ],
+            [],
+        ),
+    ),
+    "an extension, approved twice over": (
+        [
+            ("dispatch", "11-23T09:00"),
+            ("request_extension", "11-23T10:00"),
+            ("decide_extension", "11-23T10:30", FIRST_WORD),
+            ("decide_extension", "11-23T11:00", APPROVED),
+            ("decide_extension", "11-23T15:00", REFUSED),
+        ],
+        ("11-23T09:00", [], ["11-23T11:00"]),
+    ),
+    "suspended and resumed": (
+        [
+            ("dispatch", "11-23T09:00"),
+            ("decide_suspension", "11-23T10:00", {"approved": False}),
+            ("decide_suspension", "11-23T11:00", {"approved": True}),
+            ("resume", "11-30T09:00"),
+        ],
+        ("11-23T09:00", [("11-23T11:00", "11-30T09:00", PauseKind.SUSPENDED)], []),
+    ),
+    "merged while it was suspended": (
+        [
+            ("dispatch", "11-23T09:00"),
+            ("defer", "11-23T11:00"),
+            ("merge", "11-24T09:00"),
+            ("unmerge", "11-25T09:00"),
+        ],
+        ("11-23T09:00", [("11-23T11:00", None, PauseKind.SUSPENDED)], []),
+    ),
+    "merged and unmerged": (
+        [("dispatch", "11-23T09:00"), ("merge", "11-23T11:00"), ("unmerge", "11-25T09:00")],
+        ("11-23T09:00", [("11-23T11:00", "11-25T09:00", PauseKind.MERGED)], []),
+    ),
+    "reopened": (
+        [("dispatch", "11-23T09:00"), ("finish", "11-23T11:00"), ("reopen", "11-26T09:00")],
+        ("11-26T09:00", [], []),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_the_story_is_read_from_the_events(name):
+    told, expected = STORIES[name]
+
+    story = handling_story(case_due(), log(*told))
+
+    if expected is None:
+        assert story is None
+        return
+    start, pauses, extended_at = expected
+    assert story == (
+        local(start),
+        LIMIT,
+        CALENDAR,
+        [Pause(local(a), b and local(b), kind) for a, b, kind in pauses],
+        [Extension(local(at), LIMIT) for at in extended_at],
+    )
+
+
+def test_a_clock_that_stands_keeps_or_loses_its_deadline_as_the_case_says():
+    finished = log(("dispatch", "11-23T09:00"), ("finish", "11-23T11:00"))
+    returned = log(("dispatch", "11-23T09:00"), ("return", "11-23T11:00"))
+    due = local("11-25T09:00")
+
+    assert handling_explained(case_due(due), finished).due == due
+    stands = handling_explained(case_due(), returned)
+    assert (stands.due, stands.left_s) == (None, 14 * 3600)
+
+
+def test_an_explanation_that_ends_elsewhere_is_withheld_and_logged(caplog):
+    dispatched = log(("dispatch", "11-23T09:00"))
+
+    assert handling_explained(case_due(local("11-25T09:01")), dispatched) is None
+    assert "HH2026112300001" in caplog.text
+    assert handling_explained(case_due(local("11-25T09:00")), dispatched) is not None
+
+
+def test_under_another_limit_an_extension_adds_the_new_one():
+    told = log(("dispatch", "11-23T09:00"), ("decide_extension", "11-23T11:00", APPROVED))
+    story = handling_story(case_due(), told)
+
+    hours = story.with_limit(Limit(3, LimitUnit.EMERGENCY_HOUR))
+
+    assert hours.explained().due == local("11-23T15:00")
+    assert hours.without_extensions().explained().due == local("11-23T12:00")
+    assert story.explained().due == local("11-27T09:00")
+
+
+def test_an_extension_after_the_limit_was_overdrawn_gives_its_whole_length():
+    """After a late finish nothing is left; a limit added in rework is added to nothing."""
+    told = log(
+        ("dispatch", "11-23T09:00"),
+        ("finish", "11-27T09:00"),
+        ("rework", "11-27T10:00"),
+        ("decide_extension", "11-27T10:00", APPROVED),
+    )
+
+    explained = handling_story(case_due(), told).explained()
+
+    assert explained.due == local("12-01T10:00")  # Friday 10:00 and two work days
+    assert explained.soon == local("11-30T16:48")
+
+
+def test_the_parts_can_be_taken_by_place():
+    start, limit, calendar, pauses, extensions = handling_story(
+        SimpleNamespace(limit_value=2, limit_unit="work_day", calendar_version=1),
+        log(("dispatch", "11-23T09:00")),
+    )
+
+    assert (start, limit, calendar) == (local("11-23T09:00"), LIMIT, CALENDAR)
+    assert (pauses, extensions) == ([], [])
