@@ -1,6 +1,5 @@
 """Working time against a minute-by-minute stepper that shares no code with it."""
 
-import random
 import time as stopwatch
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -186,29 +185,6 @@ def test_used_agrees_with_the_stepper(data: st.DataObject) -> None:
     seconds = used(as_utc(start), as_utc(end), plan.calendar(), is_working=True)
 
     assert seconds == stepped_used(start, end, plan.is_worked)
-
-
-def test_ten_thousand_deadlines_of_2026_agree_with_every_minute_of_it() -> None:
-    holidays = {day.day for day in SHIPPED_CALENDAR.special if not day.is_workday}
-    makeups = {day.day for day in SHIPPED_CALENDAR.special if day.is_workday}
-    hours = ((480, 720), (840, 1080))
-    plan = Plan(date(2026, 1, 1), 365, frozenset(holidays), frozenset(makeups), hours, hours)
-    new_year = midnight_of(date(2026, 1, 1))
-    worked = [0]  # minutes worked before each minute of the year
-    for number in range(365 * 1440):
-        worked.append(worked[-1] + plan.is_worked(new_year + number * MINUTE))
-    ends = [0] * (worked[-1] + 1)  # the first minute by which so many were worked
-    for minute in range(len(worked) - 1, -1, -1):
-        ends[worked[minute]] = minute
-    chance = random.Random(4312)  # noqa: S311  # a test's numbers
-
-    for _ in range(10_000):
-        start = chance.randrange(300 * 1440)
-        minutes = chance.choice([60, 120, 240, 480, 960, 2400, 4800, 9600])
-        due = after(
-            as_utc(new_year + start * MINUTE), minutes * 60, SHIPPED_CALENDAR, is_working=True
-        )
-        assert due == as_utc(new_year + ends[worked[start] + minutes] * MINUTE)
 
 
 # --- what must always hold ----------------------------------------------------------------------
