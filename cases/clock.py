@@ -266,6 +266,7 @@ class StepKind(StrEnum):
     START = "start"  # at
     OUTSIDE = "outside"  # at: the session the count begins with
     LIMIT = "limit"  # value, unit
+    MINUTES = "minutes"  # minutes: the limit of a stage of the centre's own
     CONTINUOUS = "continuous"
     CALENDAR = "calendar"  # version
     PROVISIONAL = "provisional"  # year
@@ -328,6 +329,18 @@ def explain(
     if run.due is not None:
         steps.append(Step(StepKind.DUE, {"at": run.due}))
     return Explanation(run.due, run.soon, run.left_s, tuple(steps))
+
+
+def explain_minutes(start: datetime, due: datetime) -> Explanation:
+    """Explain the deadline of a stage of the centre: minutes, nights and holidays included."""
+    minutes = (due - start) // timedelta(minutes=1)
+    steps = (
+        Step(StepKind.START, {"at": start}),
+        Step(StepKind.MINUTES, {"minutes": minutes}),
+        Step(StepKind.CONTINUOUS),
+        Step(StepKind.DUE, {"at": due}),
+    )
+    return Explanation(due, start + (due - start) * 0.8, None, steps)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from cases.errors import InvalidInput
 from cases.models import Attachment, Case, Task
 from cases.selectors.case_list import case_list
 from cases.selectors.catalogue import categories
+from cases.selectors.deadline import deadlines_of
 from cases.selectors.place import cell_name, locate
 from cases.selectors.timeline import case_answer, events_of
 from cases.services.intake import Report, add_due_photo, report_case, require_reporter
@@ -86,9 +87,11 @@ class CaseDetail(APIView):
 
     @extend_schema(operation_id="case", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, number: str) -> Response:
-        """Return a case with its whole history."""
+        """Return a case with its whole history, and how its deadlines came about."""
         case = visible_case(request, number)
-        return Response(case_answer(case, events_of(case), at=timezone.now()))
+        events = events_of(case)
+        answer = case_answer(case, events, at=timezone.now())
+        return Response({**answer, "deadlines": deadlines_of(case, events)})
 
 
 class CaseActions(APIView):

@@ -3,15 +3,27 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypedDict
 
-from cases.choices import LimitUnit
-from cases.clock import Calendar, Explanation, Extension, Limit, Pause, PauseKind, explain
-from cases.models import Case, Event
+from cases.choices import ClockKind, LimitUnit
+from cases.clock import (
+    Calendar,
+    Explanation,
+    Extension,
+    Limit,
+    Pause,
+    PauseKind,
+    explain,
+    explain_minutes,
+)
+from cases.models import Case, Event, StageClock
 from cases.selectors.calendars import load_calendar
+from cases.selectors.explain import deadline_lines, not_explained
 
 logger = logging.getLogger(__name__)
+
+_MINUTE = timedelta(minutes=1)
 
 # Actions by name, so that the story of a case can be told whichever of them the table has.
 _BEGINS = frozenset({"dispatch", "reopen"})
@@ -129,20 +141,87 @@ def _adds_a_limit(facts: dict[str, object]) -> bool:
     return facts.get("level") == "dispatcher" and facts.get("approved") is True
 
 
-def handling_explained(case: Case, events: Iterable[Event]) -> Explanation | None:
-    """Explain `case.due_at`; None before the first dispatch, or where it cannot be told.
+def handling_explained(case: Case, story: Story) -> Explanation | None:
+    """Explain `case.due_at` by the run's story; None where the story ends elsewhere.
 
-    A clock that stands while `due_at` does too (handled, waiting for the check) is explained as
-    it ran. An explanation that ends elsewhere than `due_at` would be worse than none: it is
-    logged as an error and withheld. Raises CalendarMissing.
+    A wrong explanation would be worse than none, so it is withheld and logged as an error.
+    Raises CalendarMissing.
     """
+    explained = _as_timed(case, story).explained()
+    if explained.due == case.due_at:
+        return explained
+    logger.error(
+        "case %s: due at %s, but its events say %s", case.number, case.due_at, explained.due
+    )
+    return None
+
+
+def _as_timed(case: Case, story: Story) -> Story:
+    """Return the story that ends at `due_at`: handled and not yet checked, it stands as it ran."""
+    return story if case.due_at is None else story.until_stopped()
+
+
+# --- as the page and the API show it -------------------------------------------------------------
+
+
+class Deadline(TypedDict):
+    """A clock of a case and how its deadline came about, JSON-ready; times are ISO 8601."""
+
+    kind: str
+    started_at: str
+    limit: dict[str, Any] | None  # value, unit; null where a person named the deadline
+    calendar: int | None  # version; null where nights and holidays count too
+    pauses: list[dict[str, Any]]  # start, end, kind
+    extensions: list[dict[str, Any]]  # at, value, unit
+    due_at: str | None
+    lines: list[str]  # the same in words, in the reader's language
+
+
+def deadlines_of(case: Case, events: Iterable[Event]) -> list[Deadline]:
+    """Return how the handling deadline and those of the stage clocks that run came about."""
     story = handling_story(case, events)
-    if story is None:
-        return None
-    explained = (story if case.due_at is None else story.until_stopped()).explained()
-    if explained.due != case.due_at:
-        logger.error(
-            "case %s: due at %s, but its events say %s", case.number, case.due_at, explained.due
-        )
-        return None
-    return explained
+    told = [_handling(case, story)] if story else []
+    running = StageClock.objects.filter(case=case, ended_at=None).order_by("started_at", "pk")
+    return told + [_of_stage(clock) for clock in running if clock.kind != ClockKind.HANDLE]
+
+
+def _handling(case: Case, story: Story) -> Deadline:
+    explained = handling_explained(case, story)
+    start, limit, calendar, pauses, extensions = _as_timed(case, story)
+    length = {"value": limit.value, "unit": limit.unit.value}
+    return {
+        "kind": ClockKind.HANDLE.value,
+        "started_at": start.isoformat(),
+        "limit": length,
+        "calendar": calendar.version if limit.is_working else None,
+        "pauses": [
+            {
+                "start": pause.start.isoformat(),
+                "end": pause.end.isoformat() if pause.end else None,
+                "kind": pause.kind.value,
+            }
+            for pause in pauses
+        ],
+        "extensions": [{"at": one.approved_at.isoformat(), **length} for one in extensions],
+        "due_at": case.due_at.isoformat() if case.due_at else None,
+        "lines": deadline_lines(explained) if explained else [not_explained()],
+    }
+
+
+def _of_stage(clock: StageClock) -> Deadline:
+    start, due = clock.started_at, clock.due_at
+    told: Deadline = {
+        "kind": clock.kind,
+        "started_at": start.isoformat(),
+        "limit": None,
+        "calendar": None,
+        "pauses": [],
+        "extensions": [],
+        "due_at": None,
+        "lines": [],
+    }
+    if due is not None:
+        told["limit"] = {"value": (due - start) // _MINUTE, "unit": "minute"}
+        told["due_at"] = due.isoformat()
+        told["lines"] = deadline_lines(explain_minutes(start, due))
+    return told

@@ -20,6 +20,11 @@ def deadline_lines(explanation: Explanation) -> list[str]:
     return [_line(step) for step in explanation.steps]
 
 
+def not_explained() -> str:
+    """Return what to say of a deadline that the log does not lead to."""
+    return _("The log does not explain this deadline. Please tell the administrator.")
+
+
 def _line(step: Step) -> str:
     return _WORDS[step.kind](step.values)
 
@@ -35,6 +40,13 @@ def _outside(values: Values) -> str:
 
 def _limit(values: Values) -> str:
     return _("The limit is %(limit)s.") % {"limit": _limit_words(values)}
+
+
+def _minutes(values: Values) -> str:
+    words = ngettext(
+        "The limit is %(minutes)s minute.", "The limit is %(minutes)s minutes.", values["minutes"]
+    )
+    return words % values
 
 
 def _continuous(_values: Values) -> str:
@@ -118,6 +130,7 @@ _WORDS: dict[StepKind, Callable[[Values], str]] = {
     StepKind.START: _start,
     StepKind.OUTSIDE: _outside,
     StepKind.LIMIT: _limit,
+    StepKind.MINUTES: _minutes,
     StepKind.CONTINUOUS: _continuous,
     StepKind.CALENDAR: _calendar,
     StepKind.PROVISIONAL: _provisional,

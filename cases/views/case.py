@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from cases import clock, policy
-from cases.choices import CITY, OPEN_STAGES, UNIT_STAGES, Action, LimitUnit, Role, Stage
+from cases.choices import CITY, OPEN_STAGES, UNIT_STAGES, Action, ClockKind, LimitUnit, Role, Stage
 from cases.errors import CalendarMissing, InvalidInput, Refusal
 from cases.models import (
     Area,
@@ -32,6 +32,7 @@ from cases.models import (
     Unit,
 )
 from cases.selectors.calendars import load_calendar
+from cases.selectors.deadline import deadlines_of
 from cases.selectors.timeline import events_of, shown_due
 from cases.services.moves import RULINGS, require_may_try, take_action
 from cases.services.photos import StoredPhoto, store
@@ -228,6 +229,7 @@ def case_context(
 ) -> dict[str, Any]:
     now = timezone.now()
     said = request.POST if refusal else {}
+    events = events_of(case)
     return {
         "case": case,
         "light": light_of(case, at=now),
@@ -235,7 +237,8 @@ def case_context(
         "rule": _rule_words(case, at=now),
         "photos": photos_of(case),
         "photos_late": case.photos_late(at=now),
-        "lines": [_line(event) for event in events_of(case)],
+        "deadlines": _deadlines(case, events),
+        "lines": [_line(event) for event in events],
         "forms": action_forms(request.user, case, said=dict(said.items())),
         "next": request.GET.get("next", ""),
         "refusal": refusal,
@@ -453,6 +456,13 @@ def _rule_words(case: Case, *, at: datetime) -> str:
         return ""
     rule = Responsibility.objects.filter(code=case.rule, valid__contains=at).first()
     return f"{rule.reason} ({case.rule})" if rule else case.rule
+
+
+def _deadlines(case: Case, events: list[Event]) -> list[tuple[str, list[str]]]:
+    """Return each deadline's clock and the lines that tell how it came about."""
+    kinds = dict(ClockKind.choices)
+    told = deadlines_of(case, events)
+    return [(str(kinds[ClockKind(one["kind"])]), one["lines"]) for one in told]
 
 
 def _line(event: Event) -> Line:

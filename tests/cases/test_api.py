@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from cases.choices import Role
 from cases.models import Case, Event
@@ -84,6 +85,7 @@ def test_a_list_tells_a_case_as_its_own_page_does(people, condition):
     assert listed["next"] is None
     for row in listed["cases"]:
         own = client.get(f"/api/v1/cases/{row['number']}/").json() | {"events": []}
+        del own["deadlines"]  # told for one case at a time
         assert with_moments(row) == with_moments(own)
 
 
@@ -93,6 +95,29 @@ def with_moments(row):
         name: datetime.fromisoformat(value) if name.endswith("_at") and value else value
         for name, value in row.items()
     }
+
+
+def test_a_case_explains_each_running_deadline(people, condition):
+    number = dispatched(people, condition)
+    case = Case.objects.get(number=number)
+
+    client = client_of(people.dispatcher)
+    told = client.get(f"/api/v1/cases/{number}/").json()["deadlines"]
+
+    assert [one["kind"] for one in told] == ["handle", "sign"]
+    handle, sign = told
+    assert handle["limit"] == {"value": case.limit_value, "unit": case.limit_unit}
+    assert handle["calendar"] == case.calendar_version
+    assert (handle["pauses"], handle["extensions"]) == ([], [])
+    assert datetime.fromisoformat(handle["due_at"]) == case.due_at
+    started = datetime.fromisoformat(handle["started_at"])
+    assert started == case.event_set.get(action="dispatch").at
+    assert handle["lines"][-1] == f"Due at {timezone.localtime(case.due_at):%Y-%m-%d %H:%M}."
+    assert (sign["limit"], sign["calendar"]) == ({"value": 60, "unit": "minute"}, None)
+    assert sign["lines"][1:3] == [
+        "The limit is 60 minutes.",
+        "It runs through nights, weekends and holidays.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_every_deadline_of_a_month_explains_itself(settings, tmp_path, caplog):
             seen["not dispatched"] += 1
             assert case.due_at is None
             continue
-        explained = handling_explained(case, events)
+        explained = handling_explained(case, story)
         assert explained is not None, f"{case.number}: {caplog.text}"
         assert explained.due == case.due_at
         seen["explained"] += 1

@@ -161,22 +161,26 @@ def test_the_story_is_read_from_the_events(name):
     )
 
 
+def explained_of(case, events):
+    return handling_explained(case, handling_story(case, events))
+
+
 def test_a_clock_that_stands_keeps_or_loses_its_deadline_as_the_case_says():
     finished = log(("dispatch", "11-23T09:00"), ("finish", "11-23T11:00"))
     returned = log(("dispatch", "11-23T09:00"), ("return", "11-23T11:00"))
     due = local("11-25T09:00")
 
-    assert handling_explained(case_due(due), finished).due == due
-    stands = handling_explained(case_due(), returned)
+    assert explained_of(case_due(due), finished).due == due
+    stands = explained_of(case_due(), returned)
     assert (stands.due, stands.left_s) == (None, 14 * 3600)
 
 
 def test_an_explanation_that_ends_elsewhere_is_withheld_and_logged(caplog):
     dispatched = log(("dispatch", "11-23T09:00"))
 
-    assert handling_explained(case_due(local("11-25T09:01")), dispatched) is None
+    assert explained_of(case_due(local("11-25T09:01")), dispatched) is None
     assert "HH2026112300001" in caplog.text
-    assert handling_explained(case_due(local("11-25T09:00")), dispatched) is not None
+    assert explained_of(case_due(local("11-25T09:00")), dispatched) is not None
 
 
 def test_under_another_limit_an_extension_adds_the_new_one():

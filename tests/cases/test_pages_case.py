@@ -55,6 +55,28 @@ def test_page_shows_facts_light_and_history(people, condition):
     assert "to be dispatched → to be signed for" in page
 
 
+def test_page_tells_how_the_deadline_came_about(people, condition):
+    number = dispatched(people, condition)
+    due = timezone.localtime(Case.objects.get(number=number).due_at)
+
+    page = text_of(client_of(people.dispatcher).get(f"/cases/{number}/"))
+
+    assert "How this deadline came about" in page
+    assert f"<li>The limit is {condition.limit_text}.</li>" in page
+    assert f"<li>Due at {due:%Y-%m-%d %H:%M}.</li>" in page
+    assert page.count("<li>The limit is 60 minutes.</li>") == 1  # to sign
+
+
+def test_page_owns_up_where_the_log_does_not_explain_a_deadline(people, condition, caplog):
+    number = dispatched(people, condition)
+    Case.objects.filter(number=number).update(due_at=timezone.now())
+
+    page = text_of(client_of(people.dispatcher).get(f"/cases/{number}/"))
+
+    assert "The log does not explain this deadline." in page
+    assert number in caplog.text
+
+
 def test_page_speaks_chinese(people, condition):
     number = dispatched(people, condition)
     client = client_of(people.dispatcher)
