@@ -260,6 +260,15 @@ class Extension:
     limit: Limit
 
 
+@dataclass(frozen=True)
+class Shared:
+    """The earlier deadline of a duplicate, taken over when it was merged into the case."""
+
+    at: datetime
+    due: datetime
+    number: str  # of the duplicate
+
+
 class StepKind(StrEnum):
     """What one line of an explanation says; beside each, the values it carries."""
 
@@ -275,6 +284,7 @@ class StepKind(StrEnum):
     WEEKEND = "weekend"  # days: how many
     PAUSE = "pause"  # start, end or None, kind
     EXTENSION = "extension"  # at, value, unit
+    SHARED = "shared"  # at, due, number
     DUE = "due"  # at
 
 
@@ -291,7 +301,6 @@ class Explanation:
     """A deadline and the steps that led to it; no deadline while the clock stands still."""
 
     due: datetime | None
-    soon: datetime | None  # 80 % of what the clock last started with
     left_s: int | None  # what remained when the clock stopped; null while it runs
     steps: tuple[Step, ...]
 
@@ -302,16 +311,20 @@ def explain(
     calendar: Calendar,
     pauses: Sequence[Pause] = (),
     extensions: Sequence[Extension] = (),
+    shared: Shared | None = None,
 ) -> Explanation:
     """Work out a deadline with its pauses and extensions, step by step.
 
     `pauses` in order of time, only the last may lack an end; extensions are of the limit's kind,
-    working or continuous. Raises ValueError for others, CalendarMissing.
+    working or continuous; a deadline taken over holds where it is the earlier one. Raises
+    ValueError for others, CalendarMissing.
     """
     _check_pauses(start, pauses)
     if any(extension.limit.is_working != limit.is_working for extension in extensions):
         raise ValueError("An extension counts another kind of time than the limit.")
-    run = _run(start, limit, calendar, pauses, extensions)
+    run = _run(start, limit.seconds(calendar), limit, calendar, pauses, extensions)
+    if shared is not None:
+        run, shared = _earlier(run, shared, limit, calendar, pauses, extensions)
     steps = [Step(StepKind.START, {"at": start})]
     if limit.is_working:
         steps += _outside(start, calendar)
@@ -326,9 +339,12 @@ def explain(
     for extension in extensions:
         added = {"value": extension.limit.value, "unit": extension.limit.unit}
         steps.append(Step(StepKind.EXTENSION, {"at": extension.approved_at, **added}))
+    if shared is not None:
+        taken = {"at": shared.at, "due": shared.due, "number": shared.number}
+        steps.append(Step(StepKind.SHARED, taken))
     if run.due is not None:
         steps.append(Step(StepKind.DUE, {"at": run.due}))
-    return Explanation(run.due, run.soon, run.left_s, tuple(steps))
+    return Explanation(run.due, run.left_s, tuple(steps))
 
 
 def explain_minutes(start: datetime, due: datetime) -> Explanation:
@@ -340,7 +356,7 @@ def explain_minutes(start: datetime, due: datetime) -> Explanation:
         Step(StepKind.CONTINUOUS),
         Step(StepKind.DUE, {"at": due}),
     )
-    return Explanation(due, start + (due - start) * 0.8, None, steps)
+    return Explanation(due, None, steps)
 
 
 @dataclass(frozen=True)
@@ -349,25 +365,24 @@ class _Ran:
 
     stretches: list[tuple[datetime, datetime]]
     due: datetime | None = None
-    soon: datetime | None = None
     left_s: int | None = None
 
 
 def _run(
-    start: datetime,
+    at: datetime,
+    left: int,
     limit: Limit,
     calendar: Calendar,
-    pauses: Sequence[Pause],
-    extensions: Sequence[Extension],
+    pauses: Iterable[Pause],
+    extensions: Iterable[Extension],
 ) -> _Ran:
-    """Run the clock from `start`, through pauses and extensions in their order of time.
+    """Run the clock for `left` seconds from `at` on, through pauses and extensions in order.
 
     What is left when a pause begins is counted from its end: none, if the limit was used up. So
     an extension that came after such a pause gives its whole length, not what was overdrawn.
     """
     is_working = limit.is_working
     waiting = sorted(extensions, key=lambda extension: extension.approved_at, reverse=True)
-    at, left = start, limit.seconds(calendar)
     stretches = []
     for pause in pauses:
         stretches.append((at, pause.start))
@@ -379,8 +394,32 @@ def _run(
         at = pause.end
     left += sum(extension.limit.seconds(calendar) for extension in waiting)
     due = after(at, left, calendar, is_working=is_working)
-    soon = after(at, left * 4 // 5, calendar, is_working=is_working)
-    return _Ran([*stretches, (at, due)], due, soon)
+    return _Ran([*stretches, (at, due)], due)
+
+
+def _earlier(
+    own: _Ran,
+    shared: Shared,
+    limit: Limit,
+    calendar: Calendar,
+    pauses: Sequence[Pause],
+    extensions: Sequence[Extension],
+) -> tuple[_Ran, Shared | None]:
+    """Return the run that ends first: one's own, or what the deadline taken over left."""
+    left = max(0, used(shared.at, shared.due, calendar, is_working=limit.is_working))
+    taken = _run(
+        shared.at,
+        left,
+        limit,
+        calendar,
+        [pause for pause in pauses if pause.start >= shared.at],
+        [extension for extension in extensions if extension.approved_at >= shared.at],
+    )
+    if own.due is None or taken.due is None:
+        is_earlier = (taken.left_s or 0) < (own.left_s or 0)
+    else:
+        is_earlier = taken.due < own.due
+    return (taken, shared) if is_earlier else (own, None)
 
 
 def _check_pauses(start: datetime, pauses: Sequence[Pause]) -> None:

@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 from cases.choices import ClockKind, LimitUnit
 from cases.clock import (
@@ -14,6 +14,7 @@ from cases.clock import (
     Limit,
     Pause,
     PauseKind,
+    Shared,
     explain,
     explain_minutes,
 )
@@ -26,8 +27,7 @@ logger = logging.getLogger(__name__)
 _MINUTE = timedelta(minutes=1)
 
 # Actions by name, so that the story of a case can be told whichever of them the table has.
-_BEGINS = frozenset({"dispatch", "reopen"})
-_GIVES_ANEW = frozenset({"reassign", "arbitrate"})  # but not after an unjustified return
+_BEGINS = frozenset({"dispatch", "reopen", "reassign", "arbitrate"})
 _STOPS = {
     "finish": PauseKind.CHECKED,
     "return": PauseKind.RETURNED,
@@ -42,7 +42,8 @@ _RESUMES = {
 }
 
 
-class Story(NamedTuple):
+@dataclass(frozen=True)
+class Story:
     """The last run 承办段 of a case as its clock sees it.
 
     The last pause has no end while the clock stands still. Each extension adds one limit, so
@@ -52,91 +53,103 @@ class Story(NamedTuple):
     start: datetime
     limit: Limit
     calendar: Calendar
-    pauses: list[Pause]
-    extensions: list[Extension]
+    pauses: tuple[Pause, ...] = ()
+    extensions: tuple[Extension, ...] = ()
+    shared: Shared | None = None  # deadline taken over from a duplicate
+
+    @property
+    def explanation(self) -> Explanation:
+        """The deadline and the steps that led to it. Raises CalendarMissing."""
+        return explain(
+            self.start, self.limit, self.calendar, self.pauses, self.extensions, self.shared
+        )
 
     def with_limit(self, limit: Limit) -> "Story":
         """Return the same run under another limit, its extensions too."""
-        extensions = [Extension(one.approved_at, limit) for one in self.extensions]
-        return self._replace(limit=limit, extensions=extensions)
+        extensions = tuple(replace(extension, limit=limit) for extension in self.extensions)
+        return replace(self, limit=limit, extensions=extensions)
 
     def without_extensions(self) -> "Story":
         """Return the run as `base_due_at` sees it."""
-        return self._replace(extensions=[])
+        return replace(self, extensions=())
 
     def until_stopped(self) -> "Story":
         """Return the run as it was when its clock last ran: a pause that lasts is left out."""
-        return self._replace(pauses=[pause for pause in self.pauses if pause.end is not None])
-
-    def explained(self) -> Explanation:
-        """Work the deadline out. Raises CalendarMissing."""
-        return explain(*self)
-
-
-@dataclass
-class _Run:
-    """What the events told so far of one run."""
-
-    start: datetime
-    pauses: list[Pause] = field(default_factory=list)
-    extended_at: list[datetime] = field(default_factory=list)
+        return replace(self, pauses=tuple(pause for pause in self.pauses if pause.end is not None))
 
     @property
     def stopped(self) -> PauseKind | None:
         """Why the clock stands still, if it does."""
         return self.pauses[-1].kind if self.pauses and self.pauses[-1].end is None else None
 
-    def stop(self, at: datetime, kind: PauseKind) -> None:
+    def _stop(self, at: datetime, kind: PauseKind) -> "Story":
         """Stop the clock; one that stands already keeps its reason."""
-        if self.stopped is None:
-            self.pauses.append(Pause(at, None, kind))
+        return self if self.stopped else replace(self, pauses=(*self.pauses, Pause(at, None, kind)))
 
-    def go_on(self, at: datetime) -> None:
-        """Start the clock again."""
-        last = self.pauses.pop()
-        self.pauses.append(Pause(last.start, at, last.kind))
+    def _go_on(self, at: datetime) -> "Story":
+        *before, last = self.pauses
+        return replace(self, pauses=(*before, replace(last, end=at)))
 
 
-def handling_story(case: Case, events: Iterable[Event]) -> Story | None:
+def handling_story(
+    case: Case, events: Iterable[Event], calendar: Calendar | None = None
+) -> Story | None:
     """Return the last run of a case from its events, oldest first; None before its dispatch.
 
-    Read with the limit and the calendar version the case has now. Raises CalendarMissing.
+    Read with the limit the case has now, and the calendar version it is pinned to where no other
+    is given. What goes on with the time that remained, after a failed check or a return without
+    justification, is one run. Raises CalendarMissing.
     """
-    run: _Run | None = None
+    story: Story | None = None
     for event in events:
-        run = _told(run, event)
-    if run is None:
-        return None
+        if event.action not in _BEGINS or (story and _goes_on(story, event)):
+            story = story and _told(story, event)
+        elif event.action == "reopen" and event.due_at is None:
+            story = None  # nobody held the case: it waits for its first dispatch again
+        else:
+            story = Story(event.at, _limit(case), calendar or _pinned(case))
+    return story
+
+
+def _limit(case: Case) -> Limit:
     assert case.limit_value is not None  # filing froze them
     assert case.limit_unit is not None
+    return Limit(case.limit_value, LimitUnit(case.limit_unit))
+
+
+def _pinned(case: Case) -> Calendar:
     assert case.calendar_version is not None
-    limit = Limit(case.limit_value, LimitUnit(case.limit_unit))
-    extensions = [Extension(at, limit) for at in run.extended_at]
-    return Story(run.start, limit, load_calendar(case.calendar_version), run.pauses, extensions)
+    return load_calendar(case.calendar_version)
 
 
-def _told(run: _Run | None, event: Event) -> _Run | None:
+def _goes_on(story: Story, event: Event) -> bool:
+    """Whether a unit is given the case with what remained: the return was not justified."""
+    return bool(story.stopped) and _facts(event).get("ruling") == "unjustified"
+
+
+def _told(story: Story, event: Event) -> Story:
     """Return the run as it stands after `event`."""
-    action, at = event.action, event.at
-    facts = event.data.get("facts") or {}
-    if action in _BEGINS:
-        return _Run(at)
-    if action in _GIVES_ANEW:
-        goes_on = facts.get("ruling") == "unjustified" and run is not None and run.stopped
-        if not goes_on:
-            return _Run(at)
-    if run is None:
-        return None
-    if action in _GIVES_ANEW or run.stopped == _RESUMES.get(action, ""):
-        run.go_on(at)
-    elif action in _STOPS and (action != "decide_suspension" or facts.get("approved")):
-        run.stop(at, _STOPS[action])
-    elif action == "decide_extension" and _adds_a_limit(facts):
-        run.extended_at.append(at)
-    return run
+    action, at, facts = event.action, event.at, _facts(event)
+    if action in _BEGINS or story.stopped == _RESUMES.get(action, ""):
+        return story._go_on(at)
+    if action in _STOPS and (action != "decide_suspension" or facts.get("approved")):
+        return story._stop(at, _STOPS[action])
+    if action == "decide_extension" and _adds_a_limit(facts):
+        extension = Extension(at, story.limit)
+        return replace(story, extensions=(*story.extensions, extension))
+    if action == "take_in" and event.sets_clock and event.due_at is not None:
+        return replace(story, shared=Shared(at, event.due_at, facts["number"]))
+    if action == "let_go" and event.sets_clock:
+        return replace(story, shared=None)
+    return story
 
 
-def _adds_a_limit(facts: dict[str, object]) -> bool:
+def _facts(event: Event) -> dict[str, Any]:
+    facts: dict[str, Any] = event.data.get("facts") or {}
+    return facts
+
+
+def _adds_a_limit(facts: dict[str, Any]) -> bool:
     """Whether an extension was approved for good: the dispatcher's word after the unit head's."""
     return facts.get("level") == "dispatcher" and facts.get("approved") is True
 
@@ -147,7 +160,7 @@ def handling_explained(case: Case, story: Story) -> Explanation | None:
     A wrong explanation would be worse than none, so it is withheld and logged as an error.
     Raises CalendarMissing.
     """
-    explained = _as_timed(case, story).explained()
+    explained = _as_timed(case, story).explanation
     if explained.due == case.due_at:
         return explained
     logger.error(
@@ -186,23 +199,22 @@ def deadlines_of(case: Case, events: Iterable[Event]) -> list[Deadline]:
 
 
 def _handling(case: Case, story: Story) -> Deadline:
-    explained = handling_explained(case, story)
-    start, limit, calendar, pauses, extensions = _as_timed(case, story)
-    length = {"value": limit.value, "unit": limit.unit.value}
+    explained, story = handling_explained(case, story), _as_timed(case, story)
+    length = {"value": story.limit.value, "unit": story.limit.unit.value}
     return {
         "kind": ClockKind.HANDLE.value,
-        "started_at": start.isoformat(),
+        "started_at": story.start.isoformat(),
         "limit": length,
-        "calendar": calendar.version if limit.is_working else None,
+        "calendar": story.calendar.version if story.limit.is_working else None,
         "pauses": [
             {
                 "start": pause.start.isoformat(),
                 "end": pause.end.isoformat() if pause.end else None,
                 "kind": pause.kind.value,
             }
-            for pause in pauses
+            for pause in story.pauses
         ],
-        "extensions": [{"at": one.approved_at.isoformat(), **length} for one in extensions],
+        "extensions": [{"at": one.approved_at.isoformat(), **length} for one in story.extensions],
         "due_at": case.due_at.isoformat() if case.due_at else None,
         "lines": deadline_lines(explained) if explained else [not_explained()],
     }

@@ -100,6 +100,14 @@ def _extension(values: Values) -> str:
     return _("Extended by %(limit)s, approved at %(at)s.") % words
 
 
+def _shared(values: Values) -> str:
+    words = {**values, "at": _moment(values["at"]), "due": _moment(values["due"])}
+    return (
+        _("At %(at)s case %(number)s was merged into this one: its earlier deadline %(due)s holds.")
+        % words
+    )
+
+
 def _due(values: Values) -> str:
     return _("Due at %(at)s.") % {"at": _moment(values["at"])}
 
@@ -139,6 +147,7 @@ _WORDS: dict[StepKind, Callable[[Values], str]] = {
     StepKind.WEEKEND: _weekend,
     StepKind.PAUSE: _pause,
     StepKind.EXTENSION: _extension,
+    StepKind.SHARED: _shared,
     StepKind.DUE: _due,
 }
 

@@ -1,16 +1,17 @@
 """How a deadline came about, told from the events, and equal to the one the case carries."""
 
 from datetime import datetime
-from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import translation
 
 from cases.choices import LimitUnit
 from cases.clock import Extension, Limit, Pause, PauseKind
 from cases.models import Case, Event
 from cases.selectors import deadline
-from cases.selectors.deadline import handling_explained, handling_story
+from cases.selectors.deadline import Story, handling_explained, handling_story
+from cases.selectors.explain import deadline_lines
 from cases.services.calendars import SHIPPED, read_calendar
 
 CALENDAR = read_calendar(SHIPPED)
@@ -39,11 +40,12 @@ def case_due(at=None):
 def log(*told):
     """Return events from (action, local time, facts…)."""
     return [
-        Event(action=action, at=local(at), data={"facts": facts[0] if facts else {}})
+        Event(action=action, at=local(at), data={"facts": facts[0] if facts else {}}, **DUE)
         for action, at, *facts in told
     ]
 
 
+DUE = {"due_at": local("12-31T12:00"), "sets_clock": True}  # that there is one is all that matters
 APPROVED = {"level": "dispatcher", "approved": True}
 REFUSED = {"level": "dispatcher", "approved": False}
 FIRST_WORD = {"level": "unit_head", "approved": True}
@@ -152,12 +154,12 @@ def test_the_story_is_read_from_the_events(name):
         assert story is None
         return
     start, pauses, extended_at = expected
-    assert story == (
+    assert story == Story(
         local(start),
         LIMIT,
         CALENDAR,
-        [Pause(local(a), b and local(b), kind) for a, b, kind in pauses],
-        [Extension(local(at), LIMIT) for at in extended_at],
+        tuple(Pause(local(a), b and local(b), kind) for a, b, kind in pauses),
+        tuple(Extension(local(at), LIMIT) for at in extended_at),
     )
 
 
@@ -189,9 +191,9 @@ def test_under_another_limit_an_extension_adds_the_new_one():
 
     hours = story.with_limit(Limit(3, LimitUnit.EMERGENCY_HOUR))
 
-    assert hours.explained().due == local("11-23T15:00")
-    assert hours.without_extensions().explained().due == local("11-23T12:00")
-    assert story.explained().due == local("11-27T09:00")
+    assert hours.explanation.due == local("11-23T15:00")
+    assert hours.without_extensions().explanation.due == local("11-23T12:00")
+    assert story.explanation.due == local("11-27T09:00")
 
 
 def test_an_extension_after_the_limit_was_overdrawn_gives_its_whole_length():
@@ -203,17 +205,51 @@ def test_an_extension_after_the_limit_was_overdrawn_gives_its_whole_length():
         ("decide_extension", "11-27T10:00", APPROVED),
     )
 
-    explained = handling_story(case_due(), told).explained()
+    explained = handling_story(case_due(), told).explanation
 
     assert explained.due == local("12-01T10:00")  # Friday 10:00 and two work days
-    assert explained.soon == local("11-30T16:48")
 
 
-def test_the_parts_can_be_taken_by_place():
-    start, limit, calendar, pauses, extensions = handling_story(
-        SimpleNamespace(limit_value=2, limit_unit="work_day", calendar_version=1),
-        log(("dispatch", "11-23T09:00")),
+def test_a_case_reopened_before_anybody_held_it_has_no_run():
+    reopened = Event(action="reopen", at=local("11-26T09:00"), data={}, due_at=None)
+
+    assert handling_story(case_due(), [reopened]) is None
+
+
+def merged(*told, at="11-23T11:00", due="11-24T10:00"):
+    """Return the events of a survivor that took a deadline over."""
+    taken = Event(
+        action="take_in",
+        at=local(at),
+        data={"facts": {"number": "HH2026112300009"}},
+        sets_clock=True,
+        due_at=local(due),
     )
+    return [*log(("dispatch", "11-23T09:00")), taken, *log(*told)]
 
-    assert (start, limit, calendar) == (local("11-23T09:00"), LIMIT, CALENDAR)
-    assert (pauses, extensions) == ([], [])
+
+@pytest.mark.parametrize(
+    ("told", "due"),
+    [
+        ([], "11-24T10:00"),
+        ([("finish", "11-23T15:00"), ("rework", "11-24T09:00")], "11-24T16:00"),
+        ([("decide_extension", "11-23T16:00", APPROVED)], "11-26T10:00"),
+        ([("let_go", "11-23T16:00", {"number": "HH2026112300009"})], "11-25T09:00"),
+    ],
+)
+def test_the_survivor_of_a_merge_shares_the_earlier_deadline(told, due):
+    assert handling_story(case_due(), merged(*told)).explanation.due == local(due)
+
+
+def test_a_deadline_taken_over_is_named_only_while_it_is_the_earlier_one():
+    story = handling_story(case_due(), merged())
+    shorter = story.with_limit(Limit(4, LimitUnit.WORK_HOUR))
+
+    with translation.override("en"):
+        assert deadline_lines(story.explanation)[-2:] == [
+            "At 2026-11-23 11:00 case HH2026112300009 was merged into this one: "
+            "its earlier deadline 2026-11-24 10:00 holds.",
+            "Due at 2026-11-24 10:00.",
+        ]
+        assert deadline_lines(shorter.explanation)[-1] == "Due at 2026-11-23 15:00."
+    assert len(shorter.explanation.steps) == len(story.explanation.steps) - 1

@@ -56,9 +56,9 @@ def test_mistake_03_holidays_are_left_out_and_make_up_days_counted() -> None:
 def test_mistake_03_a_reclassified_case_is_timed_from_its_own_run() -> None:
     """Reported on Monday, dispatched on Thursday, re-classified on Friday to four hours."""
     reported, start, now = local("11-23T09:00"), local("11-26T15:00"), local("11-27T08:30")
-    story = Story(start, Limit(5, DAYS), CALENDAR, [], [])
+    story = Story(start, Limit(5, DAYS), CALENDAR)
 
-    due = story.with_limit(Limit(4, HOURS)).explained().due
+    due = story.with_limit(Limit(4, HOURS)).explanation.due
 
     assert due == local("11-27T09:00") > now
     assert due_at(reported, Limit(4, HOURS), CALENDAR) < start  # so it would be born overdue
