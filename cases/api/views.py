@@ -16,10 +16,19 @@ from rest_framework.views import APIView
 from cases import policy
 from cases.api.parsers import JSONParser
 from cases.api.schemas import ActionSerializer, LocationSerializer, ReportSerializer
-from cases.choices import Action, Role, Source
+from cases.choices import DISTRICT_SLUGS, Action, Role, Source
 from cases.errors import InvalidInput
 from cases.models import Attachment, Case, Task
 from cases.selectors.case_list import case_list
+from cases.selectors.case_search import (
+    LIGHTS,
+    NAMES,
+    PERIODS,
+    SORTS,
+    STAGES,
+    read_filters,
+    search,
+)
 from cases.selectors.catalogue import categories
 from cases.selectors.deadline import deadlines_of
 from cases.selectors.place import cell_name, locate
@@ -31,6 +40,7 @@ from cases.workflow import MOVES, Input
 from cityops.accounts.models import User
 
 PAGE = 100
+MOST_LISTED = 200
 
 
 class CaseList(APIView):
@@ -39,21 +49,35 @@ class CaseList(APIView):
     @extend_schema(
         operation_id="cases_list",
         parameters=[
-            OpenApiParameter("stage", str, description="keep one stage"),
-            OpenApiParameter("after", str, description="case number to go on after"),
+            OpenApiParameter("q", str, description="words, a number or its part, pinyin initials"),
+            OpenApiParameter("stage", str, enum=STAGES),
+            OpenApiParameter("light", str, enum=LIGHTS),
+            OpenApiParameter("district", str, enum=DISTRICT_SLUGS),
+            OpenApiParameter("unit", str, description="code of the unit"),
+            OpenApiParameter("category", str, description="event, event-01 or event-0112"),
+            OpenApiParameter("source", str, enum=Source.values),
+            OpenApiParameter("period", str, enum=list(PERIODS), description="what the days are of"),
+            OpenApiParameter("from", OpenApiTypes.DATE, description="first day"),
+            OpenApiParameter("to", OpenApiTypes.DATE, description="last day"),
+            OpenApiParameter("sort", str, enum=list(SORTS)),
+            OpenApiParameter("cursor", str, description="`next` of the page before"),
+            OpenApiParameter("limit", int, description=f"1 to {MOST_LISTED}, {PAGE} if left out"),
         ],
         responses=OpenApiTypes.OBJECT,
     )
     def get(self, request: Request) -> HttpResponse:
-        """List up to 100 cases, newest first; `next` is the number to go on after."""
-        found = Case.objects.visible_to(person(request))
-        if stage := request.query_params.get("stage"):
-            found = found.filter(stage=stage)
-        if after := request.query_params.get("after"):
-            found = found.filter(number__lt=after)
-        rows, numbers = case_list(found.order_by("-number")[:PAGE])
-        after = numbers[-1] if len(numbers) == PAGE else None
-        text = f'{{"cases": {rows}, "next": {json.dumps(after)}}}'
+        """List cases, newest first unless `sort` is given; `next` is null on the last page."""
+        asked = request.query_params
+        unknown = sorted(set(asked) - {*NAMES, "cursor", "limit"})
+        if unknown:
+            raise InvalidInput(
+                f"There is no filter {', '.join(map(ascii, unknown))}.",
+                fields=dict.fromkeys(unknown, f"take one of {', '.join(NAMES)}, cursor, limit"),
+            )
+        filters, size = read_filters(asked), _limit(asked.get("limit", ""))
+        found = search(person(request), filters, at=timezone.now())
+        rows, after = case_list(found, filters, cursor=asked.get("cursor", ""), size=size)
+        text = f'{{"cases": {rows}, "next": {json.dumps(after or None)}}}'
         return HttpResponse(text, content_type="application/json")
 
     @extend_schema(
@@ -241,6 +265,16 @@ def optional_key(request: Request) -> uuid.UUID | None:
             "The header Idempotency-Key is not a UUID.",
             fields={"Idempotency-Key": "send a UUID made for this request"},
         ) from None
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return PAGE
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and 0 < int(text) <= MOST_LISTED):
+        raise InvalidInput(
+            "The limit is wrong.", fields={"limit": f"take a number from 1 to {MOST_LISTED}"}
+        )
+    return int(text)
 
 
 def _require_own_source(request: Request, report: Report) -> None:

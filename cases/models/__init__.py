@@ -5,6 +5,7 @@ from cases.models.attachment import Attachment
 from cases.models.calendar import WorkCalendar, WorkCalendarDay
 from cases.models.case import (
     Case,
+    CaseWords,
     CityOptions,
     DemoMonth,
     IdempotencyKey,
@@ -22,6 +23,7 @@ __all__ = [
     "Attachment",
     "Border",
     "Case",
+    "CaseWords",
     "CityOptions",
     "Condition",
     "DemoMonth",

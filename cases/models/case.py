@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from django.conf import settings
 from django.contrib.gis.db import models
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GistIndex
+from django.contrib.postgres.indexes import GinIndex, GistIndex
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -175,6 +175,9 @@ class Case(models.Model):
             models.Index("unit", "stage", name="case_unit_stage"),
             models.Index(fields=["reporter", "-reported_at"], name="case_reporter"),
             models.Index("minor", "reported_at", name="case_minor"),
+            models.Index("reported_at", "id", name="case_reported"),
+            models.Index("lamp_due_at", "id", name="case_due"),
+            models.Index(F("closed_at").desc(nulls_last=True), F("id").desc(), name="case_closed"),
             GistIndex("point", name="case_point"),
         ]
 
@@ -198,6 +201,24 @@ class Case(models.Model):
         """Return how many announced photos keep the report waiting for over half an hour."""
         is_late = self.stage == Stage.REPORTED and at - self.reported_at > PHOTOS_LATE
         return len(self.photos_due) if is_late else 0
+
+
+class CaseWords(models.Model):
+    """What the text search finds a case by; the database writes it whenever a case's text changes.
+
+    `text` is the address, the description and the pinyin initials of the address, in lower case;
+    `grams` is every two characters of it side by side, because Chinese is searched by two.
+    """
+
+    case = models.OneToOneField(Case, models.CASCADE, primary_key=True, related_name="words")
+    text = models.TextField()
+    grams = ArrayField(models.CharField(max_length=2))
+
+    class Meta:
+        indexes = [GinIndex(fields=["grams"], name="case_grams")]
+
+    def __str__(self) -> str:
+        return str(self.case_id)
 
 
 class StageClock(models.Model):

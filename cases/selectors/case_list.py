@@ -5,6 +5,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from cases.models import Case
+from cases.selectors.case_search import Filters, cursor_after, in_order
 from cases.selectors.live_map import LIGHT
 
 # One row in the words of `case_answer`, without events.
@@ -25,20 +26,29 @@ _ROW = f"""
         'closed_at', o.closed_at, 'description', o.description, 'address', o.address,
         'events', '[]'::json)
 """
+_PAGE = f"""
+    SELECT coalesce(json_agg({_ROW} ORDER BY k.place) FILTER (WHERE k.place <= %s), '[]')::text,
+           max(k.place) > %s,
+           (array_agg(k.value ORDER BY k.place))[%s], (array_agg(k.id ORDER BY k.place))[%s]
+    FROM (SELECT id, value, row_number() OVER () AS place FROM ({{inner}}) AS i (id, value)) AS k
+    JOIN cases_case o ON o.id = k.id
+"""  # noqa: S608 - the inner statement is compiled by the ORM, its values stay parameters
 
 
-def case_list(found: QuerySet[Case]) -> tuple[str, list[str]]:
-    """Return the JSON array of a page of cases, the highest number first, and their numbers."""
+def case_list(
+    found: QuerySet[Case], filters: Filters, *, cursor: str = "", size: int
+) -> tuple[str, str]:
+    """Return the JSON array of a page of cases and the cursor of the next, empty on the last one.
+
+    Raises InvalidInput for a wrong cursor.
+    """
+    column = filters.sort.column
+    rows = in_order(found, filters, cursor).values_list("pk", column)[: size + 1]
     try:
-        inner, parameters = found.values("pk").query.sql_with_params()
+        inner, parameters = rows.query.sql_with_params()
     except EmptyResultSet:
-        return "[]", []
-    sql = f"""
-        SELECT coalesce(json_agg({_ROW} ORDER BY o.number DESC), '[]')::text,
-               coalesce(array_agg(o.number::text ORDER BY o.number DESC), '{{}}')
-        FROM cases_case o WHERE o.id IN ({inner})
-    """  # noqa: S608 - compiled by the ORM, its values stay parameters
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        text, numbers = cursor.fetchone()
-    return text, numbers
+        return "[]", ""
+    with connection.cursor() as db:
+        db.execute(_PAGE.format(inner=inner), [size, size, size, size, *parameters])
+        text, is_more, value, pk = db.fetchone()
+    return text, cursor_after(filters, value, pk) if is_more else ""

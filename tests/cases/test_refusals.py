@@ -175,7 +175,7 @@ def test_a_form_with_a_nul_is_refused_and_changes_nothing(people, number):
     "address",
     [
         "/api/v1/cases/?stage=%00",
-        "/api/v1/cases/?after=%00",
+        "/api/v1/cases/?q=%00",
         "/api/v1/cases/%00/",
         "/api/v1/categories/?kind=%00",
         "/cases/%00/panel/",
