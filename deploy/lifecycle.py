@@ -324,11 +324,20 @@ def _prepare_application(home: Home) -> None:
     if home.state.marks.get("city") != city:
         with step("The city of Huaihua"):
             manage(home, "load_city", str(CITY), failure="The city could not be loaded:")
+        if home.is_demo:
+            _load_components(home)
     if home.is_demo:
         with step("Demo accounts"):
             manage(home, "demo_users", "--create", failure="The demo accounts could not be made:")
     home.state.marks.update(code=code, city=city)
     home.save()
+
+
+def _load_components(home: Home) -> None:
+    """Load the invented register of the demo city."""
+    with step("Components"):
+        register = str(CITY / "components.csv")
+        manage(home, "load_components", register, failure="The register could not be loaded:")
 
 
 def compile_messages(home: Home) -> None:

@@ -14,6 +14,7 @@ from cases.models.case import (
     Task,
 )
 from cases.models.category import Condition, Kind, MinorClass, PhotoRule, ProblemClass
+from cases.models.component import Component, ComponentState
 from cases.models.effect import Effect
 from cases.models.event import DistrictHead, Event
 from cases.models.unit import Rank, Responsibility, Unit, UnitKind
@@ -25,6 +26,8 @@ __all__ = [
     "Case",
     "CaseWords",
     "CityOptions",
+    "Component",
+    "ComponentState",
     "Condition",
     "DemoMonth",
     "District",

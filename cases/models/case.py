@@ -92,6 +92,9 @@ class Case(models.Model):
         null=True,
         verbose_name=_("filing condition"),
     )
+    component = models.ForeignKey(
+        "cases.Component", models.PROTECT, null=True, verbose_name=_("component")
+    )
     limit_value = models.PositiveIntegerField(null=True)  # frozen at filing, area factor included
     limit_unit = models.CharField(
         max_length=16, choices=LimitUnit.choices, null=True

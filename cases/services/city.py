@@ -17,6 +17,7 @@ from cases.errors import BadCityFolder, InvalidInput
 from cases.models import (
     Area,
     Border,
+    Component,
     Condition,
     District,
     MinorClass,
@@ -27,6 +28,7 @@ from cases.models import (
 )
 from cases.services.calendars import seed_calendars
 from cases.services.city_folder import AreaRow, CityFolder, read_folder
+from cases.services.components import place_again
 
 Json = dict[str, Any]
 _LOCK = 0x63697479  # "city": two loads at once would both open a version
@@ -66,6 +68,8 @@ def _store(
     done["conditions"] = _upsert(Condition, "code", city.conditions)
     done["units"] = _upsert(Unit, "code", city.units)
     done["responsibilities"] = _version_rules(city.responsibilities, since)
+    if Component.objects.exists():
+        done["components"] = place_again()
     seed_calendars()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE cases_area, cases_responsibility")  # the first question is fast

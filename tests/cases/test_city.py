@@ -12,6 +12,7 @@ from cases.errors import BadCityFolder, InvalidInput, OutsideCity
 from cases.models import (
     Area,
     Border,
+    Component,
     Condition,
     District,
     MinorClass,
@@ -21,7 +22,9 @@ from cases.models import (
 )
 from cases.selectors.place import locate
 from cases.services.city import load_city
+from cases.services.components import load_components
 from tests.support.city import HUAIHUA, SmallCity, feature, small_city, square
+from tests.support.components import HEADINGS, register
 
 __all__ = ["small_city"]
 pytestmark = pytest.mark.django_db
@@ -126,6 +129,37 @@ def test_a_grown_zone_moves_the_border_of_its_county(small_city):
     assert locate(110.057, 27.55, at=MAY).district == "landport"
     assert locate(110.05, 27.55, at=MARCH).border_m == pytest.approx(988, abs=6)
     assert locate(110.05, 27.55, at=MAY).border_m == pytest.approx(494, abs=3)
+
+
+def test_a_grown_zone_takes_the_components_in_it(small_city):
+    small_city.categories.append(small_city.categories[0] | {"kind": "component"})
+    load(small_city)
+    inside = {"标识码": "4312020112000001", "经度": "110.057", "纬度": "27.55"}
+    outside = {"标识码": "4312020112000002", "经度": "110.05", "纬度": "27.55"}
+    load_components(register(inside, outside, headings=HEADINGS[:4]))
+
+    small_city.districts[1]["geometry"] = square(110.055, 27.5, 110.1, 27.6)
+    done = load(small_city)
+
+    assert done["components"] == {"added": 0, "changed": 1, "closed": 0, "kept": 1}
+    assert list(Component.objects.order_by("code").values_list("district", flat=True)) == [
+        *("landport", "hecheng")
+    ]
+
+
+def test_a_component_left_outside_the_city_keeps_its_place(small_city):
+    small_city.categories.append(small_city.categories[0] | {"kind": "component"})
+    load(small_city)
+    row = {"标识码": "4312020112000001", "经度": "110.005", "纬度": "27.505"}
+    load_components(register(row, headings=HEADINGS[:4]))
+
+    small_city.districts[0]["geometry"] = square(110.0095, 27.5, 110.1, 27.6)
+    for drawn in small_city.subdivisions:
+        drawn["geometry"] = square(110.0095, 27.5, 110.1, 27.6)
+    done = load(small_city)
+
+    assert done["components"] == {"added": 0, "changed": 0, "closed": 0, "kept": 1}
+    assert Component.objects.get().district == "hecheng"
 
 
 def test_two_changes_need_a_later_moment(small_city):
