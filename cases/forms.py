@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cases.choices import Role, Source
 from cases.errors import BadPhoto, Refusal
-from cases.models import Attachment, Condition, PhotoRule
+from cases.models import Attachment, Component, Condition, PhotoRule
 from cases.services.intake import Report
 from cases.services.photos import StoredPhoto, store
 from cityops.accounts.models import User
@@ -148,8 +148,13 @@ class ReportForm(RefusableForm):
         widget=forms.Textarea({"rows": 3}),
     )
 
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, user: User, component: Component | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, user=user, **kwargs)
+        self.component = component
+        if component is not None:
+            self._take_from(component)
         for name in ("lon", "lat"):
             self.fields[name].error_messages["required"] = _("The place is missing.")
             self.fields[name].widget.attrs |= {"step": "any", "inputmode": "decimal"}
@@ -157,6 +162,11 @@ class ReportForm(RefusableForm):
             others = [c for c in Source.choices if c[0] != Source.SYSTEM]
             self.fields["source"] = forms.ChoiceField(label=_("Source"), choices=others)
             self.initial.setdefault("source", Source.HOTLINE)
+
+    def _take_from(self, component: Component) -> None:
+        """Fill in place and class of the component; its problems alone are to choose from."""
+        self.initial = {**self.initial, "lon": component.point.x, "lat": component.point.y}
+        self.fields["condition"].queryset = self.conditions  # type: ignore[attr-defined]  # a model's choice
 
     def clean(self) -> dict[str, Any]:
         """Ask for the photos the filing condition needs."""
@@ -178,7 +188,8 @@ class ReportForm(RefusableForm):
     @property
     def conditions(self) -> QuerySet[Condition]:
         """The filing conditions to choose from, those of a class together."""
-        return _CONDITIONS.order_by("minor__order", "no")
+        found = _CONDITIONS.order_by("minor__order", "no")
+        return found.filter(minor=self.component.minor_id) if self.component else found
 
     def report(self) -> Report:
         """Return what the person said; the form must be valid."""
@@ -189,6 +200,7 @@ class ReportForm(RefusableForm):
             accuracy_m=said["accuracy_m"],
             category=said["condition"].minor_id,
             condition=said["condition"].code,
+            component=self.component.code if self.component else "",
             description=said["description"],
             address=said["address"],
             source=Source(said.get("source", Source.INSPECTOR)),

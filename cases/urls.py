@@ -5,6 +5,7 @@ from django.urls import path
 from cases.api import views as api
 from cases.views import desk
 from cases.views.case import case_action, case_page, case_panel
+from cases.views.component import component_page
 from cases.views.live import live_events
 from cases.views.outline import outline, outline_near
 from cases.views.phone import phone_home, phone_report, phone_task
@@ -21,6 +22,7 @@ urlpatterns = [
     path("m/", phone_home, name="phone_home"),
     path("m/report/", phone_report, name="phone_report"),
     path("m/tasks/<str:number>/", phone_task, name="phone_task"),
+    path("p/<str:code>/", component_page, name="component"),
     path("cases/<str:number>/", case_page, name="case"),
     path("cases/<str:number>/panel/", case_panel, name="case_panel"),
     path("cases/<str:number>/actions/", case_action, name="case_action"),

@@ -34,6 +34,7 @@ class ReportSerializer(serializers.Serializer[dict[str, Any]]):
     location = LocationSerializer()
     category = serializers.CharField(max_length=20)
     condition = serializers.CharField(max_length=24, required=False, allow_blank=True, default="")
+    component = serializers.CharField(max_length=16, required=False, allow_blank=True, default="")
     description = serializers.CharField(
         max_length=2000, required=False, allow_blank=True, default=""
     )

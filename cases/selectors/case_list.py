@@ -17,7 +17,8 @@ _ROW = f"""
         'grid_cell', nullif(o.grid_cell, ''), 'border_m', o.border_m,
         'location', CASE WHEN o.point IS NOT NULL THEN json_build_object(
             'lon', ST_X(o.point), 'lat', ST_Y(o.point), 'crs', 'wgs84') END,
-        'category', o.minor_id, 'condition', o.condition_id, 'source', o.source,
+        'category', o.minor_id, 'condition', o.condition_id, 'component', o.component_id,
+        'source', o.source,
         'unit', o.unit_id, 'body', nullif(o.body, ''), 'rule', nullif(o.rule, ''),
         'is_fallback', o.is_fallback, 'is_unrouted', o.is_unrouted,
         'due_at', CASE WHEN o.stage IN ('dispatched', 'handling', 'rework') THEN o.due_at

@@ -60,6 +60,7 @@ def case_answer(case: Case, events: list[Event], *, at: datetime) -> dict[str, A
         else None,
         "category": case.minor_id,
         "condition": case.condition_id,
+        "component": case.component_id,
         "source": case.source,
         "unit": case.unit_id,
         "body": case.body or None,

@@ -15,7 +15,7 @@ from cases import policy
 from cases.choices import Action, ClockKind, Role, Source, Stage
 from cases.errors import BadPhoto, InvalidInput, NotAllowed
 from cases.ledger import Book, Folder, open_book, open_folder, plain, retrying
-from cases.models import Case, CityOptions, Condition, Event, MinorClass
+from cases.models import Case, CityOptions, Component, Condition, Event, MinorClass
 from cases.selectors.place import Place, locate
 from cases.selectors.timeline import case_answer
 from cases.services import filing
@@ -33,6 +33,7 @@ class Report:
     lat: float
     category: str  # minor class code
     condition: str = ""  # filing condition code; empty leaves it to the duty chief
+    component: str = ""  # code of the registered component the problem is with
     description: str = ""
     address: str = ""
     source: Source = Source.INSPECTOR
@@ -66,6 +67,7 @@ def report_case(
     if held.answer is not None:
         return held.answer
     rules = read_rules(report)
+    _require_component(report)
     place = locate(report.lon, report.lat, at=at)
     folder = Folder(_new_case(report, place, actor=actor, key=key))
     folder.case.number = next_number(at)
@@ -110,6 +112,24 @@ def read_rules(report: Report) -> Rules:
     return Rules(minor, condition if condition.pk else None, options, next(values))
 
 
+def _require_component(report: Report) -> None:
+    """Raise InvalidInput unless the component named, if any, is registered and of this class."""
+    if not report.component:
+        return
+    found = Component.objects.filter(code=report.component).values_list("minor", flat=True)
+    minor = found.first()
+    if minor is None:
+        raise InvalidInput(
+            f"There is no component {report.component!r}.",
+            fields={"component": "take the 16 digits on its label"},
+        )
+    if minor != report.category:
+        raise InvalidInput(
+            f"Component {report.component} is of class {minor!r}, not {report.category!r}.",
+            fields={"category": "take the class of the component"},
+        )
+
+
 _RULE_MODELS: tuple[type[Model], ...] = (MinorClass, Condition, CityOptions)
 
 
@@ -141,6 +161,7 @@ def _new_case(report: Report, place: Place, *, actor: User, key: uuid.UUID | Non
         reporter=actor,
         minor_id=report.category,
         condition_id=report.condition or None,
+        component_id=report.component or None,
         point=Point(round(report.lon, 7), round(report.lat, 7), srid=4326),
         accuracy_m=report.accuracy_m,
         district=place.district,

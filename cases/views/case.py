@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,7 @@ from cases.models import (
     Area,
     Attachment,
     Case,
+    Component,
     Condition,
     District,
     Event,
@@ -205,7 +206,7 @@ def visible_case(user: User, number: str) -> Case:
 
 def case_in_sight(user: User, number: str) -> Case | None:
     """Return the case with what its page shows, or None where `user` may not see it."""
-    found = Case.objects.visible_to(user).select_related("minor", "condition", "unit")
+    found = Case.objects.visible_to(user).select_related("minor", "condition", "unit", "component")
     return found.filter(number=number).first()
 
 
@@ -423,31 +424,29 @@ def photos_of(case: Case) -> list[Attachment]:
     return list(Attachment.objects.filter(case=case).order_by("added_at", "pk"))
 
 
-def place_words(case: Case, *, at: datetime) -> str:
+def place_words(placed: Case | Component, *, at: datetime) -> str:
     """Return district, street, community and cell, as far as they are known."""
-    return places_of([case], at=at)[case.number]
+    return _place_words(placed, _place_names([placed], at=at))
 
 
 def places_of(cases: Iterable[Case], *, at: datetime) -> dict[str, str]:
     """Return the place words of many cases by number, in two statements."""
     rows = list(cases)
+    names = _place_names(rows, at=at)
+    return {case.number: _place_words(case, names) for case in rows}
+
+
+def _place_names(placed: Sequence[Case | Component], *, at: datetime) -> dict[str, str]:
+    """Return the names of the districts, and of the streets and communities of these rows."""
     districts = {one.slug: one.name for one in District.objects.all()}
-    codes = {code for case in rows for code in (case.street, case.community)}
+    codes = {code for row in placed for code in (row.street, row.community)}
     areas = Area.objects.filter(level__in=("street", "community"), code__in=codes)
-    names = districts | {area.code: area.name for area in areas.filter(valid__contains=at)}
-    return {
-        case.number: " · ".join(
-            word
-            for word in (
-                names.get(case.district),
-                names.get(case.street),
-                names.get(case.community),
-                case.grid_cell[-3:],
-            )
-            if word
-        )
-        for case in rows
-    }
+    return districts | {area.code: area.name for area in areas.filter(valid__contains=at)}
+
+
+def _place_words(row: Case | Component, names: dict[str, str]) -> str:
+    known = (names.get(row.district), names.get(row.street), names.get(row.community))
+    return " · ".join(word for word in (*known, row.grid_cell[-3:]) if word)
 
 
 def _rule_words(case: Case, *, at: datetime) -> str:

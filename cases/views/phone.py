@@ -7,7 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -16,7 +16,7 @@ from cases import policy
 from cases.choices import OPEN_STAGES, Action, Stage
 from cases.errors import KeyReused, Refusal, StaleCase
 from cases.forms import CheckForm, RefusableForm, ReportForm
-from cases.models import Attachment, Case, Event, Task
+from cases.models import Attachment, Case, Component, Event, Task
 from cases.services.intake import report_case
 from cases.services.moves import take_action
 from cases.views.case import light_of, photos_of, place_words, places_of
@@ -79,10 +79,11 @@ def phone_report(request: UserRequest) -> HttpResponse:
     """Show the report form; a good report becomes a case and leads home."""
     if not policy.may_report(request.user):
         raise PermissionDenied
+    component = _component(request)
     if request.method != "POST":
-        form = ReportForm(user=request.user, initial={"key": uuid.uuid4()})
+        form = ReportForm(user=request.user, component=component, initial={"key": uuid.uuid4()})
         return _report_page(request, form, status=200)
-    form = ReportForm(request.POST, request.FILES, user=request.user)
+    form = ReportForm(request.POST, request.FILES, user=request.user, component=component)
     if not form.is_valid():
         return _report_page(request, form, status=422)
     try:
@@ -97,6 +98,12 @@ def phone_report(request: UserRequest) -> HttpResponse:
         return _report_page(request, form, status=refusal.status)
     messages.success(request, _("Received: %(number)s") % {"number": case["number"]})
     return redirect("phone_home")
+
+
+def _component(request: UserRequest) -> Component | None:
+    """Return the component the address names: the form sends itself there, so it is kept."""
+    code = request.GET.get("component", "")
+    return get_object_or_404(Component.objects.select_related("minor"), code=code) if code else None
 
 
 def _report_page(request: UserRequest, form: ReportForm, *, status: int) -> HttpResponse:

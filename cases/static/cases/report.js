@@ -105,7 +105,8 @@ if (navigator.geolocation) {
   locate.addEventListener("click", startLocating);
 }
 if (hasPlace()) {
-  say(accuracy.value === "" ? "typed" : "found", accuracy.value);
+  const by = "given" in fix.dataset ? "given" : "typed";
+  say(accuracy.value === "" ? by : "found", accuracy.value);
   showPlace();
 } else if (navigator.geolocation) startLocating();
 else say("none");
