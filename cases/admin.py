@@ -2,14 +2,20 @@
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from leaflet.admin import LeafletGeoAdmin
 
 from cases.models import (
     Area,
     Case,
     CityOptions,
+    Component,
     Condition,
     District,
     Effect,
@@ -20,6 +26,9 @@ from cases.models import (
     WorkCalendar,
     WorkCalendarDay,
 )
+from cases.views.component_import import import_page
+from cases.views.labels import AT_ONCE, label_sheet
+from cityops.accounts.http import UserRequest
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
@@ -110,3 +119,57 @@ class AreaAdmin(LeafletGeoAdmin):  # type: ignore[misc]  # django-leaflet carrie
 @admin.register(District, MinorClass, Condition, Unit, Responsibility)
 class CityAdmin(ReadOnly):
     """What the city folder holds; load_city writes it."""
+
+
+@admin.register(Component)
+class ComponentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """The component register; new ones and their places come by import."""
+
+    list_display = ("code", "name", "minor", "state", "district", "owner", "maintainer")
+    list_filter = ("state", "district", "minor__major_zh", "minor")
+    list_select_related = ("minor", "owner", "maintainer")
+    search_fields = ("code", "name", "minor__name_zh", "minor__initials", "grid_cell")
+    readonly_fields = ("code", "minor", "point", "district", "street", "community", "grid_cell")
+    fields = (
+        "code",
+        "name",
+        "minor",
+        "state",
+        "competent",
+        "owner",
+        "maintainer",
+        *readonly_fields[2:],
+    )
+    actions = ("print_labels",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Components come by import, which finds their place."""
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the import page."""
+        page = self.admin_site.admin_view(self.import_page)
+        return [path("import/", page, name="cases_component_import"), *super().get_urls()]
+
+    def import_page(self, request: UserRequest) -> HttpResponse:
+        """Show the import page to who may change components."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        context = {**self.admin_site.each_context(request), "opts": self.opts}
+        return import_page(request, context)
+
+    @admin.action(description=gettext_lazy("Print QR labels (PDF)"), permissions=["view"])
+    def print_labels(
+        self, request: HttpRequest, chosen: "QuerySet[Component]"
+    ) -> HttpResponse | None:
+        """Return the labels of the chosen components; they lead to the address this page has."""
+        if chosen.count() > AT_ONCE:
+            problem = _("Choose at most %(most)d components at once.") % {"most": AT_ONCE}
+            self.message_user(request, problem, messages.ERROR)
+            return None
+        pdf = label_sheet(
+            chosen.order_by("code"),
+            lambda component: request.build_absolute_uri(component.get_absolute_url()),
+        )
+        headers = {"Content-Disposition": 'attachment; filename="labels.pdf"'}
+        return HttpResponse(pdf, content_type="application/pdf", headers=headers)

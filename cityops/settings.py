@@ -299,5 +299,6 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {"weasyprint": {"level": "WARNING"}},  # it tells of every step
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
 }

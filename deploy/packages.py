@@ -1,6 +1,7 @@
 """Debian packages: install what is missing and leave no service running or enabled."""
 
 import contextlib
+import ctypes
 import os
 import re
 import shutil
@@ -35,6 +36,17 @@ def _has_command(name: str) -> Callable[[], bool]:
     return lambda: shutil.which(name, path=path) is not None
 
 
+def _has_library(name: str) -> Callable[[], bool]:
+    def present() -> bool:
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            return False
+        return True
+
+    return present
+
+
 def _has_venv() -> bool:
     """Tell whether this Python can make an environment with pip in it."""
     probe = [sys.executable, "-c", "import venv, ensurepip"]
@@ -49,6 +61,9 @@ SERVER = [
     Need(_has_command("openssl"), ("openssl",)),
     Need(_has_venv, (f"python3.{sys.version_info.minor}-venv", "python3-venv")),
     Need(FONT.exists, ("fonts-noto-cjk",)),
+    # WeasyPrint's: it lays text out with the one and embeds only the letters used with the other.
+    Need(_has_library("libpangoft2-1.0.so.0"), ("libpangoft2-1.0-0",)),
+    Need(_has_library("libharfbuzz-subset.so.0"), ("libharfbuzz-subset0",)),
 ]
 BROWSER = [Need(_has_command("chromium"), ("chromium", "chromium-browser"))]
 

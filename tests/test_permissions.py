@@ -21,13 +21,11 @@ from django.urls import URLResolver, get_resolver
 import scoring.pages
 import scoring.views
 from cases.choices import Role
-from cases.services.city import load_city
 from cases.sockets import websocket_urlpatterns
 from cases.workflow import MOVES
 from scoring.services import run_in_snapshot, scheme_of
 from tests.support import access
 from tests.support.access import ACTIONS, BLANK, POSTS, World, fingerprint, send, undone
-from tests.support.city import SmallCity, open_logs
 
 FILE = Path(__file__).with_name("permissions.txt")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -139,9 +137,7 @@ def world(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Worl
         # Who may read the description is asked here, not what it says, which takes a second.
         patch.setattr("drf_spectacular.generators.SchemaGenerator.get_schema", lambda *a, **k: {})
         patch.setattr(logging.getLogger("django.request"), "disabled", True)  # thousands of 405
-        open_logs()
-        city = SmallCity(tmp_path_factory.mktemp("city"))
-        load_city(city.write(), since=None, progress=lambda line: None)
+        access.load_table_city(tmp_path_factory.mktemp("city"))
         yield World()
         transaction.set_rollback(True)
 

@@ -7,9 +7,7 @@ from django.test import AsyncClient
 from cases.choices import Action
 from cases.hub import hub
 from cases.selectors.feed import read_heads
-from cases.services.city import load_city
-from tests.support.access import DISTRICTS, World
-from tests.support.city import SmallCity, open_logs
+from tests.support.access import DISTRICTS, World, load_table_city
 from tests.support.sockets import Socket, hear, quiet_hub, tell
 from tests.support.spine import act
 from tests.test_permissions import TABLE, Row
@@ -20,8 +18,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture
 def world(tmp_path):
-    open_logs()
-    load_city(SmallCity(tmp_path).write(), since=None, progress=lambda line: None)
+    load_table_city(tmp_path)
     return World()
 
 

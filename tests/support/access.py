@@ -23,14 +23,25 @@ from PIL import Image
 
 from cases.choices import Action, Role
 from cases.models import Attachment, Case, CityOptions
+from cases.services.city import load_city
 from cases.services.intake import Report, report_case
 from cityops.accounts.models import ApiToken, SignInLock, User
+from tests.support.city import SmallCity, open_logs
+from tests.support.components import component, register
 from tests.support.people import person
 from tests.support.spine import act, photo, run_dispatch
 
 BLANK = re.compile(r"<\w+:(?P<name>\w+)>")
 PASSWORD = "an-old-password"
 CONDITION = {"category": "event-0112", "condition": "event-0112-1"}
+COMPONENT = {  # registered in the small city, whose one class of components it is
+    "标识码": "4312020112000001",
+    "经度": "110.015",
+    "纬度": "27.515",
+    "主管部门": "office",
+    "权属单位": "",
+    "养护单位": "",
+}
 PLACES = {"mine": {"lon": 110.015, "lat": 27.515}, "other": {"lon": 110.08, "lat": 27.55}}
 DISTRICTS = {"mine": "hecheng", "other": "landport"}
 UNITS = {"mine": "office", "other": "zone-office"}
@@ -60,6 +71,14 @@ def jpeg() -> bytes:
 SHA256 = hashlib.sha256(jpeg()).hexdigest()
 
 
+def load_table_city(folder: Path) -> None:
+    """Load the small city with a class of components too."""
+    city = SmallCity(folder)
+    city.categories.append(city.categories[0] | {"kind": "component"})
+    open_logs()
+    load_city(city.write(), since=None, progress=lambda line: None)
+
+
 class World:
     """Actors by their column in the table, and cases by stage and owner."""
 
@@ -82,6 +101,7 @@ class World:
         CityOptions.objects.update(auto_check=False)
         for whose in PLACES:
             self._cases_of(whose)
+        self.component = component(**COMPONENT).pk
         self.before = fingerprint()
         self.cookies = {name: _cookie(user) for name, user in self.actors.items() if user}
         User.objects.filter(username="off").update(is_active=False)
@@ -210,6 +230,7 @@ _FINGERPRINT = """
            (SELECT md5(string_agg(username || password || is_superuser || is_staff, ''
                                   ORDER BY id)) FROM accounts_user),
            (SELECT count(*) FROM accounts_grant), (SELECT count(*) FROM accounts_apitoken),
+           (SELECT md5(string_agg(c::text, '' ORDER BY code)) FROM cases_component c),
            (SELECT count(*) FROM django_admin_log)
 """
 
@@ -296,6 +317,10 @@ def at_place(world: World, client: Client, address: str, word: str, whose: str) 
     return client.get(address, PLACES["mine"])
 
 
+def import_components(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    return client.post(address, {"file": io.BytesIO(register(COMPONENT))})
+
+
 def put_photo(world: World, client: Client, address: str, word: str, whose: str) -> Any:
     headers = {"Content-Disposition": "attachment; filename=photo.jpg"}
     return client.put(address, jpeg(), "image/jpeg", headers=headers)
@@ -320,6 +345,7 @@ REQUESTS: dict[tuple[str, str], Send] = {
         source="hotline",
         **PLACES["mine"],
     ),
+    ("POST", "admin/cases/component/import/"): import_components,
     ("POST", "cases/<str:number>/actions/"): act_on_page,
     ("POST", "api/v1/cases/<str:number>/actions/"): act_by_api,
     ("POST", "api/v1/cases/"): report_by_api,
@@ -335,6 +361,7 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
     stage = ACTIONS[Action(word)][0] if word else STAGES.get(route, "checking")
     whose = whose or "mine"
     blanks = {
+        "code": world.component,
         "number": world.cases[stage, whose],
         "pk": str(world.photos[whose]),
         "sha256": SHA256,
