@@ -1,6 +1,6 @@
 """Reference data for the administrator; cases and events are read, never edited, here."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -26,9 +26,11 @@ from cases.models import (
     WorkCalendar,
     WorkCalendarDay,
 )
+from cases.views.calendar import edit_calendar
 from cases.views.component_import import import_page
 from cases.views.labels import AT_ONCE, label_sheet
 from cityops.accounts.http import UserRequest
+from cityops.accounts.models import User
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
@@ -77,9 +79,50 @@ class EffectAdmin(ReadOnly):
     show_full_result_count = False
 
 
-@admin.register(WorkCalendar, WorkCalendarDay)
+class DaysInline(admin.TabularInline):  # type: ignore[type-arg]  # not generic at run time
+    """The special days of a version."""
+
+    model = WorkCalendarDay
+    ordering = ("-date",)
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A version is never changed."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A version is never changed."""
+        return False
+
+
+@admin.register(WorkCalendar)
 class CalendarAdmin(ReadOnly):
-    """Versions of the working calendar; a change makes a new version."""
+    """Versions of the working calendar; an edit publishes a new one."""
+
+    list_display = ("version", "note", "created_at", "created_by", "first_day", "last_day")
+    inlines = (DaysInline,)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Let those add a version who may add rows."""
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Edit a year of the current version instead of filling an empty form."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        page = {**self.admin_site.each_context(request), "opts": self.opts}
+        return edit_calendar(request, cast("User", request.user), page)
+
+
+@admin.register(WorkCalendarDay)
+class CalendarDayAdmin(ReadOnly):
+    """Special days of all versions."""
+
+    list_display = ("date", "kind", "name_zh", "name_en", "calendar")
+    list_filter = ("calendar",)
 
 
 @admin.register(CityOptions)

@@ -78,6 +78,13 @@ class CalendarMissing(Refusal):
     status = 422
 
 
+class StaleCalendar(Refusal):
+    """Another version of the working calendar was published since this one was looked at."""
+
+    code = "stale_calendar"
+    status = 409
+
+
 class BadPhoto(Refusal):
     """The upload is not a photo that can be stored."""
 

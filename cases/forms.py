@@ -1,7 +1,8 @@
 """Forms of the pages: what a person typed, checked field by field."""
 
 from dataclasses import asdict
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, cast
 
 from django import forms
 from django.core import signing
@@ -10,14 +11,18 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from cases.choices import Role, Source
+from cases.clock import SpecialDay
 from cases.errors import BadPhoto, Refusal
 from cases.models import Attachment, Component, Condition, PhotoRule
+from cases.selectors.calendars import Stretch
 from cases.services.intake import Report
 from cases.services.photos import StoredPhoto, store
 from cityops.accounts.models import User
 
 PHOTO_TYPES = "image/jpeg,image/png,image/webp"
 _SALT = "cases.forms.photo"
+_SATURDAY = 5
+_LONGEST_DAYS = 31  # of a holiday; longer is a slip of the pen
 
 # Services speak to programmers too; these are the same refusals for the person at the form.
 _SENTENCES = {
@@ -226,4 +231,121 @@ class CheckForm(RefusableForm):
         choices=[("true", _("Passed")), ("false", _("Failed"))],
         coerce=lambda value: value == "true",
         error_messages={"required": _("Press “Passed” or “Failed”.")},
+    )
+
+
+# --- the working calendar -----------------------------------------------------------------------
+
+
+class DayInput(forms.DateInput):
+    """A date field of the browser, which wants ISO dates whatever the language."""
+
+    input_type = "date"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%d")
+
+
+class StretchForm(forms.Form):
+    """One line of a holiday announcement: days off, or workdays made up."""
+
+    KINDS = (("holiday", _("holiday")), ("makeup", _("make-up workday")))
+
+    first = forms.DateField(label=_("First day"), widget=DayInput)
+    last = forms.DateField(label=_("Last day"), widget=DayInput, required=False)
+    kind = forms.ChoiceField(label=_("Kind"), choices=KINDS, initial="holiday")
+    name_zh = forms.CharField(label=_("Name (Chinese)"), max_length=40)
+    name_en = forms.CharField(label=_("Name (English)"), max_length=80)
+
+    def clean(self) -> dict[str, Any]:
+        """Check the days among themselves: in order, and a make-up workday on a weekend."""
+        said = self.cleaned_data
+        first, last = said.get("first"), said.get("last") or said.get("first")
+        if first is None or last is None:
+            return said
+        if last < first:
+            self.add_error("last", _("This lies before the first day. Turn the two round."))
+        elif (last - first).days > _LONGEST_DAYS:
+            self.add_error("last", _("This is over a month after the first day. Correct one."))
+        elif said.get("kind") == "makeup" and any(
+            day.weekday() < _SATURDAY for day in self._days(first, last)
+        ):
+            self.add_error(
+                "first",
+                _("A weekday is worked anyway. Take a Saturday or Sunday, or make it a holiday."),
+            )
+        return said
+
+    @staticmethod
+    def _days(first: date, last: date) -> list[date]:
+        return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+    def stretch(self) -> Stretch:
+        """Return what was typed."""
+        said = self.cleaned_data
+        return Stretch(
+            said["first"],
+            said["last"] or said["first"],
+            said["kind"] == "makeup",
+            said["name_zh"],
+            said["name_en"],
+        )
+
+
+class StretchesOfAYear(forms.BaseFormSet):  # type: ignore[type-arg]  # not generic at run time
+    """The special days of one year."""
+
+    def __init__(self, *args: Any, year: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.year = year
+
+    @classmethod
+    def get_default_prefix(cls) -> str:
+        """Name the lines in what is sent."""
+        return "days"
+
+    def clean(self) -> None:
+        """Refuse days of another year, and a day told twice, at the line that tells it."""
+        seen: set[date] = set()
+        for form in self._said():
+            days = {one.day for one in form.stretch().days()}
+            if any(day.year != self.year for day in days):
+                form.add_error(
+                    "first", _("This is not in %(year)s. Correct the date.") % {"year": self.year}
+                )
+            if twice := min(days & seen, default=None):
+                form.add_error(
+                    "first", _("%(day)s stands twice. Remove it from one line.") % {"day": twice}
+                )
+            seen |= days
+
+    def _said(self) -> list[StretchForm]:
+        """Return the lines that are filled in, whole, and not taken away."""
+        return [
+            form
+            for form in self.forms
+            if form.has_changed() and form.is_valid() and not form.cleaned_data["DELETE"]
+        ]
+
+    def days(self) -> list[SpecialDay]:
+        """Return the special days told."""
+        return [day for form in self._said() for day in form.stretch().days()]
+
+
+StretchFormSet = cast(
+    "type[StretchesOfAYear]",
+    forms.formset_factory(
+        StretchForm, formset=StretchesOfAYear, extra=4, max_num=100, can_delete=True
+    ),
+)
+
+
+class CalendarYearForm(forms.Form):
+    """What an edit of a year says beside its days."""
+
+    is_provisional = forms.BooleanField(
+        label=_("The holidays of this year are not announced yet"), required=False
+    )
+    note = forms.CharField(
+        label=_("Note"), max_length=200, required=False, help_text=_("Why, and on whose word")
     )

@@ -40,6 +40,8 @@ _RESUMES = {
     "resume": PauseKind.SUSPENDED,
     "unmerge": PauseKind.MERGED,
 }
+# All a story is told by; the other events of a case can be left unread.
+TELLING = _BEGINS | _STOPS.keys() | _RESUMES.keys() | {"decide_extension", "take_in", "let_go"}
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def handling_explained(case: Case, story: Story) -> Explanation | None:
     A wrong explanation would be worse than none, so it is withheld and logged as an error.
     Raises CalendarMissing.
     """
-    explained = _as_timed(case, story).explanation
+    explained = as_timed(case, story).explanation
     if explained.due == case.due_at:
         return explained
     logger.error(
@@ -169,7 +171,7 @@ def handling_explained(case: Case, story: Story) -> Explanation | None:
     return None
 
 
-def _as_timed(case: Case, story: Story) -> Story:
+def as_timed(case: Case, story: Story) -> Story:
     """Return the story that ends at `due_at`: handled and not yet checked, it stands as it ran."""
     return story if case.due_at is None else story.until_stopped()
 
@@ -199,7 +201,7 @@ def deadlines_of(case: Case, events: Iterable[Event]) -> list[Deadline]:
 
 
 def _handling(case: Case, story: Story) -> Deadline:
-    explained, story = handling_explained(case, story), _as_timed(case, story)
+    explained, story = handling_explained(case, story), as_timed(case, story)
     length = {"value": story.limit.value, "unit": story.limit.unit.value}
     return {
         "kind": ClockKind.HANDLE.value,

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from cases.clock import Calendar, Season, SpecialDay
+from cases.errors import StaleCalendar
 from cases.models import WorkCalendar, WorkCalendarDay
 from cases.selectors.calendars import current_version, load_calendar, season_of
 from cityops.accounts.models import User
@@ -30,15 +31,26 @@ _DAY = timedelta(days=1)
 
 @transaction.atomic
 def publish_calendar(
-    content: Calendar, *, note: str, actor: User | None, is_seed: bool = False
+    content: Calendar,
+    *,
+    note: str,
+    actor: User | None,
+    is_seed: bool = False,
+    seen_version: int | None = None,
 ) -> int:
     """Publish `content` as a new version and return its number.
 
     Content equal to the current version publishes nothing. Cases keep the version they were filed
-    under; recomputing open deadlines is an action of its own.
+    under; recomputing open deadlines is an action of its own. `seen_version` is the version that
+    `content` was made from. Raises StaleCalendar if it is the current one no more.
     """
     _lock_publishing()
     latest = WorkCalendar.objects.first()
+    if seen_version is not None and (latest is None or latest.version != seen_version):
+        raise StaleCalendar(
+            f"Working calendar {seen_version} is not the current one any more: look again.",
+            fields={"seen_version": "begin from the current version"},
+        )
     if latest is not None and _is_same(load_calendar(latest.version), content):
         return latest.version
     return _store(content, note=note, actor=actor, is_seed=is_seed)
