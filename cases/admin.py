@@ -169,7 +169,7 @@ class ComponentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
     """The component register; new ones and their places come by import."""
 
     list_display = ("code", "name", "minor", "state", "district", "owner", "maintainer")
-    list_filter = ("state", "district", "minor__major_zh", "minor")
+    list_filter = ("state", "district", ("minor", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("minor", "owner", "maintainer")
     search_fields = ("code", "name", "minor__name_zh", "minor__initials", "grid_cell")
     readonly_fields = ("code", "minor", "point", "district", "street", "community", "grid_cell")
