@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from cases.choices import LimitUnit, Role, Source
-from cases.models import Condition, Unit, UnitKind
+from cases.models import Component, Condition, Unit, UnitKind
 from cases.services.intake import Report
 from cases.simulation.pictures import Album
 from cityops.accounts.models import User
@@ -81,6 +81,7 @@ class Spot:
     lat: float
     community: str
     address: str
+    component: str = ""  # code of what is registered there
 
 
 class People:
@@ -134,6 +135,7 @@ class City:
         self.album = Album()
         self.conditions, self._weights = _weighted_conditions()
         self.spots = _spots()
+        self._registered = _registered()
         self._districts = [slug for slug in PROFILES if self.spots.get(slug)]
         if not self._districts or not self.conditions:
             raise CannotSimulateError("No city is loaded; run load_city first.")
@@ -146,13 +148,15 @@ class City:
         (district,) = self.random.choices(self._districts, shares)
         (condition,) = self.random.choices(self.conditions, self._weights)
         (source,) = self.random.choices(list(SOURCES), list(SOURCES.values()))
-        spot = self.random.choice(self.spots[district])
+        registered = self._registered.get((district, condition.minor_id))
+        spot = self.random.choice(registered or self.spots[district])
         is_seen = source == Source.INSPECTOR
         report = Report(
             lon=spot.lon,
             lat=spot.lat,
             category=condition.minor_id,
             condition=condition.pk,
+            component=spot.component,
             description=condition.text_zh,
             address=f"{spot.address}附近",
             source=source,
@@ -207,6 +211,15 @@ def _spots() -> dict[str, list[Spot]]:
         )
         for district, lon, lat, community, address in cursor.fetchall():
             spots[district].append(Spot(round(lon, 7), round(lat, 7), community, address))
+    return spots
+
+
+def _registered() -> dict[tuple[str, str], list[Spot]]:
+    """Return the places of registered components, by district and minor class."""
+    spots: dict[tuple[str, str], list[Spot]] = defaultdict(list)
+    for one in Component.objects.order_by("pk"):
+        spot = Spot(one.point.x, one.point.y, one.community, one.name, one.pk)
+        spots[one.district, one.minor_id].append(spot)
     return spots
 
 

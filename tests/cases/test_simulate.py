@@ -7,12 +7,14 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
-from cases.models import Case, DistrictHead, Effect, Event
+from cases.models import Case, Component, DistrictHead, Effect, Event
+from cases.services.components import load_components
 from cases.services.demo_users import create_demo_users
 from cases.services.ledger_check import verify_ledger
 from cases.simulation import CannotSimulateError, simulate
 from cases.simulation.city import City
 from cases.simulation.story import CaseLife, Run
+from tests.support.city import HUAIHUA
 
 UNTIL = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
@@ -41,6 +43,21 @@ def test_month_is_written_through_the_services(demo):
     }
     assert Case.objects.filter(stage="closed").exists()
     assert Case.objects.open().exists()
+    assert verify_ledger() == []
+
+
+def test_a_problem_of_a_registered_class_is_reported_of_a_component(demo):
+    load_components((HUAIHUA / "components.csv").read_bytes())
+    registered = set(Component.objects.values_list("district", "minor"))
+
+    run(per_day=60)
+
+    cases = list(Case.objects.select_related("component"))
+    assert {case.number for case in cases if case.component} == {
+        case.number for case in cases if (case.district, case.minor_id) in registered
+    }
+    assert len([case for case in cases if case.component]) > 10
+    assert all(case.point == case.component.point for case in cases if case.component)
     assert verify_ledger() == []
 
 
