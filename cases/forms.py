@@ -1,6 +1,5 @@
 """Forms of the pages: what a person typed, checked field by field."""
 
-from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any, cast
 
@@ -10,7 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from cases.choices import Role, Source
+from cases.choices import OrderKind, Role, Source
 from cases.clock import SpecialDay
 from cases.errors import BadPhoto, Refusal
 from cases.models import Attachment, Component, Condition, PhotoRule
@@ -92,7 +91,7 @@ class RefusableForm(forms.Form):
         except BadPhoto as refusal:
             self.add_error(name, _SENTENCES[refusal.code])
             return None
-        note = {"user": self.user.pk, "photo": asdict(photo)}
+        note = {"user": self.user.pk, "photo": photo.as_note()}
         self.say(f"kept_{name}", signing.dumps(note, salt=_SALT))
         return photo
 
@@ -101,7 +100,7 @@ class RefusableForm(forms.Form):
             note = signing.loads(text, salt=_SALT, max_age=86_400) if text else {}
         except signing.BadSignature:
             return None
-        return StoredPhoto(**note["photo"]) if note.get("user") == self.user.pk else None
+        return StoredPhoto.from_note(note["photo"]) if note.get("user") == self.user.pk else None
 
     @property
     def photos(self) -> tuple[StoredPhoto, ...]:
@@ -122,14 +121,31 @@ _CONDITIONS = Condition.objects.filter(is_active=True, minor__is_active=True).se
 )
 
 
+def _order_fields() -> dict[str, forms.Field]:
+    """Return what an operator enters of a 12345 order and of whom to answer."""
+    kinds = [("", _("no 12345 order")), *OrderKind.choices]
+    return {
+        "order_number": forms.CharField(
+            label=_("Number of the 12345 order"), required=False, max_length=40
+        ),
+        "order_kind": forms.ChoiceField(label=_("Kind of order"), required=False, choices=kinds),
+        "contact": forms.CharField(label=_("Whom to answer"), required=False, max_length=100),
+    }
+
+
 class ReportForm(RefusableForm):
     """A problem seen on the street."""
 
-    photo_kinds = {"near": Attachment.Kind.NEAR, "far": Attachment.Kind.FAR}
+    photo_kinds = {
+        "near": Attachment.Kind.NEAR,
+        "far": Attachment.Kind.FAR,
+        "after": Attachment.Kind.AFTER,
+    }
     refusal_fields = {"outside_city": "lat"}
 
     near = forms.FileField(label=_("Near photo"), required=False, widget=PhotoInput())
     far = forms.FileField(label=_("Far photo"), required=False, widget=PhotoInput())
+    after = forms.FileField(label=_("Photo after handling"), required=False, widget=PhotoInput())
     lon = forms.FloatField(label=_("Longitude (WGS-84)"), min_value=-180, max_value=180)
     lat = forms.FloatField(label=_("Latitude (WGS-84)"), min_value=-90, max_value=90)
     accuracy_m = forms.IntegerField(
@@ -167,6 +183,11 @@ class ReportForm(RefusableForm):
             others = [c for c in Source.choices if c[0] != Source.SYSTEM]
             self.fields["source"] = forms.ChoiceField(label=_("Source"), choices=others)
             self.initial.setdefault("source", Source.HOTLINE)
+            self.fields |= _order_fields()
+        else:
+            self.fields["self_handled"] = forms.BooleanField(
+                label=_("I have fixed it on the spot"), required=False
+            )
 
     def _take_from(self, component: Component) -> None:
         """Fill in place and class of the component; its problems alone are to choose from."""
@@ -176,6 +197,8 @@ class ReportForm(RefusableForm):
     def clean(self) -> dict[str, Any]:
         """Ask for the photos the filing condition needs."""
         cleaned = super().clean()
+        if cleaned.get("self_handled") and cleaned.get("after") is None:
+            self.add_error("after", _("What you fixed needs a photo taken after."))
         condition = cleaned.get("condition")
         if condition is None:
             return cleaned
@@ -209,6 +232,10 @@ class ReportForm(RefusableForm):
             description=said["description"],
             address=said["address"],
             source=Source(said.get("source", Source.INSPECTOR)),
+            order_number=said.get("order_number", ""),
+            order_kind=said.get("order_kind", ""),
+            contact=said.get("contact", ""),
+            is_self_handled=said.get("self_handled", False),
         )
 
 

@@ -36,7 +36,8 @@ _last_asked = (-ASK_AGAIN_S, False)  # when this process asked whether it is hel
 
 # Columns that name no part of the case's state, or are the identity of the row itself.
 _NOT_STATE = {"id", "number", "client_uuid", "case_seq"}
-_PRIVATE = {"address", "description", "reporter_id"}  # free text and persons stay out of headers
+# Free text and persons stay out of headers.
+PRIVATE = {"address", "description", "contact", "reporter_id", "handler_id"}
 _COLUMNS = [f.attname for f in Case._meta.concrete_fields if f.attname not in _NOT_STATE]
 # A change of one of these makes an open form wrong.
 _VERSIONED = {"stage", "point", "minor_id", "condition_id", "unit_id", "due_at", "district"}
@@ -145,6 +146,7 @@ class Folder:
     touched: set[str] = field(default_factory=set)  # kinds of clocks to write back
     ended: list[StageClock] = field(default_factory=list)
     starts: dict[str, str | None] = field(default_factory=dict)  # by the next event
+    waited: list[str] = field(default_factory=list)  # what the case waited for when opened
 
     @property
     def stage_before(self) -> str:
@@ -208,7 +210,8 @@ def open_folder(*, number: str | None = None, pk: int | None = None) -> Folder:
         .get(**key)
     )
     clocks = StageClock.objects.select_for_update().filter(case=case, ended_at__isnull=True)
-    return Folder(case, {c.kind: c for c in clocks.order_by("pk")}, state_of(case))
+    running = {c.kind: c for c in clocks.order_by("pk")}
+    return Folder(case, running, state_of(case), waited=list(case.waiting_for))
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -286,6 +289,7 @@ class Book:
         claimed_at: datetime | None = None,
         sets_clock: bool = False,
         run: tuple[str, str] | None = None,
+        move_id: uuid.UUID | None = None,
     ) -> Event:
         """Record one action: the columns changed since the last event become its `set`.
 
@@ -297,7 +301,7 @@ class Book:
         before, after = folder.recorded, state_of(case)
         changed = {k: v for k, v in after.items() if k not in before or before[k] != v}
         if not before:
-            changed = {k: v for k, v in changed.items() if v not in (None, "", [], False)}
+            changed = {k: v for k, v in changed.items() if v not in (None, "", [], {}, False)}
         if not before or not _VERSIONED.isdisjoint(changed):
             case.version += 1
             changed["version"] = after["version"] = case.version
@@ -321,8 +325,9 @@ class Book:
             due_at=case.due_at if deadline_moved else None,
             base_due_at=case.base_due_at if deadline_moved else None,
             claimed_at=claimed_at,
+            move_id=move_id,
             data={
-                "set": {k: v for k, v in changed.items() if k not in _PRIVATE},
+                "set": {k: v for k, v in changed.items() if k not in PRIVATE},
                 "facts": plain(facts or {}),
                 **({"starts": folder.starts} if folder.starts else {}),
             },
@@ -336,7 +341,7 @@ class Book:
             event.used_s = clock.used_s
         secret = {
             "actor": actor.pk if actor else None,
-            "set": {k: v for k, v in changed.items() if k in _PRIVATE},
+            "set": {k: v for k, v in changed.items() if k in PRIVATE},
             **plain({k: v for k, v in (private or {}).items() if v not in (None, "")}),
         }
         self._chain(event, canonical(secret), case.number)

@@ -1,16 +1,18 @@
 """Who may see a case, and who may do what to this very case: one reach for both.
 
-A grant opens cases (domain.md §2); what it opens, its role may act on where the workflow table
-says so. An inspector sees own reports and own tasks, and acts only while a task is open.
+A grant opens cases (domain.md §2); on those of its own district or unit its role may act where
+the workflow table says so, the others it only sees. An inspector sees own reports and own tasks,
+and acts only while a task is open.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from cases.choices import Action, Role, Stage
+from cases.choices import Action, Role
 from cases.errors import MoveNotAllowed, NotAllowed
-from cases.workflow import MOVES, actions_from
+from cases.workflow import MOVES, CaseFacts, Who, refusal_of
 from cityops.accounts.models import Grant, User
 from cityops.accounts.roles import ScopeKind
 
@@ -19,12 +21,14 @@ _UNIT_ROLES = (Role.UNIT, Role.UNIT_HEAD)
 _POSTS = frozenset(Role) - {Role.INSPECTOR, *_UNIT_ROLES, Role.SYSTEM}
 
 
-class CaseLike(Protocol):
+class CaseLike(CaseFacts, Protocol):
     """What the policy reads of a case."""
 
-    stage: str
     district: str
+    also_districts: list[str]
     unit_id: str | None
+    parent_unit: str
+    assist_units: list[str]
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,20 @@ class Reach:
     def holds(
         self,
         *,
-        district: str,
-        unit: str | None,
+        districts: Collection[str],
+        units: Collection[str],
         reporter_id: int | None = None,
         assignees: Collection[int] = (),
     ) -> bool:
-        """Whether a case that stands like this is seen; `CaseQuerySet.visible_to` in memory."""
+        """Whether a case that stands like this is seen; `CaseQuerySet.visible_to` in memory.
+
+        `districts` are its own and those that had it before; `units` the lead unit, its parent,
+        and those that assist.
+        """
         return (
             self.is_whole
-            or district in self.districts
-            or unit in self.units
+            or not self.districts.isdisjoint(districts)
+            or not self.units.isdisjoint(units)
             or (
                 self.inspector_id is not None
                 and (self.inspector_id == reporter_id or self.inspector_id in assignees)
@@ -58,11 +66,9 @@ class Reach:
 
 def reach_of(user: User) -> Reach:
     """Return what `user` sees: default deny, and nothing once disabled."""
-    return _reach(user, user.grants) if user.is_active else Reach()
-
-
-def _reach(user: User, grants: Iterable[Grant]) -> Reach:
-    held = [(grant.role, grant.scope_kind, grant.scope_key) for grant in grants]
+    if not user.is_active:
+        return Reach()
+    held = [(grant.role, grant.scope_kind, grant.scope_key) for grant in user.grants]
     return Reach(
         is_whole=any(role in _POSTS and kind == ScopeKind.CITY for role, kind, _ in held),
         districts=frozenset(
@@ -75,42 +81,83 @@ def _reach(user: User, grants: Iterable[Grant]) -> Reach:
     )
 
 
-def roles_over(user: User, case: CaseLike, *, assignee_id: int | None = None) -> frozenset[Role]:
-    """Return the roles `user` holds over this case; an inspector only while a task is theirs."""
+def roles_over(
+    user: User, case: CaseLike, *, assignee_id: int | None = None, who: Who = Who.LEAD
+) -> frozenset[Role]:
+    """Return the roles `user` holds over this case.
+
+    An inspector only while a task is theirs; a district only while the case is its own; people of
+    a unit by `who`: of the lead unit, and the head of its parent, or of an assisting unit.
+    """
     if not user.is_active:
         return frozenset()
     return frozenset(
-        Role(grant.role) for grant in user.grants if _covers(grant, user, case, assignee_id)
+        Role(grant.role) for grant in user.grants if _covers(grant, user, case, assignee_id, who)
     )
 
 
-def _covers(grant: Grant, user: User, case: CaseLike, assignee_id: int | None) -> bool:
+def _covers(grant: Grant, user: User, case: CaseLike, assignee_id: int | None, who: Who) -> bool:
     if grant.role == Role.INSPECTOR:
         return assignee_id is not None and assignee_id == user.pk
-    return _reach(user, [grant]).holds(district=case.district, unit=case.unit_id)
+    if grant.role in _UNIT_ROLES:
+        return grant.scope_kind == ScopeKind.UNIT and grant.scope_key in _units(grant, case, who)
+    if grant.role not in _POSTS:
+        return False
+    is_own = grant.scope_kind == ScopeKind.DISTRICT and grant.scope_key == case.district
+    return grant.scope_kind == ScopeKind.CITY or is_own
 
 
-def can(user: User, action: Action, case: CaseLike, *, assignee_id: int | None = None) -> bool:
-    """Whether `user` may take `action` on this case now."""
-    roles = roles_over(user, case, assignee_id=assignee_id)
-    return action in actions_from(Stage(case.stage), roles=roles)
+def _units(grant: Grant, case: CaseLike, who: Who) -> list[str | None]:
+    if who == Who.ASSISTING:
+        return [*case.assist_units]
+    if grant.role == Role.UNIT_HEAD and case.parent_unit:
+        return [case.unit_id, case.parent_unit]
+    return [case.unit_id]
 
 
-def require(user: User, action: Action, case: CaseLike, *, assignee_id: int | None = None) -> Role:
+def can(
+    user: User, action: Action, case: CaseLike, *, at: datetime, assignee_id: int | None = None
+) -> bool:
+    """Whether `user` may take `action` on this case at `at`."""
+    return action in actions_for(user, case, at=at, assignee_id=assignee_id)
+
+
+def require(
+    user: User, action: Action, case: CaseLike, *, at: datetime, assignee_id: int | None = None
+) -> Role:
     """Return the role `user` acts in, or raise NotAllowed or MoveNotAllowed."""
-    roles = roles_over(user, case, assignee_id=assignee_id)
     move = MOVES.get(action)
-    if move is None or roles.isdisjoint(move.roles):
+    roles = frozenset[Role]()
+    if move is not None:
+        roles = roles_over(user, case, assignee_id=assignee_id, who=move.who) & move.roles
+    if move is None or not roles:
         raise NotAllowed(f"You may not take the action {action} on this case.")
     if case.stage not in move.sources:
         raise MoveNotAllowed(f"A case in stage {case.stage} cannot take the action {action}.")
-    return min(roles & move.roles)
+    refusals = {role: refusal_of(action, case, role, at=at) for role in sorted(roles)}
+    free = [role for role, refusal in refusals.items() if not refusal]
+    if not free:
+        raise MoveNotAllowed(next(iter(refusals.values())))
+    return free[0]
 
 
-def actions_for(user: User, case: CaseLike, *, assignee_id: int | None = None) -> list[Action]:
+def actions_for(
+    user: User, case: CaseLike, *, at: datetime, assignee_id: int | None = None
+) -> list[Action]:
     """Return the actions to offer `user` on this case, in table order."""
-    roles = roles_over(user, case, assignee_id=assignee_id)
-    return actions_from(Stage(case.stage), roles=roles)
+    lead, assisting = (
+        roles_over(user, case, assignee_id=assignee_id, who=who)
+        for who in (Who.LEAD, Who.ASSISTING)
+    )
+    return [
+        action
+        for action, move in MOVES.items()
+        if case.stage in move.sources
+        and any(
+            not refusal_of(action, case, role, at=at)
+            for role in move.roles & (assisting if move.who == Who.ASSISTING else lead)
+        )
+    ]
 
 
 def may_report(user: User) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from cases.choices import Action, Source
+from cases.choices import Action, OrderKind, Source
 from cases.datum import CRS_NAMES, to_wgs84
 
 
@@ -42,6 +42,13 @@ class ReportSerializer(serializers.Serializer[dict[str, Any]]):
     source = serializers.ChoiceField(  # type: ignore[assignment]  # the base class has a `source` too
         choices=Source.choices, default=Source.INSPECTOR
     )
+    order_number = serializers.CharField(
+        max_length=40, required=False, allow_blank=True, default=""
+    )
+    order_kind = serializers.ChoiceField(
+        choices=OrderKind.choices, required=False, allow_blank=True, default=""
+    )
+    contact = serializers.CharField(max_length=100, required=False, allow_blank=True, default="")
     accuracy_m = serializers.IntegerField(min_value=0, max_value=100_000, required=False)
     photos = serializers.ListField(child=Sha256Field(), max_length=4, required=False, default=list)
     claimed_at = serializers.DateTimeField(required=False)

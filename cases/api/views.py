@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from cases import policy
 from cases.api.parsers import JSONParser
 from cases.api.schemas import ActionSerializer, LocationSerializer, ReportSerializer
-from cases.choices import DISTRICT_SLUGS, Action, Role, Source
+from cases.choices import DISTRICT_SLUGS, Action, Role, Source, Stage
 from cases.errors import InvalidInput
 from cases.models import Attachment, Case, Task
 from cases.selectors.case_list import case_list
@@ -35,8 +35,8 @@ from cases.selectors.place import cell_name, locate
 from cases.selectors.timeline import case_answer, events_of
 from cases.services.intake import Report, add_due_photo, report_case, require_reporter
 from cases.services.moves import require_may_try, take_action
-from cases.services.photos import StoredPhoto, store
-from cases.workflow import MOVES, Input
+from cases.services.photos import StoredPhoto, kind_of_photos, store
+from cases.workflow import BOOLEANS, MOVES, Input
 from cityops.accounts.models import User
 
 PAGE = 100
@@ -129,7 +129,10 @@ class CaseActions(APIView):
         case = visible_case(request, number)
         task = Task.objects.open().filter(case=case).first()
         allowed = policy.actions_for(
-            person(request), case, assignee_id=task.assignee_id if task else None
+            person(request),
+            case,
+            at=timezone.now(),
+            assignee_id=task.assignee_id if task else None,
         )
         return Response(
             {
@@ -139,7 +142,8 @@ class CaseActions(APIView):
                         "action": action,
                         "required": sorted(MOVES[action].required),
                         "optional": sorted(MOVES[action].optional),
-                        "leads_to": list(MOVES[action].targets),
+                        "leads_to": list(MOVES[action].targets_from(Stage(case.stage))),
+                        "tells_reporter": MOVES[action].tells_reporter,
                     }
                     for action in allowed
                 ],
@@ -290,17 +294,18 @@ def _action_inputs(request: Request, said: dict[str, Any]) -> dict[str, Any]:
     """Return the fields beside action and version; a form's "true" and "false" become booleans."""
     assert isinstance(request.data, dict)
     inputs = {k: v for k, v in request.data.items() if k not in (*said, "photos", "claimed_at")}
-    if inputs.get("passed") in ("true", "false"):
-        inputs["passed"] = inputs["passed"] == "true"
-    return inputs
+    return {
+        name: value == "true" if name in BOOLEANS and value in ("true", "false") else value
+        for name, value in inputs.items()
+    }
 
 
 def _action_photos(request: Request, action: Action) -> tuple[StoredPhoto, ...]:
     """Store the files of a multipart request; JSON carries none."""
-    if request.FILES and Input.PHOTOS not in MOVES[action].optional:
+    if request.FILES and Input.PHOTOS not in MOVES[action].inputs:
         raise InvalidInput(
             f"The action {action} takes no photos.",
             fields={"photos": "is not an input of this action"},
         )
-    kind = Attachment.Kind.CHECK if action == Action.ANSWER_CHECK else Attachment.Kind.AFTER
+    kind = kind_of_photos(action)
     return tuple(store(upload, kind=kind) for upload in request.FILES.getlist("photos")[:4])

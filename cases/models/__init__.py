@@ -15,12 +15,15 @@ from cases.models.case import (
 )
 from cases.models.category import Condition, Kind, MinorClass, PhotoRule, ProblemClass
 from cases.models.component import Component, ComponentState
+from cases.models.draw import Draw
 from cases.models.effect import Effect
 from cases.models.event import DistrictHead, Event
+from cases.models.request import Assist, Refusal, Reply, Request, Supervision
 from cases.models.unit import Rank, Responsibility, Unit, UnitKind
 
 __all__ = [
     "Area",
+    "Assist",
     "Attachment",
     "Border",
     "Case",
@@ -32,6 +35,7 @@ __all__ = [
     "DemoMonth",
     "District",
     "DistrictHead",
+    "Draw",
     "Effect",
     "Event",
     "IdempotencyKey",
@@ -42,8 +46,12 @@ __all__ = [
     "PlaceName",
     "ProblemClass",
     "Rank",
+    "Refusal",
+    "Reply",
+    "Request",
     "Responsibility",
     "StageClock",
+    "Supervision",
     "Task",
     "Unit",
     "UnitKind",

@@ -21,6 +21,9 @@ class Attachment(models.Model):
         FAR = "far", _("far")
         AFTER = "after", _("after handling")
         CHECK = "check", _("at the check")
+        VERIFY = "verify", _("at the verification")
+        AUDIT = "audit", _("at the audit")
+        EVIDENCE = "evidence", _("evidence")
 
     case = models.ForeignKey("cases.Case", models.PROTECT)
     kind = models.CharField(max_length=8, choices=Kind.choices)

@@ -19,8 +19,10 @@ from cases.choices import (
     UNIT_STAGES,
     ClockKind,
     LimitUnit,
+    OrderKind,
     Source,
     Stage,
+    Waiting,
 )
 from cityops.accounts.models import User
 
@@ -37,9 +39,13 @@ class CaseQuerySet(models.QuerySet["Case"]):
             return self
         allowed = Q(pk__in=[])
         if reach.districts:
-            allowed |= Q(district__in=sorted(reach.districts))
+            districts = sorted(reach.districts)
+            allowed |= Q(district__in=districts)
+            allowed |= ~Q(also_districts=[]) & Q(also_districts__overlap=districts)
         if reach.units:
-            allowed |= Q(unit_id__in=sorted(reach.units))
+            units = sorted(reach.units)
+            allowed |= Q(unit_id__in=units) | (~Q(parent_unit="") & Q(parent_unit__in=units))
+            allowed |= ~Q(assist_units=[]) & Q(assist_units__overlap=units)
         if reach.inspector_id is not None:
             mine = Task.objects.of(user).values("case")
             allowed |= Q(reporter=reach.inspector_id) | Q(pk__in=mine)
@@ -112,6 +118,11 @@ class Case(models.Model):
     built_up = models.BooleanField(default=False)
     address = models.CharField(_("address"), max_length=200, blank=True)
     description = models.TextField(_("description"), blank=True)
+    order_number = models.CharField(_("12345 order"), max_length=40, blank=True)
+    order_kind = models.CharField(
+        _("kind of order"), max_length=12, choices=OrderKind.choices, blank=True
+    )
+    contact = models.CharField(_("whom to answer"), max_length=100, blank=True)
 
     unit = models.ForeignKey(
         "cases.Unit", models.PROTECT, to_field="code", null=True, verbose_name=_("unit")
@@ -125,10 +136,41 @@ class Case(models.Model):
     return_count = models.PositiveIntegerField(_("returns"), default=0)
     rework_count = models.PositiveIntegerField(_("reworks"), default=0)
     last_reason = models.CharField(max_length=40, blank=True)  # why it lies in `returned`
+    parent_unit = models.CharField(max_length=40, blank=True)  # of a sub-unit: sees it too
+    assist_units = ArrayField(models.CharField(max_length=40), default=list)  # see it too
+    also_districts = ArrayField(models.CharField(max_length=20), default=list)  # had it before
+    handler = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        verbose_name=_("handler"),
+    )
+    photo_doubts = ArrayField(models.CharField(max_length=20), default=list)  # for the checker
+    waiting_for = ArrayField(
+        models.CharField(max_length=20, choices=Waiting.choices), default=list
+    )  # who was asked for what, beside the stage
+    cycle = models.PositiveIntegerField(default=1)  # grows with each reopening
+    extension_count = models.PositiveIntegerField(_("extensions"), default=0)  # of this run
+    extensions_left = models.PositiveIntegerField(default=0)
+    suspensions_left = models.PositiveIntegerField(default=0)
+    is_deferred = models.BooleanField(_("deferred"), default=False)  # suspended by a leader
+    suspended_until = models.DateTimeField(_("suspended until"), null=True)
+    stage_before = models.CharField(max_length=12, blank=True)  # of one suspended or merged
+    held = models.JSONField(default=dict)  # {clock: {"left_s": …}} of clocks that stand still
+    merged_into = models.ForeignKey(
+        "self", models.PROTECT, to_field="number", null=True, verbose_name=_("merged into")
+    )
+    supervised = ArrayField(models.CharField(max_length=12), default=list)  # kinds, newest last
+    was_late = models.BooleanField(_("was overdue"), default=False)  # some run of this cycle
+    appeal = models.CharField(max_length=10, blank=True)  # asked, endorsed, upheld, refused
+    exit_confirmed = models.BooleanField(_("exit confirmed"), default=False)
+    reopen_until = models.DateTimeField(null=True)
 
     due_at = models.DateTimeField(_("due"), null=True)  # handling clock; null before dispatch
     base_due_at = models.DateTimeField(null=True)  # the same without extensions
-    left_s = models.BigIntegerField(null=True)  # what remained of the limit at the last finish
+    left_s = models.BigIntegerField(null=True)  # what remained of the limit at the run's end
+    base_left_s = models.BigIntegerField(null=True)  # the same without extensions
     lamp_due_at = models.DateTimeField(null=True)  # the clock the time light shows
     lamp_soon_at = models.DateTimeField(null=True)  # its 80 % point
 
@@ -150,8 +192,9 @@ class Case(models.Model):
             ),
             models.CheckConstraint(condition=Q(stage__in=Stage.values), name="case_stage_known"),
             models.CheckConstraint(
-                condition=~Q(stage__in=["dispatched", "handling", "rework", "handled"])
-                | (Q(unit__isnull=False) & Q(condition__isnull=False) & ~Q(body="")),
+                condition=~Q(stage__in=["dispatched", "handling", "rework", "handled", "suspended"])
+                | (Q(unit__isnull=False) & Q(condition__isnull=False) & ~Q(body=""))
+                | Q(stage="handled", is_self_handled=True, condition__isnull=False),
                 name="case_with_unit_is_complete",
             ),
             models.CheckConstraint(
@@ -163,6 +206,23 @@ class Case(models.Model):
                 condition=Q(stage=Stage.CLOSED, closed_at__isnull=False)
                 | (~Q(stage=Stage.CLOSED) & Q(closed_at__isnull=True)),
                 name="case_closed_has_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(stage=Stage.SUSPENDED, suspended_until__isnull=False, due_at=None)
+                | (~Q(stage=Stage.SUSPENDED) & Q(suspended_until=None)),
+                name="case_suspended_has_end",
+            ),
+            models.CheckConstraint(
+                condition=Q(stage=Stage.MERGED, merged_into__isnull=False)
+                | (~Q(stage=Stage.MERGED) & Q(merged_into=None)),
+                name="case_merged_has_survivor",
+            ),
+            models.CheckConstraint(
+                condition=Q(stage__in=[Stage.SUSPENDED, Stage.MERGED]) ^ Q(stage_before=""),
+                name="case_aside_knows_the_way_back",
+            ),
+            models.UniqueConstraint(
+                fields=["order_number"], condition=~Q(order_number=""), name="case_order_once"
             ),
         ]
         indexes = [
@@ -176,6 +236,10 @@ class Case(models.Model):
                 "district", "stage", name="case_open", condition=Q(stage__in=sorted(OPEN_STAGES))
             ),
             models.Index("unit", "stage", name="case_unit_stage"),
+            models.Index("parent_unit", name="case_parent_unit", condition=~Q(parent_unit="")),
+            GinIndex("assist_units", name="case_assist", condition=~Q(assist_units=[])),
+            GinIndex("also_districts", name="case_also", condition=~Q(also_districts=[])),
+            models.Index("merged_into", name="case_merged", condition=Q(merged_into__isnull=False)),
             models.Index(fields=["reporter", "-reported_at"], name="case_reporter"),
             models.Index("minor", "reported_at", name="case_minor"),
             models.Index("reported_at", "id", name="case_reported"),
@@ -276,21 +340,36 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
 
 class Task(models.Model):
-    """A request to an inspector to look: verify before filing, check before closing."""
+    """A request to an inspector to look: verify before filing, check before closing, audit after.
+
+    One answered without a result was withdrawn: the case went another way.
+    """
 
     class Kind(models.TextChoices):
         """What the inspector is asked."""
 
         VERIFY = "verify", _("verify")
         CHECK = "check", _("check")
+        AUDIT_CLOSURE = "audit_closure", _("audit of a closing")
+        AUDIT_DECLINE = "audit_decline", _("audit of a declined report")
+
+    # Where the case stands while somebody is asked.
+    STAGES: ClassVar[dict[str, Stage]] = {
+        Kind.VERIFY: Stage.VERIFYING,
+        Kind.CHECK: Stage.CHECKING,
+        Kind.AUDIT_CLOSURE: Stage.CLOSED,
+        Kind.AUDIT_DECLINE: Stage.DECLINED,
+    }
 
     case = models.ForeignKey(Case, models.CASCADE)
-    kind = models.CharField(max_length=10, choices=Kind.choices)
+    kind = models.CharField(max_length=14, choices=Kind.choices)
     assignee = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)
     sent_at = models.DateTimeField()
     due_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True)
     passed = models.BooleanField(null=True)
+    falsified = models.BooleanField(default=False)  # an audited closing was feigned 弄虚作假
+    draw = models.ForeignKey("cases.Draw", models.PROTECT, null=True)  # which draw chose the case
 
     objects = TaskQuerySet.as_manager()
 
@@ -360,6 +439,30 @@ class CityOptions(models.Model):
     check_min = models.PositiveIntegerField(_("verify and check, minutes"), default=30)
     arbitrate_min = models.PositiveIntegerField(_("arbitrate, minutes"), default=240)
     border_warning_m = models.PositiveIntegerField(_("border warning, metres"), default=50)
+    verify_min = models.PositiveIntegerField(_("verify, minutes"), default=30)
+    decide_extension_min = models.PositiveIntegerField(
+        _("decide on an extension, minutes"), default=120
+    )
+    max_extensions = models.PositiveIntegerField(_("extensions of a case"), default=2)
+    max_suspensions = models.PositiveIntegerField(_("suspensions of a case"), default=1)
+    max_suspension_days = models.PositiveIntegerField(_("longest suspension, days"), default=365)
+    reopen_days = models.PositiveIntegerField(_("reopening after closing, days"), default=14)
+    photo_distance_m = models.PositiveIntegerField(
+        _("after-photo near the case, metres"), default=100
+    )
+    duplicate_m = models.PositiveIntegerField(_("duplicates within, metres"), default=50)
+    duplicate_h = models.PositiveIntegerField(_("duplicates within, hours"), default=24)
+    auto_supervise = models.BooleanField(_("supervise overdue cases"), default=True)
+    auto_remind = models.BooleanField(_("remind units that have not signed in time"), default=True)
+    supervise_reply_h = models.PositiveIntegerField(_("reply to a supervision, hours"), default=24)
+    consultation_days = models.PositiveIntegerField(_("12345 consultation, work days"), default=3)
+    complaint_days = models.PositiveIntegerField(_("12345 complaint, work days"), default=13)
+    audits_a_week = models.PositiveIntegerField(_("closings audited a week and body"), default=8)
+    decline_audits_a_week = models.PositiveIntegerField(
+        _("declined reports audited a week"), default=5
+    )
+    revisits_a_week = models.PositiveIntegerField(_("revisits drawn a week"), default=20)
+    audit_min = models.PositiveIntegerField(_("audit, minutes"), default=2880)
     outskirts_factor = models.PositiveIntegerField(
         _("factor on emergency hours outside built-up areas"), default=2
     )

@@ -126,7 +126,7 @@ def _pinned(case: Case) -> Calendar:
 
 def _goes_on(story: Story, event: Event) -> bool:
     """Whether a unit is given the case with what remained: the return was not justified."""
-    return bool(story.stopped) and _facts(event).get("ruling") == "unjustified"
+    return bool(story.stopped) and bool(_facts(event).get("goes_on"))
 
 
 def _told(story: Story, event: Event) -> Story:

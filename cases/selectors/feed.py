@@ -20,8 +20,8 @@ class FeedEvent:
     dseq: int
     kind: str
     number: str
-    district: str
-    unit: str
+    districts: list[str]
+    units: list[str]
     reporter_id: int | None
     assignees: list[int]
     district_before: str
@@ -44,7 +44,8 @@ def events_between(scope: str, after: int, upto: int) -> list[FeedEvent]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT e.scope, e.dseq, e.action, c.number, c.district, coalesce(c.unit_id, ''),
+            SELECT e.scope, e.dseq, e.action, c.number, c.district || c.also_districts,
+                   ARRAY[c.unit_id, c.parent_unit]::text[] || c.assist_units::text[],
                    c.reporter_id,
                    ARRAY(SELECT t.assignee_id FROM cases_task t WHERE t.case_id = c.id),
                    {_before("district", "c.district")}, {_before("unit_id", "c.unit_id")}
@@ -70,8 +71,8 @@ def _before(column: str, now: str) -> str:
 def may_know(reach: Reach, event: FeedEvent) -> bool:
     """Whether somebody of this reach may see the event's case as it stands now."""
     return reach.holds(
-        district=event.district,
-        unit=event.unit,
+        districts=event.districts,
+        units=event.units,
         reporter_id=event.reporter_id,
         assignees=event.assignees,
     )
@@ -80,5 +81,5 @@ def may_know(reach: Reach, event: FeedEvent) -> bool:
 def has_left(reach: Reach, event: FeedEvent) -> bool:
     """Whether the event took the case out of the sight of somebody of this reach."""
     return not may_know(reach, event) and reach.holds(
-        district=event.district_before, unit=event.unit_before
+        districts=[event.district_before], units=[event.unit_before]
     )

@@ -2,13 +2,16 @@
 
 from datetime import datetime
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 from django.db.models.functions import Now
 
-from cases.choices import Action
+from cases.choices import Action, ClockKind
 from cases.errors import CityFilling
-from cases.ledger import open_book, open_folder, retrying
-from cases.models import Case, StageClock
+from cases.ledger import Book, Folder, open_book, open_folder, retrying
+from cases.models import Case, CityOptions, StageClock
+from cases.services import filing
+from cases.services.moves.asked import lapse_requests
+from cases.services.moves.oversight import supervise_overdue
 
 BATCH = 500  # rows looked at in one read; the scan goes on until none is left
 
@@ -48,14 +51,43 @@ def signal(clock_id: int, case_id: int, *, at: datetime | None = None) -> int:
     running = next((c for c in folder.clocks.values() if c.pk == clock_id), None)
     if running is None or running.due_at is None:
         return 0
+    options, rows = CityOptions.objects.get(), list[Model]()
     with open_book(folder.case.scope, at=at) as book:
         if running.due_at < book.at and running.late_for != running.due_at:
-            action, running.late_for = Action.OVERDUE, running.due_at
+            rows = _is_late(book, folder, running, options)
         elif running.soon_at and running.soon_at <= book.at <= running.due_at != running.soon_for:
-            action, running.soon_for = Action.DUE_SOON, running.due_at
+            running.soon_for = running.due_at
+            _tell(book, folder, running, Action.DUE_SOON)
         else:
             return 0
-        folder.touched.add(running.kind)
-        facts = {"clock": running.kind, "clock_due_at": running.due_at}
-        book.append(folder, action, facts=facts)
+    for row in rows:
+        row.save()
+    lapse_requests(folder, at=book.at)
     return 1
+
+
+def _is_late(book: Book, folder: Folder, running: StageClock, options: CityOptions) -> list[Model]:
+    """Write that a clock has passed, and what follows by itself; returns rows to write after.
+
+    A suspension that is over is no lateness: the case goes on.
+    """
+    if running.kind == ClockKind.SUSPEND:
+        filing.resume(book, folder, filing.By())
+        return []
+    running.late_for = running.due_at
+    if running.kind == ClockKind.HANDLE:
+        folder.case.was_late = True
+        filing.stop_waiting(folder, *filing.RUN_REQUESTS)  # they had to be decided before
+        book.stop_clock(folder, ClockKind.EXTEND)
+    _tell(book, folder, running, Action.OVERDUE)
+    if running.kind == ClockKind.SIGN and options.auto_remind:
+        book.append(folder, Action.REMIND)
+    if running.kind == ClockKind.HANDLE and options.auto_supervise:
+        return [supervise_overdue(book, folder, hours=options.supervise_reply_h)]
+    return []
+
+
+def _tell(book: Book, folder: Folder, running: StageClock, action: Action) -> None:
+    folder.touched.add(running.kind)
+    facts = {"clock": running.kind, "clock_due_at": running.due_at}
+    book.append(folder, action, facts=facts)

@@ -1,14 +1,15 @@
 """What accepting, filing, and assigning do to a locked case, shared by people and automatics."""
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from cases import clock
-from cases.choices import Action, ClockKind, LimitUnit, Role, Stage
+from cases.choices import Action, ClockKind, LimitUnit, Role, Stage, Waiting
 from cases.ledger import Book, Folder
-from cases.models import CityOptions, Condition, Event, Unit
-from cases.services.calendars import load_calendar
+from cases.models import CityOptions, Condition, Event, StageClock, Unit
+from cases.selectors.calendars import load_calendar
 from cityops.accounts.models import User
 
 _URGENCY = {
@@ -59,6 +60,7 @@ def file(
     case.minor_id, case.condition = condition.minor_id, condition
     case.limit_value, case.limit_unit = limit_of(condition, case.built_up, options)
     case.calendar_version = calendar_version
+    case.extensions_left, case.suspensions_left = options.max_extensions, options.max_suspensions
     case.filed_at = book.at
     ended = book.stop_clock(folder, ClockKind.ACCEPT)
     book.start_minutes(folder, ClockKind.DISPATCH, options.dispatch_min)
@@ -67,14 +69,36 @@ def file(
         "recurs": condition.minor.recurs,
     }
     event = book.append(folder, Action.FILE, clock=ended, facts=facts, **by.words())
+    ask_dispatch(book, folder, event)
+    return event
+
+
+def ask_dispatch(book: Book, folder: Folder, event: Event) -> None:
+    """Have the case dispatched as `event` leaves it; an earlier request is then superseded."""
+    case = folder.case
     book.effect(
         event,
         "dispatch",
         queue=f"dispatch.{case.scope}",
-        urgency=_URGENCY[LimitUnit(case.limit_unit)],
+        urgency=_URGENCY[LimitUnit(str(case.limit_unit))],
         version=case.version,
     )
-    return event
+
+
+def change_district(
+    book: Book, folder: Folder, district: str, by: By, *, facts: dict[str, Any]
+) -> Event:
+    """Move a case to another district's log: out of the old one, into the new, one move.
+
+    The book holds both heads. The old district goes on seeing the case (domain.md §2).
+    """
+    case, move_id = folder.case, uuid.uuid4()
+    words = {**facts, "from_district": case.district, "to_district": district}
+    book.append(folder, Action.MOVED_OUT, facts=words, move_id=move_id, **by.words())
+    if case.district and case.district not in case.also_districts:
+        case.also_districts = [*case.also_districts, case.district]
+    case.scope = case.district = district
+    return book.append(folder, Action.MOVED_IN, facts=words, move_id=move_id, **by.words())
 
 
 def limit_of(condition: Condition, built_up: bool, options: CityOptions) -> tuple[int, str]:  # noqa: FBT001  # a column's value
@@ -109,13 +133,17 @@ def assign(
     assert case.calendar_version is not None
     assert case.limit_value is not None
     old = (case.unit_id, case.body)
-    ended = stop_unit_clocks(book, folder) or book.stop_clock(folder, ClockKind.DISPATCH)
-    ended = ended or book.stop_clock(folder, ClockKind.ARBITRATE)
+    base_left_s = None if left_s is None else case.base_left_s
+    run = stop_unit_clocks(book, folder)
+    waited = book.stop_clock(folder, ClockKind.DISPATCH)
+    ended = waited or book.stop_clock(folder, ClockKind.ARBITRATE) or run
     case.stage = Stage.DISPATCHED
-    case.unit, case.body = unit, unit.body
+    case.unit, case.body, case.parent_unit = unit, unit.body, unit.parent_id or ""
     case.rule, case.is_fallback, case.is_unrouted = rule, is_fallback, False
-    case.left_s, case.last_reason, case.handled_at = None, "", None
-    start_handling(book, folder, left_s=left_s)
+    case.left_s, case.base_left_s = None, None
+    case.last_reason, case.handled_at = "", None
+    case.handler, case.photo_doubts, case.extension_count = None, [], 0
+    start_handling(book, folder, left_s=left_s, base_left_s=base_left_s)
     book.start_minutes(folder, ClockKind.SIGN, options.sign_min)
     said = {"rule": rule, "fallback": is_fallback, **(facts or {})}
     if unit.parent_id:
@@ -125,38 +153,121 @@ def assign(
     return book.append(folder, action, clock=ended, facts=said, sets_clock=True, **by.words())
 
 
-def start_handling(book: Book, folder: Folder, *, left_s: int | None = None) -> None:
-    """Start the handling clock now, for the full limit or for what was left of it."""
+def start_handling(
+    book: Book, folder: Folder, *, left_s: int | None = None, base_left_s: int | None = None
+) -> None:
+    """Start the handling clock now, for the full limit or for what was left of it, in seconds.
+
+    `base_left_s` is what was left without extensions, where that differs.
+    """
+    limit, calendar = case_limit(folder)
+    left = limit.seconds(calendar) if left_s is None else left_s
+    base = left if base_left_s is None else base_left_s
+    folder.case.base_due_at = clock.after(book.at, base, calendar, is_working=limit.is_working)
+    set_deadline(book, folder, clock.after(book.at, left, calendar, is_working=limit.is_working))
+
+
+def set_deadline(book: Book, folder: Folder, due_at: datetime) -> None:
+    """Let the handling clock run to `due_at`; soon is a fifth of the whole limit before it."""
     case = folder.case
     limit, calendar = case_limit(folder)
-    if left_s is None:
-        due = clock.due_at(book.at, limit, calendar)
-        soon = clock.soon_at(book.at, limit, calendar)
-    else:
-        due = clock.after(book.at, left_s, calendar, is_working=limit.is_working)
-        soon = clock.after(book.at, left_s * 4 // 5, calendar, is_working=limit.is_working)
-    case.due_at = case.base_due_at = due
-    book.start_clock(folder, ClockKind.HANDLE, due_at=due, soon_at=soon)
+    left = clock.used(book.at, due_at, calendar, is_working=limit.is_working)
+    whole = limit.seconds(calendar) * (1 + case.extension_count)
+    until_soon = max(0, left - whole // 5)
+    case.due_at = due_at
+    soon_at = clock.after(book.at, until_soon, calendar, is_working=limit.is_working)
+    book.start_clock(folder, ClockKind.HANDLE, due_at=due_at, soon_at=soon_at)
 
 
-def stop_handling(book: Book, folder: Folder) -> Any:
+def stop_handling(book: Book, folder: Folder) -> StageClock | None:
     """Stop the handling clock, measured on its own time; keep what remains of the limit."""
     running = folder.clocks.get(ClockKind.HANDLE)
     if running is None:
         return None
+    case = folder.case
     limit, calendar = case_limit(folder)
     used = clock.used(running.started_at, book.at, calendar, is_working=limit.is_working)
-    left = 0
-    if running.due_at and running.due_at > book.at:
-        left = clock.used(book.at, running.due_at, calendar, is_working=limit.is_working)
-    folder.case.left_s = left
-    return book.stop_clock(folder, ClockKind.HANDLE, used_s=used)
+    case.left_s, case.base_left_s = left_of_run(book, folder)
+    ended = book.stop_clock(folder, ClockKind.HANDLE, used_s=used)
+    case.was_late = case.was_late or bool(ended and not ended.on_time)
+    return ended
 
 
-def stop_unit_clocks(book: Book, folder: Folder) -> Any:
-    """Stop sign and handling clocks; return the handling one when it ran."""
+def left_of_run(book: Book, folder: Folder) -> tuple[int, int]:
+    """Return the seconds that remain to the deadline, and to that without extensions; at least 0.
+
+    Counted in the limit's own time, working or continuous (domain.md §9).
+    """
+    limit, calendar = case_limit(folder)
+
+    def left(due_at: datetime | None) -> int:
+        if due_at is None or due_at <= book.at:
+            return 0
+        return clock.used(book.at, due_at, calendar, is_working=limit.is_working)
+
+    return left(folder.case.due_at), left(folder.case.base_due_at)
+
+
+def stop_unit_clocks(book: Book, folder: Folder) -> StageClock | None:
+    """End the run: stop its clocks, let what was asked lapse; return the handling clock if it ran.
+
+    Requests for the run that ended ask for nothing any more.
+    """
+    stop_waiting(folder, *RUN_WAITS)
+    book.stop_clock(folder, ClockKind.EXTEND)
     signed = book.stop_clock(folder, ClockKind.SIGN)
     return stop_handling(book, folder) or signed
+
+
+RUN_REQUESTS = (Waiting.EXTENSION_HEAD, Waiting.EXTENSION, Waiting.SUSPENSION)
+RUN_WAITS = (*RUN_REQUESTS, Waiting.ASSIST)
+
+
+def wait_for(folder: Folder, what: Waiting) -> None:
+    """Write down that the case waits for a decision or an answer."""
+    if what not in folder.case.waiting_for:
+        folder.case.waiting_for = sorted([*folder.case.waiting_for, what.value])
+
+
+def stop_waiting(folder: Folder, *what: Waiting) -> None:
+    """Strike out what was decided, answered, or has lapsed."""
+    folder.case.waiting_for = [name for name in folder.case.waiting_for if name not in what]
+
+
+def stop_all(book: Book, folder: Folder) -> StageClock | None:
+    """Stop every clock of a case that leaves its way; return the one its stage was judged by.
+
+    Nobody need answer or decide anything about it any more but appeals and adjustments.
+    """
+    run = stop_unit_clocks(book, folder)
+    stop_waiting(folder, Waiting.REPLY, Waiting.AUDIT)
+    others = [book.stop_clock(folder, ClockKind(kind)) for kind in sorted(folder.clocks)]
+    return run or next(iter(others), None)
+
+
+def suspend(book: Book, folder: Folder, until: datetime, *, is_deferred: bool) -> StageClock | None:
+    """Let the handling clock stand still until a moment; what remains is counted on from then."""
+    case = folder.case
+    left_s, base_left_s = left_of_run(book, folder)
+    case.held = {"left_s": left_s, "base_left_s": base_left_s}
+    ended = stop_unit_clocks(book, folder)
+    case.stage_before, case.stage = case.stage, Stage.SUSPENDED
+    case.due_at = case.base_due_at = None
+    case.suspended_until, case.is_deferred = until, is_deferred
+    case.suspensions_left -= 1
+    book.start_clock(folder, ClockKind.SUSPEND, due_at=until, soon_at=None)
+    return ended
+
+
+def resume(book: Book, folder: Folder, by: By) -> Event:
+    """Go on after a suspension with the time that remained when it began."""
+    case = folder.case
+    ended = book.stop_clock(folder, ClockKind.SUSPEND)
+    case.stage, case.stage_before = case.stage_before, ""
+    case.suspended_until, case.is_deferred = None, False
+    start_handling(book, folder, left_s=case.held["left_s"], base_left_s=case.held["base_left_s"])
+    case.held = {}
+    return book.append(folder, Action.RESUME, clock=ended, sets_clock=True, **by.words())
 
 
 def case_limit(folder: Folder) -> tuple[clock.Limit, clock.Calendar]:

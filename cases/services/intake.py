@@ -2,25 +2,38 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from django.contrib.gis.geos import Point
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.db.models import Model
 
-from cases import policy
-from cases.choices import Action, ClockKind, Role, Source, Stage
+from cases import clock, policy
+from cases.choices import Action, ClockKind, LimitUnit, OrderKind, Role, Source, Stage
 from cases.errors import BadPhoto, InvalidInput, NotAllowed
 from cases.ledger import Book, Folder, open_book, open_folder, plain, retrying
-from cases.models import Case, CityOptions, Component, Condition, Event, MinorClass
+from cases.models import (
+    Attachment,
+    Case,
+    CityOptions,
+    Component,
+    Condition,
+    Event,
+    MinorClass,
+    Task,
+)
+from cases.selectors.calendars import load_calendar
+from cases.selectors.inspectors import inspector_for
 from cases.selectors.place import Place, locate
 from cases.selectors.timeline import case_answer
 from cases.services import filing
 from cases.services.calendars import current_version
 from cases.services.idempotency import claim
+from cases.services.moves.site import new_task
 from cases.services.photos import StoredPhoto, attach
 from cityops.accounts.models import User
 
@@ -39,6 +52,10 @@ class Report:
     source: Source = Source.INSPECTOR
     accuracy_m: int | None = None
     photos_due: tuple[str, ...] = ()
+    order_number: str = ""  # of a 12345 order, which has a limit of its own
+    order_kind: str = ""
+    contact: str = ""  # whom to answer
+    is_self_handled: bool = False  # fixed on the spot; comes with a photo taken after
     claimed_at: datetime | None = None  # the phone's own time
 
     def canonical(self) -> dict[str, Any]:
@@ -68,16 +85,64 @@ def report_case(
         return held.answer
     rules = read_rules(report)
     _require_component(report)
+    _require_fit(report, actor, rules, photos)
     place = locate(report.lon, report.lat, at=at)
     folder = Folder(_new_case(report, place, actor=actor, key=key))
     folder.case.number = next_number(at)
-    with open_book(folder.case.scope, at=at) as book:
-        _record(book, folder, report, actor, rules)
+    checker_id = inspector_for(folder.case) if report.is_self_handled else None
+    with _order_once(report), open_book(folder.case.scope, at=at) as book:
+        if report.is_self_handled:
+            tasks = _self_handle(book, folder, report, actor, rules, photos, checker_id)
+        else:
+            tasks = _record(book, folder, report, actor, rules)
+    for task in tasks:
+        task.save()
     if photos:
         attach(folder.case, photos, actor=actor, at=book.at)
     answer = case_answer(folder.case, book.events, at=book.at)
     held.keep(folder.case, answer)
     return answer
+
+
+def _require_fit(
+    report: Report, actor: User, rules: "Rules", photos: tuple[StoredPhoto, ...]
+) -> None:
+    """Raise for what a source or a self-handled case needs and does not have."""
+    if report.source == Source.LEADER and rules.condition is None:
+        raise InvalidInput(
+            "A leader's order is filed at once, so it names its filing condition.",
+            fields={"condition": "take a code listed under /api/v1/categories/"},
+        )
+    if report.order_kind and report.source != Source.HOTLINE:
+        raise InvalidInput("Only a 12345 order has a kind.", fields={"order_kind": "leave it out"})
+    if not report.is_self_handled:
+        return
+    if not actor.holds(Role.INSPECTOR) or report.source != Source.INSPECTOR:
+        raise NotAllowed("Only inspectors handle things themselves.")
+    if rules.condition is None:
+        raise InvalidInput(
+            "A self-handled case names its filing condition.",
+            fields={"condition": "take a code listed under /api/v1/categories/"},
+        )
+    if not any(photo.kind == Attachment.Kind.AFTER for photo in photos):
+        raise InvalidInput(
+            "A self-handled case comes with a photo taken after handling.",
+            fields={"after": "add a photo taken after handling"},
+        )
+
+
+@contextmanager
+def _order_once(report: Report) -> Iterator[None]:
+    """Turn a second case of one 12345 order into a refusal. Raises InvalidInput."""
+    try:
+        yield
+    except IntegrityError as error:
+        if "case_order_once" not in str(error):
+            raise
+        raise InvalidInput(
+            f"The 12345 order {report.order_number} was entered before.",
+            fields={"order_number": "look for the case of this order"},
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -173,17 +238,73 @@ def _new_case(report: Report, place: Place, *, actor: User, key: uuid.UUID | Non
         built_up=place.built_up,
         address=report.address,
         description=report.description,
+        order_number=report.order_number,
+        order_kind=report.order_kind,
+        contact=report.contact,
+        is_self_handled=report.is_self_handled,
         photos_due=list(report.photos_due),
     )
 
 
-def _record(book: Book, folder: Folder, report: Report, actor: User, rules: Rules) -> None:
+def _record(book: Book, folder: Folder, report: Report, actor: User, rules: Rules) -> list[Task]:
     case = folder.case
     case.reported_at = book.at
     book.start_minutes(folder, ClockKind.ACCEPT, rules.options.accept_min)
+    if report.order_kind:
+        _start_order(book, folder, rules)
     role = Role.INSPECTOR if actor.holds(Role.INSPECTOR) else Role.OPERATOR
     book.append(folder, Action.REPORT, actor=actor, role=role, claimed_at=report.claimed_at)
     accept_and_file(book, folder, rules.condition, rules.options, rules.calendar_version)
+    return []
+
+
+def _start_order(book: Book, folder: Folder, rules: Rules) -> None:
+    """Start the order's own clock; it runs until the case ends (domain.md §8)."""
+    days = {
+        OrderKind.CONSULTATION: rules.options.consultation_days,
+        OrderKind.COMPLAINT: rules.options.complaint_days,
+    }
+    limit = clock.Limit(days[OrderKind(folder.case.order_kind)], LimitUnit.WORK_DAY)
+    calendar = load_calendar(rules.calendar_version)
+    book.start_clock(
+        folder,
+        ClockKind.HOTLINE,
+        due_at=clock.due_at(book.at, limit, calendar),
+        soon_at=clock.soon_at(book.at, limit, calendar),
+    )
+
+
+def _self_handle(
+    book: Book,
+    folder: Folder,
+    report: Report,
+    actor: User,
+    rules: Rules,
+    photos: tuple[StoredPhoto, ...],
+    checker_id: int | None,
+) -> list[Task]:
+    """Begin a case that was fixed on the spot; it waits for a check only (domain.md §3)."""
+    case, condition = folder.case, rules.condition
+    assert condition is not None
+    case.reported_at = case.handled_at = book.at
+    case.stage, case.calendar_version = Stage.HANDLED, rules.calendar_version
+    case.limit_value, case.limit_unit = filing.limit_of(condition, case.built_up, rules.options)
+    facts = {"photos": [photo.sha256 for photo in photos]}
+    book.append(
+        folder,
+        Action.SELF_HANDLE,
+        actor=actor,
+        role=Role.INSPECTOR,
+        facts=facts,
+        claimed_at=report.claimed_at,
+    )
+    if not rules.options.auto_check or checker_id is None:
+        return []
+    case.stage = Stage.CHECKING
+    book.start_minutes(folder, ClockKind.CHECK, rules.options.check_min)
+    book.append(folder, Action.SEND_CHECK, private={"assignee": checker_id})
+    minutes = rules.options.check_min
+    return [new_task(book, case, Task.Kind.CHECK, checker_id, minutes=minutes)]
 
 
 def accept_and_file(
@@ -193,12 +314,17 @@ def accept_and_file(
     options: CityOptions,
     calendar_version: int,
 ) -> list[Event]:
-    """Take an inspector's report as far as the city's options let it go by itself."""
+    """Take an inspector's report as far as the city's options let it go by itself.
+
+    A leader's order is filed and dispatched directly, whatever the options (domain.md §3).
+    """
     case = folder.case
-    if case.source != Source.INSPECTOR or case.photos_due or not options.auto_accept:
+    is_order = case.source == Source.LEADER
+    goes_on = is_order or (case.source == Source.INSPECTOR and options.auto_accept)
+    if case.photos_due or not goes_on:
         return []
     events = [filing.accept(book, folder, filing.By())]
-    if condition is not None and options.auto_file:
+    if condition is not None and (is_order or options.auto_file):
         filed = filing.file(
             book,
             folder,

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import F
 
-from cases.ledger import digest_of, hash_of, header_of, state_of
+from cases.ledger import PRIVATE, digest_of, hash_of, header_of, state_of
 from cases.models import Case, DistrictHead, Event
 
 CHUNK = 2000
@@ -121,7 +121,7 @@ def _private(event: Event) -> dict[str, Any]:
         return {}
 
 
-_EMPTY: tuple[object, ...] = (None, "", [], False)
+_EMPTY: tuple[object, ...] = (None, "", [], {}, False)
 
 
 def _compare(case: Case, folded: dict[str, object], seq: int, *, erased: bool) -> Iterator[Fault]:
@@ -131,6 +131,6 @@ def _compare(case: Case, folded: dict[str, object], seq: int, *, erased: bool) -
         told = folded.get(name)
         if told == value or (name not in folded and value in _EMPTY):
             continue
-        if erased and name in ("address", "description", "reporter_id"):
+        if erased and name in PRIVATE:
             continue
         yield Fault("", 0, case.number, f"{name} is {value!r}, the log says {told!r}")

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from cases import policy
 from cases.models import Case, Component
-from cases.views.case import light_of, place_words
+from cases.views.words import light_of, place_words
 from cityops.accounts.models import User
 
 

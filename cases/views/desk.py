@@ -13,7 +13,8 @@ from cases.choices import Role
 from cases.selectors.feed import read_heads
 from cases.selectors.live_map import live_map
 from cases.selectors.worklist import counts, queue
-from cases.views.case import case_context, case_in_sight, light_of
+from cases.views.case import case_context, case_in_sight
+from cases.views.words import light_of
 from cityops.accounts.http import UserRequest
 
 DESK_ROLES = (

@@ -19,7 +19,7 @@ from cases.forms import CheckForm, RefusableForm, ReportForm
 from cases.models import Attachment, Case, Component, Event, Task
 from cases.services.intake import report_case
 from cases.services.moves import take_action
-from cases.views.case import light_of, photos_of, place_words, places_of
+from cases.views.words import light_of, photos_of, place_words, places_of
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from cases import policy
 from cases.choices import UNIT_STAGES, Action, Role, Stage
 from cases.models import Case, Event
-from cases.views.case import REASON_WORDS, Light, light_of, places_of
+from cases.views.words import REASON_WORDS, Light, light_of, places_of
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 from cityops.accounts.roles import ScopeKind
@@ -95,7 +95,7 @@ def _units_of(user: User) -> list[str]:
 
 
 def _row(user: User, case: Case, place: str, *, at: datetime) -> Row:
-    may_sign = policy.can(user, Action.SIGN, case)
+    may_sign = policy.can(user, Action.SIGN, case, at=at)
     return Row(case, place, light_of(case, at=at), may_sign, uuid.uuid4())
 
 

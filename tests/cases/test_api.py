@@ -169,7 +169,11 @@ def test_unit_signs_over_the_api(people, condition):
         {"action": "sign", "seen_version": offered["version"]},
     )
 
-    assert [row["action"] for row in offered["actions"]] == ["sign", "return"]
+    assert [row["action"] for row in offered["actions"]] == [
+        "sign",
+        "request_extension",
+        "return",
+    ]
     assert (answer.status_code, answer.json()["stage"]) == (200, "handling")
 
 

@@ -48,9 +48,12 @@ def media(settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path
 
 
-def report(people, condition, **words):
+def report(people, condition, *, actor=None, photos=(), **words):
     said = Report(**PLACE, category=condition.minor_id, condition=condition.code, **words)
-    return report_case(report=said, actor=people.inspector, key=uuid.uuid4())
+    if actor is None:
+        is_own = said.source == "inspector"
+        actor = people.inspector if is_own else people.operator
+    return report_case(report=said, actor=actor, key=uuid.uuid4(), photos=photos)
 
 
 def run_dispatch(number):

@@ -1,0 +1,143 @@
+"""Two reports of one problem become one case, and can be taken apart again."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from cases.choices import ENDED_STAGES, UNIT_STAGES, Action, ClockKind, Stage
+from cases.errors import InvalidInput
+from cases.ledger import Book, Folder, stamp
+from cases.models import Case, StageClock, Task
+from cases.services import filing
+from cases.services.moves.step import Step
+
+
+def merge(book: Book, step: Step) -> None:
+    """Merge the case into the survivor: out of every count, its clocks held (domain.md §3).
+
+    The survivor is the one filed first; it takes the earliest deadline of the group that has not
+    passed. Raises InvalidInput.
+    """
+    assert step.other is not None
+    folder, case, survivor = step.folder, step.folder.case, step.other.case
+    _require_fit(case, survivor)
+    clocks = {kind: _left(book, folder, running) for kind, running in folder.clocks.items()}
+    held: dict[str, Any] = {"clocks": clocks, "stage_before": case.stage_before}
+    held |= {"due_at": stamp(case.due_at), "suspended_until": stamp(case.suspended_until)}
+    held |= {"suspended": case.held}
+    run, due_at, waits = (case.unit_id or "", case.body), case.due_at, case.waiting_for
+    ended = filing.stop_all(book, folder)
+    case.waiting_for = waits  # nobody decides while it is merged, and nothing lapses
+    case.stage_before, case.stage, case.held = case.stage, Stage.MERGED, held
+    case.suspended_until, case.merged_into = None, survivor
+    facts = {"into": survivor.number}
+    book.append(folder, Action.MERGE, clock=ended, facts=facts, run=run, **step.by.words())
+    _take_in(book, step.other, case, due_at, step.by)
+
+
+def _require_fit(case: Case, survivor: Case) -> None:
+    said = ""
+    if survivor.stage in ENDED_STAGES:
+        said = f"Case {survivor.number} has ended."
+    elif survivor.district != case.district:
+        said = f"Case {survivor.number} lies in another district."
+    elif case.filed_at and not (survivor.filed_at and survivor.filed_at <= case.filed_at):
+        said = f"Case {survivor.number} was filed later: merge that one into this."
+    if said:
+        raise InvalidInput(said, fields={"into": "take an open case filed before this one"})
+
+
+def _left(book: Book, folder: Folder, running: StageClock) -> dict[str, int | None]:
+    """Return what remains of a clock, in seconds of its own time."""
+    if running.kind == ClockKind.HANDLE:
+        left, base = filing.left_of_run(book, folder)
+        return {"left_s": left, "base_left_s": base}
+    if running.due_at is None:
+        return {"left_s": None}
+    return {"left_s": max(0, int((running.due_at - book.at).total_seconds()))}
+
+
+def _take_in(
+    book: Book, folder: Folder, duplicate: Case, due_at: datetime | None, by: filing.By
+) -> None:
+    """Write the merge into the survivor's log, and take over an earlier deadline."""
+    case, own = folder.case, folder.case.due_at
+    facts: dict[str, Any] = {"number": duplicate.number}
+    takes = own is not None and due_at is not None and book.at < due_at < own
+    if takes and due_at is not None:
+        facts["own_due_at"] = own
+        filing.set_deadline(book, folder, due_at)
+        if case.base_due_at is not None:
+            case.base_due_at = min(case.base_due_at, due_at)
+    book.append(folder, Action.TAKE_IN, facts=facts, sets_clock=takes, **by.words())
+
+
+def unmerge(book: Book, step: Step) -> None:
+    """Put the case back where it was, with what remained of every clock at the merge."""
+    folder, case = step.folder, step.folder.case
+    held, minutes = case.held, step.options.check_min
+    case.stage, case.stage_before = case.stage_before, held["stage_before"]
+    case.held, case.merged_into = held["suspended"], None
+    until = held["suspended_until"]
+    case.suspended_until = datetime.fromisoformat(until) if until else None
+    for kind, words in sorted(held["clocks"].items()):
+        _start_again(book, folder, ClockKind(kind), words)
+    event_sets = case.stage in UNIT_STAGES
+    book.append(folder, Action.UNMERGE, sets_clock=event_sets, **step.by.words())
+    _send_again(book, step, minutes)
+    if step.other is not None:
+        _let_go(book, step.other, case, step.by)
+
+
+def _start_again(book: Book, folder: Folder, kind: ClockKind, words: dict[str, Any]) -> None:
+    """Start a clock with what was left of it."""
+    if kind == ClockKind.HANDLE:
+        filing.start_handling(
+            book, folder, left_s=words["left_s"], base_left_s=words["base_left_s"]
+        )
+    elif kind == ClockKind.SUSPEND:
+        until = folder.case.suspended_until
+        book.start_clock(folder, kind, due_at=until, soon_at=None)
+    elif words["left_s"] is not None:
+        left = timedelta(seconds=words["left_s"])
+        book.start_clock(folder, kind, due_at=book.at + left, soon_at=book.at + left * 0.8)
+        if kind in _OF_THE_STAGE:
+            folder.starts = {"kind": kind.value, "due_at": stamp(book.at + left)}
+
+
+_OF_THE_STAGE = frozenset(ClockKind) - {ClockKind.EXTEND, ClockKind.SUPERVISE, ClockKind.HOTLINE}
+
+
+def _send_again(book: Book, step: Step, minutes: int) -> None:
+    """Ask again the inspector whose task the merge withdrew."""
+    case = step.folder.case
+    kinds = [kind for kind, stage in Task.STAGES.items() if stage == case.stage]
+    task = Task.objects.filter(case=case, kind__in=kinds).order_by("pk").last()
+    if task is None:
+        return
+    task.answered_at, task.passed = None, None
+    task.sent_at, task.due_at = book.at, book.at + timedelta(minutes=minutes)
+    step.rows.append(task)
+
+
+def _let_go(book: Book, folder: Folder, duplicate: Case, by: filing.By) -> None:
+    """Write it into the survivor's log; a deadline taken over from the duplicate is given back."""
+    case = folder.case
+    own_due_at = _own_deadline(case, duplicate)
+    gives_back = own_due_at is not None and case.stage in UNIT_STAGES
+    if gives_back and own_due_at is not None:
+        filing.set_deadline(book, folder, own_due_at)
+        case.base_due_at = own_due_at
+    facts = {"number": duplicate.number}
+    book.append(folder, Action.LET_GO, facts=facts, sets_clock=gives_back, **by.words())
+
+
+def _own_deadline(case: Case, duplicate: Case) -> datetime | None:
+    """Return the deadline the survivor gave up for this duplicate, if nothing changed it since."""
+    changes = case.event_set.filter(sets_clock=True).order_by("-case_seq")
+    last = changes.first()
+    if last is None or last.action != Action.TAKE_IN:
+        return None
+    facts = last.data["facts"]
+    if facts["number"] != duplicate.number:
+        return None
+    return datetime.fromisoformat(facts["own_due_at"])
