@@ -168,7 +168,7 @@ def test_page_lets_no_inline_code_in(people):
     assert not re.search(r"<style|\sstyle=|\son\w+=", page)
     scripts = re.findall(r"<script[^>]*>", page)
     assert all("src=" in tag or 'type="application/json"' in tag for tag in scripts)
-    assert page.count('capture="environment"') == 2
+    assert page.count('capture="environment"') == 3  # near, far, after
 
 
 def test_home_asks_the_database_the_same_for_one_report_and_for_three(
