@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.gis.geos import Point
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Field
 from django.utils.translation import gettext as _
 
 from cases.datum import CRS_NAMES, to_wgs84
 from cases.errors import OutsideCity, Refusal
+from cases.ledger import retrying
 from cases.models import Component, ComponentState, Kind, MinorClass, Unit
 from cases.selectors.place import locate
 
@@ -42,7 +43,7 @@ _STATES = {
     **{state.value: state for state in ComponentState},
 }
 _PLACE = ("district", "county", "street", "community", "grid_cell")
-_COMPARED = ("name", "state", "point", *_PLACE, *(f"{name}_id" for name in _DEPARTMENTS))
+_COMPARED = ("name", "state", "point", *_PLACE, *_DEPARTMENTS)
 _LONGEST_NAME = 60
 
 
@@ -77,7 +78,7 @@ class Change:
     def differences(self) -> list[tuple[str, str, str]]:
         """Each changed column in the reader's words: name, before, after."""
         return [
-            (_label(name), _words(name, was), _words(name, getattr(self.component, name)))
+            (_label(name), _words(name, was), _words(name, _value(self.component, name)))
             for name, was in self.was.items()
         ]
 
@@ -91,6 +92,7 @@ class Plan:
     unchanged: int = 0
     faults: list[Fault] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)  # headings nobody reads
+    columns: list[str] = field(default_factory=list)  # of known components, that it sets
 
     @property
     def counts(self) -> dict[str, int]:
@@ -108,11 +110,12 @@ def plan_components(raw: bytes) -> Plan:
     return _Reader().plan(raw)
 
 
-@transaction.atomic
+@retrying
 def load_components(raw: bytes) -> Plan:
     """Load a CSV file of components (docs/components.md) and return what was done.
 
     Components that are not in the file stay as they are. A plan with faults has written nothing.
+    Raises Busy when another import goes on.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
@@ -123,7 +126,7 @@ def load_components(raw: bytes) -> Plan:
             batch_size=500,
             update_conflicts=True,
             unique_fields=["code"],
-            update_fields=[name.removesuffix("_id") for name in _COMPARED],
+            update_fields=plan.columns,
         )
     return plan
 
@@ -324,17 +327,17 @@ class _Reader:
     def _compare(self, read: list[Change]) -> None:
         """Sort what was read by what it changes; a column that is not given keeps its value."""
         stored = Component.objects.in_bulk([change.component.code for change in read])
-        given = {f"{name}_id" if name in _DEPARTMENTS else name for name in self.columns}
+        given = {*self.columns, "point", *_PLACE}
+        self.result.columns = [name for name in _COMPARED if name in given]
         for change in read:
             known = stored.get(change.component.code)
             if known is None:
                 self.result.new.append(change)
                 continue
-            for name in _COMPARED:
-                if name not in given and name not in ("point", *_PLACE):
-                    setattr(change.component, name, getattr(known, name))
-                elif getattr(change.component, name) != getattr(known, name):
-                    change.was[name] = getattr(known, name)
+            for name in self.result.columns:
+                was = _value(known, name)
+                if _value(change.component, name) != was:
+                    change.was[name] = was
             if change.was:
                 self.result.changed.append(change)
             else:
@@ -344,8 +347,12 @@ class _Reader:
 # --- words --------------------------------------------------------------------------------------
 
 
+def _value(component: Component, column: str) -> Any:
+    return getattr(component, f"{column}_id" if column in _DEPARTMENTS else column)
+
+
 def _label(column: str) -> str:
-    described = Component._meta.get_field(column.removesuffix("_id"))
+    described = Component._meta.get_field(column)
     assert isinstance(described, Field)
     return str(described.verbose_name)
 
@@ -355,6 +362,6 @@ def _words(column: str, value: Any) -> str:
         return f"{value.x:.7f}, {value.y:.7f}"
     if column == "state":
         return str(ComponentState(value).label)
-    if column.removesuffix("_id") in _DEPARTMENTS and value:
+    if column in _DEPARTMENTS and value:
         return str(Unit.objects.get(pk=value))
     return str(value or "–")

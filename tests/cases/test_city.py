@@ -1,5 +1,6 @@
 """Loading a city folder: repeatable, versioned by validity, and refused as a whole when wrong."""
 
+import contextlib
 import json
 import threading
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from cases.models import (
     Unit,
 )
 from cases.selectors.place import locate
+from cases.services import components
 from cases.services.city import load_city
 from cases.services.components import load_components
 from tests.support.city import HUAIHUA, SmallCity, feature, small_city, square
@@ -247,6 +249,38 @@ def test_two_loads_at_once_open_one_version(small_city):
     assert failed == []
     assert sorted(counts["areas"]["added"] for counts in done) == [0, 7]
     assert Area.objects.count() == 7
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_registers_at_once_follow_each_other(small_city, monkeypatch):
+    small_city.categories.append(small_city.categories[0] | {"kind": "component"})
+    load(small_city)
+    row = {"标识码": "4312020112000001", "经度": "110.015", "纬度": "27.515"}
+    raw = register(row, headings=HEADINGS[:4])
+    together, done = threading.Barrier(2), []
+
+    compare = components._Reader._compare
+
+    def compare_and_meet(reader, rows):
+        compare(reader, rows)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(1)  # both would be here at once if they did not follow each other
+
+    def run():
+        try:
+            done.append(load_components(raw).counts)
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(components._Reader, "_compare", compare_and_meet)
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert sorted((counts["new"], counts["unchanged"]) for counts in done) == [(0, 1), (1, 0)]
+    assert Component.objects.count() == 1
 
 
 # --- what is refused ----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import override
 
 from cases.models import Component, Unit
+from cases.services import components
 from cases.services.components import Fault, load_components, plan_components
 from tests.support.city import HUAIHUA
 from tests.support.components import COVER, HEADINGS, component, register
@@ -91,6 +92,20 @@ class TestFile:
         assert [change.was for change in plan.changed] == [{"name": "迎丰中路雨水井盖"}]
         found = Component.objects.get()
         assert (found.name, found.state, found.owner_id) == ("新名", "damaged", "city-drainage")
+
+    def test_a_column_left_out_is_not_written_back(self, monkeypatch):
+        component()
+        read = components._Reader._compare
+
+        def compare_then_somebody_edits(reader, rows):
+            read(reader, rows)
+            Component.objects.update(state="missing")
+
+        monkeypatch.setattr(components._Reader, "_compare", compare_then_somebody_edits)
+        load_components(register({"名称": "新名"}, headings=HEADINGS[:4]))
+
+        found = Component.objects.get()
+        assert (found.name, found.state) == ("新名", "missing")
 
     def test_columns_nobody_reads_are_named(self):
         plan = plan_components(register({"备注": "x"}, headings=[*HEADINGS, "备注"]))
