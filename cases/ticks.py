@@ -13,6 +13,7 @@ from cases.models.effect import QUEUES
 TICKS: dict[str, tuple[str, int]] = {
     "scan_deadlines": ("dispatch.city", 10),
     "delete_old_ticks": ("scoring", 3600),
+    "draw_samples": ("scoring", 3600),
     **{f"canary.{queue}": (queue, 10) for queue in QUEUES},
 }
 

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from cases.api import views as api
-from cases.views import desk
+from cases.views import centre, desk
 from cases.views.case import case_action, case_page, case_panel
 from cases.views.component import component_page
 from cases.views.live import live_events
@@ -26,6 +26,9 @@ urlpatterns = [
     path("cases/<str:number>/", case_page, name="case"),
     path("cases/<str:number>/panel/", case_panel, name="case_panel"),
     path("cases/<str:number>/actions/", case_action, name="case_action"),
+    path("replies/", centre.replies, name="replies"),
+    path("draws/", centre.draws, name="draws"),
+    path("refusals/", centre.refusals, name="refusals"),
     path("unit/", unit_inbox, name="unit_inbox"),
     path("photos/<int:pk>/", photo, name="photo"),
     path("photos/<int:pk>/small/", photo_small, name="photo_small"),

@@ -459,9 +459,11 @@ class CityOptions(models.Model):
     complaint_days = models.PositiveIntegerField(_("12345 complaint, work days"), default=13)
     audits_a_week = models.PositiveIntegerField(_("closings audited a week and body"), default=8)
     decline_audits_a_week = models.PositiveIntegerField(
-        _("declined reports audited a week"), default=5
+        _("declined reports audited a week and body"), default=5
     )
-    revisits_a_week = models.PositiveIntegerField(_("revisits drawn a week"), default=20)
+    revisits_a_week = models.PositiveIntegerField(
+        _("reporters revisited a week and body"), default=8
+    )
     audit_min = models.PositiveIntegerField(_("audit, minutes"), default=2880)
     outskirts_factor = models.PositiveIntegerField(
         _("factor on emergency hours outside built-up areas"), default=2

@@ -7,10 +7,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Draw(models.Model):
-    """One weekly draw, made once; anybody can repeat it from what is printed here.
+    """One weekly draw, made once; anybody can repeat it from the log and what is printed here.
 
-    seed = SHA-256(the four heads at the draw ‖ name); order = SHA-256(seed ‖ case number).
-    Source: assessment.md §6.
+    seed = SHA-256(the four districts' heads at `end` ‖ name), order = SHA-256(seed ‖ case number):
+    `end` is fixed beforehand, so nobody can foresee or choose the seed. Source: assessment.md §6.
     """
 
     class Kind(models.TextChoices):
@@ -24,10 +24,10 @@ class Draw(models.Model):
     kind = models.CharField(max_length=10, choices=Kind.choices)
     start = models.DateTimeField()  # of the week drawn from: [start, end)
     end = models.DateTimeField()
-    heads = models.JSONField()  # {scope: hash as hex}
+    heads = models.JSONField()  # {district: hash as hex} of the last event before `end`
     seed = models.CharField(max_length=64)
     drawn_at = models.DateTimeField()
-    numbers = models.JSONField(default=list)  # of the cases drawn, in their order
+    numbers = models.JSONField(default=dict)  # {body: case numbers in their order}
 
     objects: ClassVar[models.Manager["Draw"]] = models.Manager()
 

@@ -13,6 +13,7 @@ from cases.ledger import require_not_filling, retrying
 from cases.models import Effect
 from cases.services.deadlines import scan_deadlines
 from cases.services.dispatch import dispatch_filed
+from cases.services.draws import draw_samples
 from cases.services.upkeep import delete_old_ticks
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ _IN_TRANSACTION: dict[str, Callable[[Effect], str]] = {
 _ON_ITS_OWN: dict[str, Callable[[], str]] = {
     "scan_deadlines": scan_deadlines,
     "delete_old_ticks": delete_old_ticks,
+    "draw_samples": draw_samples,
 }
 
 

@@ -27,6 +27,9 @@ PAGES = (
     Page("/score/", _("Ranking"), frozenset({Role.LEADER, Role.ASSESSOR})),
     Page("/desk/", _("Desk"), frozenset({*_DESK, Role.OPERATOR, Role.LEADER, Role.ADMIN})),
     Page("/score/", _("Ranking"), frozenset({*_DESK, Role.ADMIN})),
+    Page("/replies/", _("Answers and revisits"), frozenset({Role.OPERATOR})),
+    Page("/refusals/", _("Refusal ledger"), frozenset({Role.SUPERVISOR, Role.ASSESSOR})),
+    Page("/draws/", _("Draws"), frozenset({Role.SUPERVISOR, Role.ASSESSOR})),
     Page("/admin/", _("Administration"), frozenset({Role.ADMIN})),
     Page("/health/", _("Health"), frozenset({Role.ADMIN})),
 )

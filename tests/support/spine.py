@@ -13,6 +13,7 @@ from cases.services.effects import run_effect
 from cases.services.intake import Report, report_case
 from cases.services.moves import take_action
 from cases.services.photos import store
+from cityops.accounts.models import User
 from tests.support.people import person
 
 PLACE = {"lon": 109.9765, "lat": 27.5505}  # 城中街道, in the built-up area of 鹤城区
@@ -75,7 +76,8 @@ def act(number, action, actor, **inputs):
 
 def unit_person(number):
     code = Case.objects.get(number=number).unit_id
-    return person(f"u-{code}", Role.UNIT, code)
+    known = User.objects.with_grants().filter(username=f"u-{code}").first()
+    return known or person(f"u-{code}", Role.UNIT, code)
 
 
 def dispatched(people, condition):
