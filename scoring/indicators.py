@@ -1,70 +1,42 @@
-"""Which case is in which count: a fold of each case's own log. Pure; source: assessment.md §3, §5.
+"""Which case is in which count: a fold of each case's log. Pure; source: assessment.md §2 to §5.
 
 The twin of scoring/selectors.py, written apart from it: on any log both give the same Facts.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import cached_property
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, takewhile
 from math import cos, hypot, radians
-from typing import Any
 
-from scoring.periods import CITY_TIME
+from scoring.periods import CITY_TIME, periods_within
+from scoring.runs import EXITS, RULINGS, CaseLog, Row
 
-_STARTS = {"dispatch", "reassign", "arbitrate", "rework"}
-_ENDS = {"finish", "return", "close"}
 _IN_CHECK = {"handled", "checking", "checked"}
-_DECIDED = {"file", "decline", "decline_filing"}
-_STOPS = {
-    "accept": _DECIDED,
-    "dispatch": {"dispatch", "reassign", "arbitrate", "rework"},
-    "sign": {"sign", "return", "reassign", "arbitrate"},
-    "check": {"answer_check"},
-}
 _UNHANDLED = {"filed", "dispatched", "handling", "rework", "suspended", "returned", "disputed"}
+_GONE = {"voided", "merged"}
+_DECIDED = ("file", "decline", "decline_filing")
+_STOPS = {
+    kind: {*stops, "void", "merge", "force_close"}
+    for kind, stops in {
+        "accept": {*_DECIDED, "send_verify"},
+        "verify": {"answer_verify"},
+        "dispatch": {"dispatch", "reassign", "arbitrate", "rework", "dispute"},
+        "sign": {"sign", "return", "reassign", "arbitrate"},
+        "check": {"answer_check"},
+    }.items()
+}
+_OF_THE_CENTRE = {"accept", "verify", "dispatch"}  # the others are the body's
+_TIMES = {"rework": "reworked", "return": "returned", "reopen": "reopened"}
 LEFT_UNDONE_AFTER = timedelta(days=7)
 RECURS_WITHIN = timedelta(days=7)
 RECURS_NEAR_M = 50
 METRES_A_DEGREE = 111_195  # of latitude
 
-
-@dataclass(frozen=True)
-class Row:
-    """One event as the ledger holds it."""
-
-    number: str
-    seq: int
-    action: str
-    to_stage: str
-    at: datetime
-    district: str = ""
-    body: str = ""
-    unit: str = ""
-    due_at: datetime | None = None
-    base_due_at: datetime | None = None
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Stretch:
-    """A run 承办段: one stretch of a case with one unit."""
-
-    unit: str
-    body: str
-    start_at: datetime
-    due_at: datetime | None
-    base_due_at: datetime | None
-    main_unit: str  # its parent where the unit is a sub-unit
-    end_at: datetime | None = None
-    end_kind: str = ""
-
-    def late(self, at: datetime) -> bool:
-        """True when the run ended, or stands at `at`, after its deadline."""
-        return self.due_at is not None and min(self.end_at or at, at) > self.due_at
+Put = Callable[..., None]
 
 
 @dataclass(frozen=True, order=True)
@@ -75,6 +47,9 @@ class Assessed:
     body: str
     credit: Fraction
     left_undone: bool
+    is_extended: bool
+    is_suspended: bool
+    is_key: bool  # supervised as important, or by a leader, before it was first due
     source: str
     limit_value: int
     limit_unit: str
@@ -82,6 +57,11 @@ class Assessed:
     minor: str
     unit: str
     filed_on: date
+
+    @property
+    def is_held(self) -> bool:
+        """True when time was borrowed: an extension in its cycle, or suspended and not late."""
+        return self.is_extended or self.is_suspended
 
 
 @dataclass
@@ -104,97 +84,342 @@ class Facts:
         return len(self.lists.get((body, name), ()))
 
 
-@dataclass
-class _Log:
-    """What the facts of one case say at one moment."""
+def facts_of(
+    rows: Iterable[Row],
+    start: datetime,
+    end: datetime,
+    *,
+    as_of: datetime | None = None,
+    per_unit: bool = False,
+) -> Facts:
+    """Fold the log known at `as_of` into the counts of [start, end), in any order of `rows`.
 
-    rows: list[Row]
-    state: dict[str, Any]
-    runs: list[Stretch]
-
-    @property
-    def body(self) -> str:
-        return self.runs[-1].body if self.runs else self.rows[-1].district
-
-    def at(self, action: str) -> Row:
-        """Return the last event with `action`."""
-        return next(row for row in reversed(self.rows) if row.action == action)
-
-    def late(self, body: str, at: datetime) -> list[Stretch]:
-        return [run for run in self.runs if run.body == body and run.late(at)]
-
-
-def facts_of(rows: Iterable[Row], start: datetime, end: datetime) -> Facts:
-    """Fold the events before `end` into the counts of [start, end), in any order of `rows`."""
+    A period that still runs is counted up to `as_of`; later than the end it is the cut-off of
+    rulings, of which there are none without it. `per_unit` puts the unit in the body's place.
+    """
+    is_closed = as_of is not None and as_of >= end
+    until = end if as_of is None or is_closed else as_of
+    known = [r for r in rows if r.at < until or (is_closed and as_of and r.at <= as_of)]
+    if per_unit:
+        known = [replace(row, body=row.unit) for row in known]
+    known.sort(key=lambda row: (row.number, row.seq))
+    names = {period.name for period in periods_within(start, end)}
     facts = Facts()
-    known = sorted((r for r in rows if r.at < end), key=lambda r: (r.number, r.seq))
-    logs = (list(events) for _, events in groupby(known, key=lambda r: r.number))
-    live = [log for rows in logs if (log := _add_case(facts, rows, start, end))]
-    _add_recurrence(facts, live, start, end)
+    logs = (list(events) for _, events in groupby(known, key=lambda row: row.number))
+    cases = [_Case(events, start, until, names) for events in logs if events[0].at < until]
+    for case in cases:
+        _add_case(facts, case)
+    _add_recurrence(facts, [case.log for case in cases if case.is_live], start, until)
     return facts
 
 
-def _read(rows: list[Row]) -> _Log:
-    state: dict[str, Any] = {}
-    runs: list[Stretch] = []
-    for row in rows:
-        state |= row.data.get("set", {})
-        if row.action in _STARTS | _ENDS and runs and runs[-1].end_at is None:
-            runs[-1].end_at, runs[-1].end_kind = row.at, row.action
-        if row.action in _STARTS:
-            main = row.data.get("facts", {}).get("parent", row.unit)
-            runs.append(Stretch(row.unit, row.body, row.at, row.due_at, row.base_due_at, main))
-    return _Log(rows, state, runs)
+class _Case:
+    """One case as a period sees it: the facts before `end`, and the rulings known since."""
+
+    def __init__(self, known: list[Row], start: datetime, end: datetime, names: set[str]) -> None:
+        self.known, self.start, self.end = known, start, end
+        self.log = CaseLog(row for row in known if row.at < end)
+        later = known[len(self.log.rows) :]
+        for row in takewhile(lambda row: not row.begins_run, later):
+            self.log.recompute(row)
+        self.is_self_handled = bool(self.log.state.get("is_self_handled"))
+        self.filed = next((row for row in self.log.rows if row.action == "file"), None)
+        self.is_gone = self.log.stage in _GONE
+        self.said = [*self.log.rows, *(row for row in later if row.action in RULINGS)]
+        last = [self.log.last(*EXITS)] if self.is_gone else []
+        self.exits = [row for row in (*last, *later) if row and row.action in EXITS]
+        self.adjusted = [
+            row.facts["effect"]
+            for row in self.said
+            if row.action == "adjust"
+            and row.facts.get("approved", True)
+            and row.facts["period"] in names
+        ]
+
+    @property
+    def placed(self) -> str:
+        """How an assessor put it in or out of the period, last; else empty."""
+        return next((effect for effect in reversed(self.adjusted) if effect != "exempt"), "")
+
+    @cached_property
+    def is_removed(self) -> bool:
+        """True when it is in no count: voided or merged in time or with a word, or left out."""
+        if self.placed:
+            return self.placed == "leave_out"
+        return any(not self._was_late(row) or self.is_confirmed(row) for row in self.exits)
+
+    @property
+    def is_live(self) -> bool:
+        return not (self.filed is None or self.is_self_handled or self.is_removed or self.is_gone)
+
+    @property
+    def is_exempt(self) -> bool:
+        """True when an upheld appeal of this cycle, or an adjustment, excuses its lateness."""
+        return "exempt" in self.adjusted or any(map(self._upholds, self.known))
+
+    def _upholds(self, row: Row) -> bool:
+        if row.action != "decide_appeal" or not row.facts["upheld"]:
+            return False
+        cycle = sum(r.action == "reopen" and r.seq < row.seq for r in self.known)
+        return bool(row.facts["level"] == "acceptor" and cycle == self.log.cycle)
+
+    def _was_late(self, exit_: Row) -> bool:
+        if exit_.at < self.end:  # it ended the last run, so nothing has changed since
+            return bool(self.log.late(self.log.body, self.end))
+        log = CaseLog(row for row in self.known if row.seq < exit_.seq)
+        return bool(log.late(log.body, exit_.at))
+
+    def is_confirmed(self, exit_: Row) -> bool:
+        """Tell whether an assessor accepted that the case left as `exit_` says."""
+        return any(r.action == "confirm_exit" and r.seq > exit_.seq for r in self.said)
+
+    def moved_away(self) -> Iterator[tuple[str, Row]]:
+        """Yield each body that lost the case for good in its cycle, and the event that took it."""
+        judged = self.log.judged
+        for body in {run.body for run in judged} - {self.log.body}:
+            moves = [b.start for a, b in pairwise(judged) if a.body == body != b.body]
+            moves = [row for row in moves if row.action in {"reassign", "arbitrate"}]
+            if moves:
+                yield body, moves[-1]
 
 
-def _add_case(facts: Facts, rows: list[Row], start: datetime, end: datetime) -> _Log | None:
-    """Count one case; return its log if it is live: filed, and not self-handled."""
-    log = _read(rows)
+def _add_case(facts: Facts, case: _Case) -> None:
+    """Count one case; a removed one only as voided or merged, and where facts alone count."""
+    log, start = case.log, case.start
 
     def put(body: str, *names: str) -> None:
         for name in names:
-            facts.members[body, name, rows[0].number] += 1
+            facts.members[body, name, log.rows[0].number] += 1
 
-    if log.state.get("is_self_handled"):
-        if any(r.action == "close" and r.at >= start for r in rows):
-            put(rows[-1].district, "self_handled")
-        return None
-    _add_report(log, start, put)
-    _add_clocks(log, start, end, put)
-    filed = next((r for r in rows if r.action == "file"), None)
-    if filed is None:
-        return None
+    if case.is_self_handled:
+        if any(row.action == "close" and row.at >= start for row in log.rows):
+            put(log.district, "self_handled")
+        return
+    _add_exits(log, start, put)
+    _add_report(case, put)
+    if case.filed:
+        _add_backlog(log, start, put)
+    if case.is_removed:
+        return
+    _add_clocks(log, start, case.end, put)
+    _add_audits(log, start, put)
+    if case.filed is None:
+        return
     _add_events(log, start, put)
     _add_dispatch(log, start, put)
-    _add_backlog(log, start, put)
-    if filed.at >= start:
-        put(rows[-1].district, "filed", "need_dispatch")
-    _add_state(facts, log, filed, start, end, put)
-    for body in {run.body for run in log.runs} - {log.body}:
-        moves = [b for a, b in pairwise(log.runs) if a.body == body != b.body]
-        if log.late(body, end) and moves and moves[-1].start_at >= start:
-            put(body, "late_exit", "need_handle", "should_close", "assessed")
-            facts.assessed.add(_assessed(log, body, filed, Fraction(0), left_undone=True))
-    return log
+    _add_state(facts, case, put)
+    for body, move in case.moved_away():
+        if log.late(body, case.end) and move.at >= start and not case.is_confirmed(move):
+            put(body, "late_exit", "need_handle", "need_handle_judged")
+            put(body, "should_close", "should_close_judged")
+            _assess(facts, case, body, Fraction(0), put, left_undone=True)
 
 
-def _add_recurrence(facts: Facts, logs: list[_Log], start: datetime, end: datetime) -> None:
-    """Count closings a week old and those after which the same came back within the week."""
-    known = [log for log in logs if log.at("file").data.get("facts", {}).get("recurs")]
-    for log in known:
-        if log.rows[-1].to_stage != "closed":
+def _add_state(facts: Facts, case: _Case, put: Put) -> None:
+    log, stage, body, start = case.log, case.log.stage, case.log.body, case.start
+    late = log.late(body, case.end)
+    if case.is_gone:
+        gone = log.last(*EXITS)
+        if gone and gone.at >= start:
+            put(body, "late_exit", "need_handle", "need_handle_judged")
+            put(body, "should_close", "should_close_judged")
+            _assess(facts, case, body, Fraction(0), put, left_undone=True)
+        return
+    if case.filed and case.filed.at >= start:
+        put(log.district, "filed", "need_dispatch")
+    closing = log.last("close", "force_close")
+    is_closing = stage == "closed" and closing is not None and closing.at >= start
+    is_forced = is_closing and closing is not None and closing.action == "force_close"
+    is_exempt = is_closing and not is_forced and bool(late) and case.is_exempt
+    last = log.runs[-1] if log.runs else None
+    ended = last.end_at if last and last.end_kind == "finish" else None
+    if stage in _IN_CHECK | {"closed"} and ended and ended >= start:
+        put(body, "handled", "need_handle", *([] if late else ["handled_on_time"]))
+        put(body, *([] if is_exempt else ["need_handle_judged"]))
+    if stage in _IN_CHECK:
+        put(body, "in_check", "should_close", "should_close_judged")
+    if is_closing:
+        put(body, "forced" if is_forced else "closed", "should_close")
+        put(body, "exempt" if is_exempt else "should_close_judged")
+        if not is_forced and not late:
+            put(body, "closed_on_time")
+        borrowed = last and last.base_due_at and last.end_at and last.end_at > last.base_due_at
+        credit = Fraction(2, 5) if late else Fraction(1, 2) if borrowed else Fraction(1)
+        if not is_exempt:
+            credit = Fraction(0) if is_forced else credit
+            _assess(facts, case, body, credit, put, left_undone=is_forced)
+    if stage not in _UNHANDLED:
+        return
+    if late:
+        put(body, "overdue_unhandled", "need_handle", "need_handle_judged")
+        put(body, "should_close", "should_close_judged")
+        first = min(run.due_at for run in late if run.due_at)
+        undone = first < case.end - LEFT_UNDONE_AFTER
+        _assess(facts, case, body, Fraction(0), put, left_undone=undone)
+    elif stage == "suspended":
+        put(body, "suspended_open")
+        _assess(facts, case, body, Fraction(1, 2), put, left_undone=False)
+    else:
+        put(body, "not_due" if log.open_run else "to_dispatch")
+
+
+def _assess(
+    facts: Facts, case: _Case, body: str, credit: Fraction, put: Put, *, left_undone: bool
+) -> None:
+    """Put a case of M into its count and among those the items judge."""
+    log, state = case.log, case.log.state
+    assert case.filed is not None
+    runs = [run for run in log.judged if run.body == body]
+    is_extended = any(run.is_extended for run in runs)
+    put(body, "assessed", *(["extended_assessed"] if is_extended else []))
+    first_due = log.runs[0].start.due_at if log.runs else None
+    facts.assessed.add(
+        Assessed(
+            number=case.filed.number,
+            body=body,
+            credit=credit,
+            left_undone=left_undone,
+            is_extended=is_extended,
+            is_suspended=log.stage == "suspended" and credit > 0,
+            is_key=any(
+                row.facts["kind"] in {"leader", "important"}
+                and (first_due is None or row.at < first_due)
+                for row in log.rows
+                if row.action == "supervise"
+            ),
+            source=str(state.get("source", "")),
+            limit_value=int(state.get("limit_value", 0)),
+            limit_unit=str(state.get("limit_unit", "")),
+            cell=str(state.get("grid_cell", "")),
+            minor=str(state.get("minor_id", "")),
+            unit=runs[-1].unit if runs else "",
+            filed_on=case.filed.at.astimezone(CITY_TIME).date(),
+        )
+    )
+
+
+def _add_exits(log: CaseLog, start: datetime, put: Put) -> None:
+    """Count what was voided or merged, by the body before: facts alone."""
+    for place, row in enumerate(log.rows):
+        if row.action in EXITS and row.at >= start:
+            put(_holder(log, place), "voided" if row.action == "void" else "merged")
+
+
+def _holder(log: CaseLog, place: int) -> str:
+    """Return the body an event without a change of hands found: of the run, else of the last."""
+    return log.rows[place].body or CaseLog(log.rows[:place]).body
+
+
+def _add_backlog(log: CaseLog, start: datetime, put: Put) -> None:
+    """Count what was open at either end of the period, by facts alone."""
+    ends = {"closed", *_GONE}
+    if log.stage not in ends:
+        put(log.body, "backlog_out")
+    before = [row for row in log.rows if row.at < start]
+    if any(row.action == "file" for row in before) and before[-1].to_stage not in ends:
+        put(CaseLog(before).body, "backlog_in")
+
+
+def _add_report(case: _Case, put: Put) -> None:
+    """Count a decided report under its source: the centre's own measure, in no district's score.
+
+    A voided report was not valid; a merged one is told by its survivor.
+    """
+    decided = next((row for row in case.log.rows if row.action in _DECIDED), None)
+    left = {row.action for row in case.exits}
+    if decided is None or decided.at < case.start or "merge" in left:
+        return
+    if case.placed != "leave_out":
+        valid = ["valid_reports"] if decided.action == "file" and "void" not in left else []
+        put(str(case.log.state.get("source", "")), "decided_reports", *valid)
+
+
+def _add_clocks(log: CaseLog, start: datetime, end: datetime, put: Put) -> None:
+    """Count stage clocks: the centre's under the district, the others under the run's body."""
+    for place, row in enumerate(log.rows):
+        kind = row.data.get("starts", {}).get("kind")
+        if kind not in _STOPS:
             continue
-        closed = log.at("close").at
-        if start - RECURS_WITHIN <= closed < end - RECURS_WITHIN:
-            facts.members[log.body, "closings", log.rows[0].number] += 1
-            if any(_is_again(log, other, closed) for other in known if other is not log):
-                facts.members[log.body, "recurrent", log.rows[0].number] += 1
+        due = datetime.fromisoformat(row.data["starts"]["due_at"])
+        ended = next((r.at for r in log.rows[place + 1 :] if _stops(r, kind)), None)
+        if (due < end) if ended is None else (ended >= start):
+            body = log.district if kind in _OF_THE_CENTRE else row.body
+            put(body, f"{kind}_clocks", *([f"{kind}_on_time"] if ended and ended <= due else []))
 
 
-def _is_again(log: _Log, other: _Log, closed: datetime) -> bool:
+def _stops(row: Row, kind: str) -> bool:
+    """Tell whether an event ends a running stage clock; starting it anew does as well."""
+    return row.action in _STOPS[kind] or row.data.get("starts", {}).get("kind") == kind
+
+
+def _add_audits(log: CaseLog, start: datetime, put: Put) -> None:
+    """Count the answers to audits: of closings, and of refusals under the acceptor's district."""
+    for place, row in enumerate(log.rows):
+        if row.action != "answer_audit" or row.at < start:
+            continue
+        passed = row.facts["passed"]
+        if row.to_stage == "declined":
+            put(log.district, "refusals_audited", *([] if passed else ["refused_wrongly"]))
+            continue
+        put(_holder(log, place), "audits", *(["audits_passed"] if passed else []),
+            *(["falsified"] if row.facts.get("falsified") else []))  # fmt: skip
+
+
+def _add_events(log: CaseLog, start: datetime, put: Put) -> None:
+    """Count what happened, charged to the body that held the case at that moment."""
+    seen: set[tuple[str, str]] = set()
+    holders = {b.start.seq: a.body for a, b in pairwise(log.runs)}
+    for row in log.rows:
+        if row.at < start:
+            continue
+        name = "extended" if row.extends else _TIMES.get(row.action)
+        if name:
+            put(row.body, f"{name}_times", *([] if (row.body, name) in seen else [name]))
+            seen.add((row.body, name))
+        if row.action == "answer_check":
+            put(row.body, "checks", *(["checks_passed"] if row.facts["passed"] else []))
+        if row.action == "decide_suspension" and row.facts["approved"]:
+            put(row.body, "suspended")
+        if row.action == "defer":
+            put(row.body, "deferred")
+        if row.facts.get("ruling") == "unjustified" and row.seq in holders:
+            put(holders[row.seq], "shirked")
+        if row.facts.get("by") in {"transfer", "arbitrate"}:
+            way, side = ("out", "from") if row.action == "moved_out" else ("in", "to")
+            put(row.facts[f"{side}_district"], f"transferred_{way}")
+
+
+def _add_dispatch(log: CaseLog, start: datetime, put: Put) -> None:
+    first = next((run for run in log.runs if run.end_kind == "finish"), None)
+    if first and first.end_at and first.end_at >= start:
+        accurate = ["accurate_dispatch"] if first.main_unit == log.runs[0].main_unit else []
+        put(log.body, "first_finished", *accurate)
+
+
+def _add_recurrence(facts: Facts, logs: list[CaseLog], start: datetime, end: datetime) -> None:
+    """Count closings a week old and those after which the same came back within the week."""
+    known = [log for log in logs if _recurs(log)]
+    for log in known:
+        closing = log.last("close", "force_close")
+        if log.stage != "closed" or closing is None or closing.action != "close":
+            continue
+        if start - RECURS_WITHIN <= closing.at < end - RECURS_WITHIN:
+            facts.members[log.body, "closings", closing.number] += 1
+            if any(_is_again(log, other, closing.at) for other in known if other is not log):
+                facts.members[log.body, "recurrent", closing.number] += 1
+
+
+def _recurs(log: CaseLog) -> bool:
+    """Tell whether the class it was last filed under is one of those that come back."""
+    said = [row.facts["recurs"] for row in log.rows if "recurs" in row.facts]
+    return bool(said and said[-1])
+
+
+def _is_again(log: CaseLog, other: CaseLog, closed: datetime) -> bool:
+    filed = next(row.at for row in other.rows if row.action == "file")
     return (
         log.state["minor_id"] == other.state["minor_id"]
-        and closed <= other.at("file").at <= closed + RECURS_WITHIN
+        and closed <= filed <= closed + RECURS_WITHIN
         and _distance_m(log.state["point"], other.state["point"]) <= RECURS_NEAR_M
     )
 
@@ -203,107 +428,3 @@ def _distance_m(one: str, other: str) -> float:
     """Return metres between two "lon,lat"; on a plane, good for a few hundred metres."""
     (lon, lat), (lon2, lat2) = (map(float, text.split(",")) for text in (one, other))
     return hypot((lon - lon2) * cos(radians(lat)), lat - lat2) * METRES_A_DEGREE
-
-
-def _add_state(
-    facts: Facts, log: _Log, filed: Row, start: datetime, end: datetime, put: Any
-) -> None:
-    stage, body = log.rows[-1].to_stage, log.body
-    late = log.late(body, end)
-    last = log.runs[-1] if log.runs else None
-    ended = last.end_at if last and last.end_kind == "finish" else None
-    if stage in _IN_CHECK | {"closed"} and ended and ended >= start:
-        put(body, "handled", "need_handle", *([] if late else ["handled_on_time"]))
-    if stage in _IN_CHECK:
-        put(body, "in_check", "should_close")
-    closed = [r.at for r in log.rows if r.action == "close"]
-    if stage == "closed" and closed and closed[-1] >= start:
-        put(body, "closed", "should_close", "assessed", *([] if late else ["closed_on_time"]))
-        borrowed = last and last.base_due_at and last.end_at and last.end_at > last.base_due_at
-        credit = Fraction(2, 5) if late else Fraction(1, 2) if borrowed else Fraction(1)
-        facts.assessed.add(_assessed(log, body, filed, credit, left_undone=False))
-    if stage not in _UNHANDLED:
-        return
-    if late:
-        put(body, "overdue_unhandled", "need_handle", "should_close", "assessed")
-        first = min(run.due_at for run in late if run.due_at)
-        undone = first < end - LEFT_UNDONE_AFTER
-        facts.assessed.add(_assessed(log, body, filed, Fraction(0), left_undone=undone))
-    elif stage == "suspended":
-        put(body, "suspended_open", "assessed")
-        facts.assessed.add(_assessed(log, body, filed, Fraction(1, 2), left_undone=False))
-    else:
-        has_unit = stage in {"dispatched", "handling", "rework"}
-        put(body, "not_due" if has_unit else "to_dispatch")
-
-
-def _add_backlog(log: _Log, start: datetime, put: Any) -> None:
-    if log.rows[-1].to_stage != "closed":
-        put(log.body, "backlog_out")
-    before = [r for r in log.rows if r.at < start]
-    if any(r.action == "file" for r in before) and before[-1].to_stage != "closed":
-        put(_read(before).body, "backlog_in")
-
-
-def _add_events(log: _Log, start: datetime, put: Any) -> None:
-    seen: set[tuple[str, str]] = set()
-    holder = ""
-    for row in log.rows:
-        shirked = row.data.get("facts", {}).get("ruling") == "unjustified"
-        if row.at >= start:
-            if row.action in {"rework", "return"}:
-                name = {"rework": "reworked", "return": "returned"}[row.action]
-                put(row.body, f"{name}_times", *([] if (row.body, name) in seen else [name]))
-                seen.add((row.body, name))
-            if row.action == "answer_check":
-                passed = row.data["facts"]["passed"]
-                put(row.body, "checks", *(["checks_passed"] if passed else []))
-            if row.action in {"reassign", "arbitrate"} and shirked:
-                put(holder, "shirked")
-        if row.action in _STARTS:
-            holder = row.body
-
-
-def _add_report(log: _Log, start: datetime, put: Any) -> None:
-    """Count a decided report under its source: the centre's own measure, in no district's score."""
-    decided = next((r for r in log.rows if r.action in _DECIDED), None)
-    if decided and decided.at >= start:
-        valid = ["valid_reports"] if decided.action == "file" else []
-        put(str(log.state.get("source", "")), "decided_reports", *valid)
-
-
-def _add_clocks(log: _Log, start: datetime, end: datetime, put: Any) -> None:
-    """Count stage clocks: the centre's under the district, the others under the run's body."""
-    for place, row in enumerate(log.rows):
-        kind = row.data.get("starts", {}).get("kind")
-        if kind not in _STOPS:
-            continue
-        due = datetime.fromisoformat(row.data["starts"]["due_at"])
-        ended = next((r.at for r in log.rows[place + 1 :] if r.action in _STOPS[kind]), None)
-        if (due < end) if ended is None else (ended >= start):
-            body = log.rows[-1].district if kind in {"accept", "dispatch"} else row.body
-            put(body, f"{kind}_clocks", *([f"{kind}_on_time"] if ended and ended <= due else []))
-
-
-def _add_dispatch(log: _Log, start: datetime, put: Any) -> None:
-    first = next((run for run in log.runs if run.end_kind == "finish"), None)
-    if first and first.end_at and first.end_at >= start:
-        accurate = ["accurate_dispatch"] if first.main_unit == log.runs[0].main_unit else []
-        put(log.body, "first_finished", *accurate)
-
-
-def _assessed(log: _Log, body: str, filed: Row, credit: Fraction, *, left_undone: bool) -> Assessed:
-    state = log.state
-    return Assessed(
-        filed.number,
-        body,
-        credit,
-        left_undone,
-        str(state.get("source", "")),
-        int(state.get("limit_value", 0)),
-        str(state.get("limit_unit", "")),
-        str(state.get("grid_cell", "")),
-        str(state.get("minor_id", "")),
-        next(run.unit for run in reversed(log.runs) if run.body == body),
-        filed.at.astimezone(CITY_TIME).date(),
-    )

@@ -57,6 +57,11 @@ def periods_between(first: datetime, last: datetime) -> list[Period]:
     return [parse_period(name) for name in dict.fromkeys(names)]
 
 
+def periods_within(first: datetime, last: datetime) -> list[Period]:
+    """Return the months, quarters and years that lie wholly in [first, last)."""
+    return [p for p in periods_between(first, last) if first <= p.start and p.end <= last]
+
+
 def month_of(moment: datetime) -> Period:
     """Return the month a moment falls in, by the city's time."""
     return parse_period(moment.astimezone(CITY_TIME).strftime("%Y-%m"))

@@ -11,6 +11,13 @@ from scoring.indicators import Assessed, Facts
 from scoring.rules import Item, half_up, points, ratio
 
 EMERGENCY = ("emergency_hour", "emergency_day")
+# Items that are a count over another: (part, whole).
+SHARES = {
+    "A5": ("checks_passed", "checks"),
+    "A6": ("audits_passed", "audits"),
+    "A7": ("recurrent", "closings"),
+}
+THREE_MONTHS = {"A6"}  # judged over the three months that end with the period
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,7 @@ class Value:
 
 def item_of(case: Assessed, scheme: dict[str, Any]) -> str:
     """Return the one of A1, A2, A3 that judges a case; urgent and key comes first."""
-    if case.limit_unit in EMERGENCY or case.source in scheme["key_sources"]:
+    if case.is_key or case.limit_unit in EMERGENCY or case.source in scheme["key_sources"]:
         return "A3"
     return "A1" if case.limit_value <= scheme["quick"][case.limit_unit] else "A2"
 
@@ -42,29 +49,30 @@ def mean_credit(cases: Iterable[Assessed]) -> Value:
 
 
 def cases_behind(code: str, facts: Facts, body: str, scheme: dict[str, Any]) -> list[str]:
-    """Return the numbers of the cases an item is made of; of A4 those left undone."""
-    if code == "A5":
-        return facts.lists.get((body, "checks"), [])
-    return sorted(
-        case.number
-        for case in facts.assessed
-        if case.body == body
-        and (case.left_undone if code == "A4" else item_of(case, scheme) == code)
-    )
+    """Return the numbers of the cases an item is made of; of A4 and A8 those that cost points."""
+    if code in SHARES:
+        return facts.lists.get((body, SHARES[code][1]), [])
+    return sorted(c.number for c in facts.assessed if c.body == body and _shows(c, code, scheme))
+
+
+def _shows(case: Assessed, code: str, scheme: dict[str, Any]) -> bool:
+    if code == "A4":
+        return case.left_undone
+    if code == "A8":
+        return case.is_held
+    return item_of(case, scheme) == code
 
 
 def value_of(code: str, facts: Facts, body: str, scheme: dict[str, Any]) -> Value:
-    """Return the value of an item; items with no source of data yet are empty."""
+    """Return the value of an item with the cases or events it was taken over."""
+    if code in SHARES:
+        part, whole = (facts.count(body, name) for name in SHARES[code])
+        return Value(ratio(part, whole), whole, whole)
     cases = [case for case in facts.assessed if case.body == body]
-    if code in {"A1", "A2", "A3"}:
-        return mean_credit(case for case in cases if item_of(case, scheme) == code)
-    if code == "A4":
-        undone = sum(case.left_undone for case in cases)
-        return Value(ratio(undone, len(cases)), len(cases), len(cases))
-    if code == "A5":
-        checks = facts.count(body, "checks")
-        return Value(ratio(facts.count(body, "checks_passed"), checks), checks, checks)
-    return Value(None, 0, 0)
+    if code in {"A4", "A8"}:
+        part = sum(_shows(case, code, scheme) for case in cases)
+        return Value(ratio(part, len(cases)), len(cases), len(cases))
+    return mean_credit(case for case in cases if item_of(case, scheme) == code)
 
 
 def score_body(body: str, facts: Facts, wide: Facts, scheme: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +81,7 @@ def score_body(body: str, facts: Facts, wide: Facts, scheme: dict[str, Any]) -> 
     found: dict[str, tuple[Value, bool]] = {}
     for _, item in items:
         value, is_wide = value_of(item.code, facts, body, scheme), False
-        if value.groups < scheme["few"]:
+        if value.groups < scheme["few"] or item.code in THREE_MONTHS:
             value, is_wide = value_of(item.code, wide, body, scheme), True
         if value.value is not None and value.groups >= scheme["few"]:
             found[item.code] = value, is_wide

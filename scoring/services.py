@@ -20,7 +20,7 @@ from scoring.rules import half_up, ratio
 from scoring.selectors import facts_between
 
 DEFAULT_SCHEME = "2026-v1"
-DEFINITIONS = 2  # raised when counts or the result's form change, so that no old run is served
+DEFINITIONS = 3  # raised when counts or the result's form change, so that no old run is served
 PROVISIONAL_KEPT = timedelta(days=1)  # links into a running period work as long
 _LOCK_TIMEOUT = "55P03"
 _SHIPPED = Path(__file__).parent / "data"
@@ -80,9 +80,9 @@ def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
     kept = Run.objects.filter(period=period.name, inputs_digest=digest).order_by("-as_of").first()
     if kept and (kept.as_of >= period.end or not _passed(kept.as_of, as_of)):
         return kept
-    end = min(period.end, as_of)
-    facts = facts_between(period.start, end)
-    wide = facts_between(period.wide_start, end) if period.wide_start < period.start else facts
+    facts = wide = facts_between(period.start, period.end, as_of=as_of)
+    if period.wide_start < period.start:
+        wide = facts_between(period.wide_start, period.end, as_of=as_of)
     result = result_of(facts, wide, scheme.data, is_month=period.is_month)
     text = canonical(result)
     run = Run.objects.create(
@@ -159,19 +159,22 @@ def rates_of(counts: dict[str, int]) -> dict[str, str | None]:
     def get(name: str) -> int:
         return counts.get(name, 0)
 
-    due, checks = get("should_close"), get("checks")
-    late = get("closed") - get("closed_on_time") + get("overdue_unhandled") + get("late_exit")
+    judged, checks = get("should_close_judged"), get("checks")
+    late = get("closed") - get("exempt") - get("closed_on_time")
+    late += get("overdue_unhandled") + get("late_exit")
     rates = {
-        "closed": ratio(get("closed"), due),
-        "closed_on_time": ratio(get("closed_on_time"), due),
-        "overdue": ratio(late, due),
-        "handled_on_time": ratio(get("handled_on_time"), get("need_handle")),
+        "closed": ratio(get("closed"), get("should_close")),
+        "closed_on_time": ratio(get("closed_on_time"), judged),
+        "overdue": ratio(late, judged),
+        "handled_on_time": ratio(get("handled_on_time"), get("need_handle_judged")),
+        "extended": ratio(get("extended_assessed"), get("assessed")),
+        "suspended": ratio(get("suspended_open"), get("assessed")),
         "rework": ratio(checks - get("checks_passed"), checks),
         "accurate_dispatch": ratio(get("accurate_dispatch"), get("first_finished")),
         "recurrent": ratio(get("recurrent"), get("closings")),
         "valid_reports": ratio(get("valid_reports"), get("decided_reports")),
     }
-    for kind in ("accept", "dispatch", "sign", "check"):
+    for kind in ("accept", "verify", "dispatch", "sign", "check"):
         rates[f"{kind}_on_time"] = ratio(get(f"{kind}_on_time"), get(f"{kind}_clocks"))
     return {name: None if v is None else str(half_up(v)) for name, v in rates.items()}
 

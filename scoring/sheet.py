@@ -16,7 +16,7 @@ from scoring.words import COUNT_NAMES, ITEM_NAMES
 
 _RATES = {  # rate: (part, whole)
     "closed": ("closed", "should_close"),
-    "closed_on_time": ("closed_on_time", "should_close"),
+    "closed_on_time": ("closed_on_time", "should_close_judged"),
     "rework": ("checks_passed", "checks"),
 }
 

@@ -1,35 +1,35 @@
-"""The counts of assessment.md §5: golden cases, identities, and the fold against its twin."""
+"""Single counts of assessment.md §5, by the fold; and runs, which keep their lists."""
 
-import secrets
 from datetime import timedelta
 from fractions import Fraction
 from hashlib import sha256
 
 import pytest
-from django.db import connection
 
 from cases.ledger import canonical
-from cases.models import Case, DistrictHead, Event, MinorClass
+from cases.models import DistrictHead
 from scoring.indicators import facts_of
 from scoring.models import Run, RunList
 from scoring.periods import parse_period
 from scoring.selectors import facts_between
 from scoring.services import result_of, run_in_snapshot, scheme_of
 from scoring.words import COUNT_NAMES, REPORT_COUNTS
+from tests.scoring.ledger import in_the_table, write
 from tests.scoring.logs import DISTRICTS, Story, day, random_log
 from tests.scoring.test_rules import ITEMS, SCHEME
 
 OCTOBER, NOVEMBER = parse_period("2026-10"), parse_period("2026-11")
 
 
-DERIVED = {"need_dispatch", "need_handle", "should_close", "backlog_in", "backlog_out"}
+DERIVED = {
+    "need_dispatch", "need_handle", "need_handle_judged", "should_close", "should_close_judged",
+    "backlog_in", "backlog_out",
+}  # fmt: skip
 STAGE_COUNTS = {
     f"{kind}_{word}"
     for kind in ("accept", "dispatch", "sign", "check")
     for word in ("clocks", "on_time")
 } | {"first_finished", "accurate_dispatch"}
-SUMS = ("filed", "closed", "should_close", "checks", "returned_times", "self_handled", "shirked")
-PARTS = ("closed", "in_check", "overdue_unhandled", "late_exit")  # of should_close
 
 
 def counts(rows, period, body="hecheng"):
@@ -48,60 +48,6 @@ def stage_counts(rows, period, *bodies):
         if body in bodies and name in known:
             found[name] = found.get(name, 0) + times
     return found
-
-
-def test_not_yet_due_is_no_failure():
-    story = Story().filed(day("10-20")).given(day("10-20"), day("11-03")).signed(day("10-20"))
-    story.finished(day("11-02")).checked(day("11-02")).closed(day("11-02"))
-
-    assert counts(story.rows, OCTOBER) == {"filed": 1, "not_due": 1}
-    assert counts(story.rows, NOVEMBER) == {
-        "handled": 1, "handled_on_time": 1, "closed": 1, "closed_on_time": 1, "assessed": 1,
-        "checks": 1, "checks_passed": 1,
-    }  # fmt: skip
-
-
-def test_overdue_at_the_end_counts_and_counts_again_when_closed():
-    story = Story().filed(day("10-20")).given(day("10-20"), day("10-30")).signed(day("10-20"))
-    story.finished(day("11-01")).checked(day("11-02")).closed(day("11-02"))
-
-    assert counts(story.rows, OCTOBER) == {"filed": 1, "overdue_unhandled": 1, "assessed": 1}
-    assert counts(story.rows, NOVEMBER) == {
-        "handled": 1, "closed": 1, "assessed": 1, "checks": 1, "checks_passed": 1,
-    }  # fmt: skip
-
-
-def test_rework_within_the_remaining_time_is_on_time():
-    story = Story().filed(day("10-30")).given(day("10-30"), day("11-03")).signed(day("10-30"))
-    story.finished(day("10-31")).checked(day("11-01 08:00"), passed=False)
-    story.reworked(day("11-01 09:00"), day("11-04")).finished(day("11-02"))
-    story.checked(day("11-02")).closed(day("11-02"))
-
-    assert counts(story.rows, OCTOBER) == {
-        "filed": 1, "handled": 1, "handled_on_time": 1, "in_check": 1,
-    }  # fmt: skip
-    assert counts(story.rows, NOVEMBER) == {
-        "handled": 1, "handled_on_time": 1, "closed": 1, "closed_on_time": 1, "assessed": 1,
-        "checks": 2, "checks_passed": 1, "reworked": 1, "reworked_times": 1,
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("body", "district", "city"),
-    [
-        ("hecheng", {"filed", "closed", "handled", "checks", "checks_passed", "assessed"}, set()),
-        ("city", {"filed", "late_exit", "assessed"}, {"closed", "closed_on_time", "handled",
-         "handled_on_time", "checks", "checks_passed", "assessed"}),
-    ],
-)  # fmt: skip
-def test_a_late_case_handed_on_stays_late_with_its_body(body, district, city):
-    story = Story().filed(day("10-05")).given(day("10-05"), day("10-10")).signed(day("10-05"))
-    story.given(day("10-12"), day("10-20"), unit="B", body=body, action="reassign")
-    story.signed(day("10-12")).finished(day("10-15")).checked(day("10-15")).closed(day("10-15"))
-
-    assert counts(story.rows, OCTOBER).keys() == district
-    assert counts(story.rows, OCTOBER, "city").keys() == city
-    assert counts(story.rows, NOVEMBER) == counts(story.rows, NOVEMBER, "city") == {}
 
 
 def test_finishing_at_the_deadline_is_on_time_and_the_end_belongs_to_the_next_period():
@@ -234,65 +180,6 @@ def test_self_handled_cases_are_in_no_other_count():
     assert facts.assessed == set()
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_open_cases_are_five_disjoint_sets(seed):
-    rows = random_log(seed, cases=30)
-    facts = facts_of(rows, OCTOBER.start, OCTOBER.end)
-
-    for body in (*DISTRICTS, "city"):
-        five = ("to_dispatch", "not_due", "overdue_unhandled", "suspended_open", "in_check")
-        assert facts.count(body, "backlog_out") == sum(facts.count(body, n) for n in five)
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_backlog_moves_by_what_is_filed_and_closed(seed):
-    rows = random_log(seed, cases=30)
-    facts = facts_of(rows, OCTOBER.start, OCTOBER.end)
-    apart = {r.number for r in rows if r.data["set"].get("is_self_handled")}
-
-    for district in DISTRICTS:
-        own = {r.number for r in rows if r.district == district}
-
-        def held(name, own=own):
-            return sum(t for (_, n, c), t in facts.members.items() if n == name and c in own)
-
-        def events(action, own=own - apart):
-            during = (r for r in rows if OCTOBER.start <= r.at < OCTOBER.end)
-            return sum(r.action == action and r.number in own for r in during)
-
-        assert held("backlog_out") == held("backlog_in") + events("file") - events("close")
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_should_close_is_the_sum_of_its_disjoint_parts(seed):
-    facts = facts_of(random_log(seed, cases=30), OCTOBER.start, OCTOBER.end)
-
-    def of(*names):
-        return sorted((b, c, t) for (b, n, c), t in facts.members.items() if n in names)
-
-    assert of("should_close") == of(*PARTS)
-    assert {times for _, _, times in of("should_close")} == {1}
-    assert of("need_handle") == of("handled", "overdue_unhandled", "late_exit")
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_months_add_up(seed):
-    rows = random_log(seed, cases=30)
-    first, second, both = (
-        facts_of(rows, a.start, b.end)
-        for a, b in ((OCTOBER, OCTOBER), (NOVEMBER, NOVEMBER), (OCTOBER, NOVEMBER))
-    )
-    # A case that left a body late and came back late counts in both months, once in the whole.
-    back = {(b, c) for (b, n, c) in first.members if n == "late_exit"}
-    back &= {(b, c) for (b, n, c) in second.members if n in PARTS}
-
-    for body in (*DISTRICTS, "city"):
-        sums = {name: first.count(body, name) + second.count(body, name) for name in SUMS}
-        open_between = first.count(body, "in_check") + first.count(body, "overdue_unhandled")
-        sums["should_close"] -= open_between + sum(b == body for b, _ in back)
-        assert {name: both.count(body, name) for name in SUMS} == sums
-
-
 def test_order_of_reading_changes_no_byte():
     rows = random_log(7, cases=80)
     shuffled = sorted(rows, key=lambda r: sha256(f"{r.number}/{r.seq}".encode()).digest())
@@ -305,69 +192,9 @@ def test_order_of_reading_changes_no_byte():
     assert sheets[0] == sheets[1]
 
 
-def write(rows):
-    """Put rows into the ledger's tables; hashes are not the matter here."""
-    numbers = sorted({row.number for row in rows})
-    minor = MinorClass.objects.earliest("code")
-    first = {row.number: row for row in reversed(rows)}
-    last = {row.number: row for row in rows}
-    closed = {n: row.at for n, row in last.items() if row.to_stage == "closed"}
-    made = Case.objects.bulk_create(
-        [
-            Case(number=n, scope=first[n].district, district=first[n].district,
-                 stage="closed" if n in closed else "reported", closed_at=closed.get(n),
-                 source="inspector", minor=minor, reported_at=first[n].at,
-                 is_self_handled=first[n].data["set"].get("is_self_handled", False))
-            for n in numbers
-        ],
-        batch_size=1000,
-    )  # fmt: skip
-    cases = {case.number: case for case in made}
-    Event.objects.bulk_create(
-        (        Event(
-            scope=row.district, dseq=place, case=cases[row.number], case_seq=row.seq,
-            action=row.action, from_stage=_stage_before(rows, place), to_stage=row.to_stage,
-            at=row.at, actor_role="system", district=row.district, body=row.body, unit=row.unit,
-            sets_clock=row.due_at is not None, due_at=row.due_at, base_due_at=row.base_due_at,
-            data=row.data, header="", body_digest=b"", prev_hash=b"", hash=secrets.token_bytes(4),
-        )
-        for place, row in enumerate(rows, 1)),
-        batch_size=1000,
-    )  # fmt: skip
-
-
-def forget_statistics():
-    """Leave the planner with the statistics of before, as a large import does."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE pg_class SET reltuples = 3, relpages = 800 WHERE relname = 'cases_event'"
-        )
-
-
-def _stage_before(rows, place):
-    row = rows[place - 1]
-    return rows[place - 2].to_stage if row.seq > 1 else ""
-
-
-@pytest.mark.django_db
-def test_sql_and_fold_agree_on_random_logs(huaihua):
-    rows = [row for seed in range(500) for row in random_log(seed)]
-    write(rows)
-    forget_statistics()
-
-    for period in (OCTOBER, NOVEMBER, parse_period("2026-Q3"), parse_period("2026")):
-        folded = facts_of(rows, period.start, period.end)
-        selected = facts_between(period.start, period.end)
-        assert selected.members == folded.members
-        assert selected.assessed == folded.assessed
-    names = {name for _, name, _ in folded.members}
-    apart = {"shirked", "returned", "reworked", "self_handled", "closings", "recurrent"}
-    assert names >= STAGE_COUNTS | apart | {*PARTS, "decided_reports", "valid_reports"}
-
-
 @pytest.mark.django_db
 def test_a_run_is_kept_and_its_lists_hold_as_many_cases_as_its_counts(huaihua):
-    write(random_log(3, cases=60))
+    write(in_the_table(random_log(3, cases=60)))
     heads = [DistrictHead(scope=s, hash=b"", at=day("10-01")) for s in (*DISTRICTS, "city")]
     DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
     scheme = scheme_of()
@@ -375,8 +202,8 @@ def test_a_run_is_kept_and_its_lists_hold_as_many_cases_as_its_counts(huaihua):
     run = run_in_snapshot(OCTOBER, scheme)
     again = run_in_snapshot(OCTOBER, scheme)
 
-    rows = random_log(3, cases=60)
-    folded = facts_of(rows, OCTOBER.start, OCTOBER.end)
+    rows = in_the_table(random_log(3, cases=60))
+    folded = facts_of(rows, OCTOBER.start, OCTOBER.end, as_of=run.as_of)
     assert (again.pk, Run.objects.count()) == (run.pk, 1)
     listed = RunList.objects.exclude(count__in=ITEMS).values_list("body", "count", "numbers")
     assert {(b, c): n for b, c, n in listed} == folded.lists
@@ -385,7 +212,7 @@ def test_a_run_is_kept_and_its_lists_hold_as_many_cases_as_its_counts(huaihua):
 
 @pytest.mark.django_db
 def test_old_provisional_runs_are_forgotten_and_closed_ones_kept(huaihua):
-    write(random_log(3, cases=5))
+    write(in_the_table(random_log(3, cases=5)))
     heads = [DistrictHead(scope=s, hash=b"", at=day("10-01")) for s in (*DISTRICTS, "city")]
     DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
     scheme = scheme_of()

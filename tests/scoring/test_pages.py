@@ -8,8 +8,9 @@ from cases.models import Case, DistrictHead
 from cityops.accounts.roles import Role
 from scoring import pages
 from scoring.services import run_in_snapshot, scheme_of
+from tests.scoring.ledger import write
 from tests.scoring.logs import DISTRICTS, Story, day
-from tests.scoring.test_indicators import OCTOBER, write
+from tests.scoring.test_indicators import OCTOBER
 from tests.support.people import person
 
 

@@ -23,6 +23,9 @@ CASE = Assessed(
     body="hecheng",
     credit=Fraction(1),
     left_undone=False,
+    is_extended=False,
+    is_suspended=False,
+    is_key=False,
     source="inspector",
     limit_value=4,
     limit_unit="work_hour",
@@ -136,7 +139,7 @@ def test_missing_items_share_out_their_weight_and_the_sheet_adds_up():
     sheet = score_body("hecheng", facts, facts, SCHEME)
 
     assert [(i["code"], i["points"]) for i in sheet["items"] if i["points"]] == [
-        ("A1", "50.00"), ("A4", "25.00"), ("A5", "25.00"),
+        ("A1", "40.00"), ("A4", "20.00"), ("A5", "20.00"), ("A8", "20.00"),
     ]  # fmt: skip
     assert (sheet["total"], sheet["few_cases"]) == ("100.00", False)
 
