@@ -369,13 +369,14 @@ def _add_events(log: CaseLog, start: datetime, put: Put) -> None:
     """Count what happened, charged to the body that held the case at that moment."""
     seen: set[tuple[str, str]] = set()
     holders = {b.start.seq: a.body for a, b in pairwise(log.runs)}
-    for row in log.rows:
+    for place, row in enumerate(log.rows):
         if row.at < start:
             continue
         name = "extended" if row.extends else _TIMES.get(row.action)
         if name:
-            put(row.body, f"{name}_times", *([] if (row.body, name) in seen else [name]))
-            seen.add((row.body, name))
+            body = _holder(log, place)
+            put(body, f"{name}_times", *([] if (body, name) in seen else [name]))
+            seen.add((body, name))
         if row.action == "answer_check":
             put(row.body, "checks", *(["checks_passed"] if row.facts["passed"] else []))
         if row.action == "decide_suspension" and row.facts["approved"]:

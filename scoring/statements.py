@@ -295,16 +295,19 @@ before AS (
   WHERE at < %(start)s ORDER BY key, case_seq DESC),
 event AS MATERIALIZED (
   SELECT r.* FROM rare r JOIN kept USING (key) WHERE r.at >= %(start)s),
-times AS (
-  SELECT body, name, number FROM event JOIN (VALUES ('rework', 'reworked'), ('return', 'returned'),
-    ('reopen', 'reopened'), ('decide_extension', 'extended')) v (action, name) USING (action)
-  WHERE action <> 'decide_extension' OR extends),
-told AS (  -- who held the case when it was voided, merged or audited
+told AS (  -- who held the case when it was voided, merged, reopened or audited
   SELECT DISTINCT ON (r.key, r.case_seq) r.key, r.number, r.action, r.to_stage, r.facts,
     r.district, coalesce(nullif(r.body, ''), o.body, r.district) AS body
   FROM rare r LEFT JOIN run o ON o.key = r.key AND o.case_seq < r.case_seq
-  WHERE r.key > 0 AND r.at >= %(start)s AND r.action IN ('void', 'merge', 'answer_audit')
+  WHERE r.key > 0 AND r.at >= %(start)s AND r.action IN ('void', 'merge', 'reopen',
+    'answer_audit')
   ORDER BY r.key, r.case_seq, o.case_seq DESC),
+times AS (
+  SELECT body, name, number FROM event JOIN (VALUES ('rework', 'reworked'), ('return', 'returned'),
+    ('decide_extension', 'extended')) v (action, name) USING (action)
+  WHERE action <> 'decide_extension' OR extends
+  UNION ALL SELECT t.body, 'reopened', t.number FROM told t JOIN kept USING (key)
+    WHERE t.action = 'reopen'),
 audit AS (
   SELECT t.*, (facts->>'passed')::boolean AS passed,
     coalesce((facts->>'falsified')::boolean, false) AS falsified, t.to_stage = 'declined' AS refused

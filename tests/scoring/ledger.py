@@ -4,7 +4,6 @@ import json
 
 from django.db import connection
 
-from cases.choices import Action
 from cases.models import Case, MinorClass
 
 
@@ -28,7 +27,7 @@ def write(rows):
                  is_self_handled=first[n].data["set"].get("is_self_handled", False))
             for n in numbers
         ],
-        batch_size=1000,
+        batch_size=500,
     )  # fmt: skip
     cases = {case.number: case for case in made}
     _copy(
@@ -45,22 +44,10 @@ def write(rows):
     )  # fmt: skip
 
 
-def in_the_table(rows):
-    """Keep the cases whose every action the table of moves has: the database refuses others."""
-    strange = {row.number for row in rows if row.action not in Action.values}
-    return [row for row in rows if row.number not in strange]
-
-
 def _copy(table, rows):
     with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as stream:
         for row in rows:
             stream.write_row(row)
-
-
-def forget_the_table():
-    """Let the ledger of this transaction hold actions the table of moves does not have yet."""
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE cases_event DROP CONSTRAINT event_follows_the_table")
 
 
 def forget_statistics():

@@ -248,7 +248,7 @@ class _Walk:
             "suspended": [self.resume, self.resume, self.remind],
             "handled": [self.remind],
             "checking": [self.check],
-            "checked": [self.close, self.close, self.recompute],
+            "checked": [self.close],
             "returned": [self.rework, self.reassign, self.dispute],
             "disputed": [self.arbitrate],
             "closed": [self.reopen, self.appeal, self.appeal, self.audit],

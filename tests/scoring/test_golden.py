@@ -11,7 +11,7 @@ import pytest
 from scoring.indicators import facts_of
 from scoring.periods import parse_period
 from scoring.selectors import facts_between
-from tests.scoring.ledger import forget_the_table, write
+from tests.scoring.ledger import write
 from tests.scoring.logs import Story, day
 
 MONTHS = {
@@ -159,7 +159,6 @@ def test_golden_cases_by_sql(huaihua):
     rows = []
     for name, (story, *_) in GOLDEN.items():
         rows += [replace(row, number=numbers[name]) for row in story.rows]
-    forget_the_table()
     write(rows)
 
     for month, (period, as_of) in MONTHS.items():

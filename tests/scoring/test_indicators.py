@@ -5,6 +5,7 @@ from fractions import Fraction
 from hashlib import sha256
 
 import pytest
+from django.db import connection
 
 from cases.ledger import canonical
 from cases.models import DistrictHead
@@ -14,7 +15,7 @@ from scoring.periods import parse_period
 from scoring.selectors import facts_between
 from scoring.services import result_of, run_in_snapshot, scheme_of
 from scoring.words import COUNT_NAMES, REPORT_COUNTS
-from tests.scoring.ledger import in_the_table, write
+from tests.scoring.ledger import write
 from tests.scoring.logs import DISTRICTS, Story, day, random_log
 from tests.scoring.test_rules import ITEMS, SCHEME
 
@@ -170,6 +171,24 @@ def test_recurrence_is_measured_in_metres(huaihua, filed, point, listed):
     assert selected.lists.get(("hecheng", "recurrent"), []) == listed
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("at", ["10-20", "11-02"])
+def test_a_recomputed_deadline_holds_for_a_finished_run_too(huaihua, at):
+    story = Story().filed(day("10-05")).given(day("10-05"), day("10-10")).signed(day("10-06"))
+    story.finished(day("10-12")).recomputed(day(at), day("10-13"))
+    with connection.cursor() as cursor:  # the table of moves leaves finished cases as they are
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE cases_event DROP CONSTRAINT event_follows_the_table")
+    write(story.rows)
+
+    cut_off = day("11-03 09:00")
+    folded = facts_of(story.rows, OCTOBER.start, OCTOBER.end, as_of=cut_off)
+    selected = facts_between(OCTOBER.start, OCTOBER.end, as_of=cut_off)
+
+    assert folded.count("hecheng", "handled_on_time") == 1
+    assert selected.members == folded.members
+
+
 def test_self_handled_cases_are_in_no_other_count():
     story = Story(is_self_handled=True).filed(day("10-05")).given(day("10-05"), day("10-09"))
     story.signed(day("10-05")).finished(day("10-06")).checked(day("10-06")).closed(day("10-06"))
@@ -194,7 +213,7 @@ def test_order_of_reading_changes_no_byte():
 
 @pytest.mark.django_db
 def test_a_run_is_kept_and_its_lists_hold_as_many_cases_as_its_counts(huaihua):
-    write(in_the_table(random_log(3, cases=60)))
+    write(random_log(3, cases=60))
     heads = [DistrictHead(scope=s, hash=b"", at=day("10-01")) for s in (*DISTRICTS, "city")]
     DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
     scheme = scheme_of()
@@ -202,7 +221,7 @@ def test_a_run_is_kept_and_its_lists_hold_as_many_cases_as_its_counts(huaihua):
     run = run_in_snapshot(OCTOBER, scheme)
     again = run_in_snapshot(OCTOBER, scheme)
 
-    rows = in_the_table(random_log(3, cases=60))
+    rows = random_log(3, cases=60)
     folded = facts_of(rows, OCTOBER.start, OCTOBER.end, as_of=run.as_of)
     assert (again.pk, Run.objects.count()) == (run.pk, 1)
     listed = RunList.objects.exclude(count__in=ITEMS).values_list("body", "count", "numbers")
@@ -212,7 +231,7 @@ def test_a_run_is_kept_and_its_lists_hold_as_many_cases_as_its_counts(huaihua):
 
 @pytest.mark.django_db
 def test_old_provisional_runs_are_forgotten_and_closed_ones_kept(huaihua):
-    write(in_the_table(random_log(3, cases=5)))
+    write(random_log(3, cases=5))
     heads = [DistrictHead(scope=s, hash=b"", at=day("10-01")) for s in (*DISTRICTS, "city")]
     DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
     scheme = scheme_of()

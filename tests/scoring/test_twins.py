@@ -7,7 +7,7 @@ from scoring import selectors
 from scoring.indicators import facts_of
 from scoring.periods import parse_period
 from scoring.selectors import facts_between
-from tests.scoring.ledger import forget_statistics, forget_the_table, write
+from tests.scoring.ledger import forget_statistics, write
 from tests.scoring.logs import day, random_log
 
 LOGS = 2000
@@ -32,7 +32,6 @@ def rows():
 @pytest.fixture(scope="module")
 def ledger(huaihua, rows, django_db_blocker):
     with django_db_blocker.unblock(), transaction.atomic():
-        forget_the_table()
         write(rows)
         forget_statistics()
         yield
@@ -60,10 +59,6 @@ ALTERED = {  # a rule, and how it is got wrong
     "only runs of the current cycle are judged": (
         "s.case_seq >= coalesce(o.seq, 0) AS is_judged",
         "true AS is_judged",
-    ),
-    "a recomputed deadline holds for a finished run too": (
-        "WHEN r.action = 'recompute_deadline' AND r.due_at IS NOT NULL",
-        "WHEN false",
     ),
     "a deadline recomputed since acts as if known": (
         "WHEN m.key IS NOT NULL THEN m.due_at WHEN",
