@@ -33,6 +33,7 @@ urlpatterns = [
     path("photos/<int:pk>/", photo, name="photo"),
     path("photos/<int:pk>/small/", photo_small, name="photo_small"),
     path("api/v1/cases/", api.CaseList.as_view(), name="api_cases"),
+    path("api/v1/cases/bulk/", api.CaseBulk.as_view(), name="api_bulk"),
     path("api/v1/cases/<str:number>/", api.CaseDetail.as_view(), name="api_case"),
     path("api/v1/cases/<str:number>/actions/", api.CaseActions.as_view(), name="api_actions"),
     path(

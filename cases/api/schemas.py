@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from cases.choices import Action, OrderKind, Source
 from cases.datum import CRS_NAMES, to_wgs84
+from cases.services import bulk
 
 
 class LocationSerializer(serializers.Serializer[dict[str, Any]]):
@@ -60,3 +61,18 @@ class ActionSerializer(serializers.Serializer[dict[str, Any]]):
     action = serializers.ChoiceField(choices=Action.choices)
     seen_version = serializers.IntegerField(min_value=1)
     claimed_at = serializers.DateTimeField(required=False)
+
+
+class RowSerializer(serializers.Serializer[dict[str, Any]]):
+    """A case as its sender saw it."""
+
+    number = serializers.CharField(max_length=15)
+    seen_version = serializers.IntegerField(min_value=1)
+
+
+class BulkSerializer(serializers.Serializer[dict[str, Any]]):
+    """One action on many cases; `inputs` are those the workflow table names, the same for all."""
+
+    action = serializers.ChoiceField(choices=[(one.value, one.label) for one in bulk.ACTIONS])
+    inputs = serializers.DictField(required=False, default=dict)
+    rows = serializers.ListField(child=RowSerializer(), min_length=1, max_length=bulk.MOST_ROWS)

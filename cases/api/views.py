@@ -15,7 +15,12 @@ from rest_framework.views import APIView
 
 from cases import policy
 from cases.api.parsers import JSONParser
-from cases.api.schemas import ActionSerializer, LocationSerializer, ReportSerializer
+from cases.api.schemas import (
+    ActionSerializer,
+    BulkSerializer,
+    LocationSerializer,
+    ReportSerializer,
+)
 from cases.choices import DISTRICT_SLUGS, Action, Role, Source, Stage
 from cases.errors import InvalidInput
 from cases.models import Attachment, Case, Task
@@ -33,6 +38,7 @@ from cases.selectors.catalogue import categories
 from cases.selectors.deadline import deadlines_of
 from cases.selectors.place import cell_name, locate
 from cases.selectors.timeline import case_answer, events_of
+from cases.services import bulk
 from cases.services.intake import Report, add_due_photo, report_case, require_reporter
 from cases.services.moves import require_may_try, take_action
 from cases.services.photos import StoredPhoto, kind_of_photos, store
@@ -170,6 +176,46 @@ class CaseActions(APIView):
             claimed_at=said.get("claimed_at"),
         )
         return Response(answer)
+
+
+class CaseBulk(APIView):
+    """One action on up to 200 cases."""
+
+    @extend_schema(
+        operation_id="cases_bulk",
+        request=BulkSerializer,
+        responses=OpenApiTypes.OBJECT,
+        parameters=[
+            OpenApiParameter("Idempotency-Key", OpenApiTypes.UUID, "header", required=True)
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Take the action on each row by itself; the answer tells row by row what became of it.
+
+        Repeating a request with its key changes nothing on rows that are done and tries the
+        others again.
+        """
+        key = required_key(request)
+        body = BulkSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        said = body.validated_data
+        results = bulk.take_actions(
+            action=Action(said["action"]),
+            actor=person(request),
+            rows=[bulk.Row(**row) for row in said["rows"]],
+            inputs=said["inputs"],
+            key=key,
+        )
+        return Response({"results": [_told(result) for result in results]})
+
+
+def _told(result: bulk.Result) -> dict[str, Any]:
+    if result.is_done:
+        case = {name: result.answer[name] for name in ("version", "stage", "unit", "due_at")}
+        return {"number": result.number, "done": True, **case}
+    refusal = {"code": result.code, "detail": result.sentence}
+    fields = {"fields": result.fields} if result.fields else {}
+    return {"number": result.number, "done": False, **refusal, **fields}
 
 
 class CasePhoto(APIView):
