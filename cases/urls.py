@@ -5,11 +5,14 @@ from django.urls import path
 from cases.api import views as api
 from cases.views import centre, desk
 from cases.views.case import case_action, case_page, case_panel
+from cases.views.case_bulk import case_bulk
+from cases.views.case_list import case_list
 from cases.views.component import component_page
 from cases.views.live import live_events
 from cases.views.outline import outline, outline_near
 from cases.views.phone import phone_home, phone_report, phone_task
 from cases.views.photos import photo, photo_small
+from cases.views.searches import search_change, search_delete, search_save
 from cases.views.unit import unit_inbox
 
 urlpatterns = [
@@ -23,6 +26,11 @@ urlpatterns = [
     path("m/report/", phone_report, name="phone_report"),
     path("m/tasks/<str:number>/", phone_task, name="phone_task"),
     path("p/<str:code>/", component_page, name="component"),
+    path("cases/", case_list, name="case_list"),
+    path("cases/bulk/", case_bulk, name="case_bulk"),
+    path("cases/searches/", search_save, name="search_save"),
+    path("cases/searches/<int:pk>/", search_change, name="search_change"),
+    path("cases/searches/<int:pk>/delete/", search_delete, name="search_delete"),
     path("cases/<str:number>/", case_page, name="case"),
     path("cases/<str:number>/panel/", case_panel, name="case_panel"),
     path("cases/<str:number>/actions/", case_action, name="case_action"),

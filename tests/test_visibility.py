@@ -97,6 +97,9 @@ def test_every_door_agrees_on_who_sees_a_case(world, client, seed):
     assert {row["case"].number for row in [*phone["tasks"], *phone["reports"]]} <= seen
     listed = client.get("/api/v1/cases/").json()["cases"]
     assert {row["number"] for row in listed} == seen
+    context = client.get("/cases/?show=200").context
+    assert {row.case.number for row in context["rows"]} == seen
+    assert context["count"] == len(seen)
     for case in cases:
         expected = 200 if case.number in seen else 404
         for address in ("/cases/{}/", "/cases/{}/panel/", "/api/v1/cases/{}/"):

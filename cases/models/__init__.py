@@ -19,6 +19,7 @@ from cases.models.draw import Draw
 from cases.models.effect import Effect
 from cases.models.event import DistrictHead, Event
 from cases.models.request import Assist, Refusal, Reply, Request, Supervision
+from cases.models.saved_search import SavedSearch
 from cases.models.unit import Rank, Responsibility, Unit, UnitKind
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Reply",
     "Request",
     "Responsibility",
+    "SavedSearch",
     "StageClock",
     "Supervision",
     "Task",

@@ -1,7 +1,8 @@
 """The form of every action the table allows a reader, and what was sent with one."""
 
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.utils import timezone
@@ -104,7 +105,24 @@ def action_forms(user: User, case: Case, *, said: dict[str, Any] | None = None) 
     ]
 
 
-def _form(action: Action, case: Case, user: User, said: dict[str, Any]) -> ActionForm:
+def common_form(
+    action: Action, cases: Iterable[Case], user: User, *, said: Mapping[str, Any]
+) -> ActionForm | None:
+    """Return one form for many cases, with the choices of any of them; None for no case.
+
+    For actions whose choices hang on the district of the case alone.
+    """
+    forms = [_form(action, one, user, said) for one in {c.district: c for c in cases}.values()]
+    if not forms:
+        return None
+    fields = [
+        replace(same[0], choices=list(dict.fromkeys(row for f in same for row in f.choices)))
+        for same in zip(*(form.fields for form in forms), strict=True)
+    ]
+    return replace(forms[0], fields=fields)
+
+
+def _form(action: Action, case: Case, user: User, said: Mapping[str, Any]) -> ActionForm:
     move = MOVES[action]
     names = [name for name in _LABELS if name in move.inputs and name not in _BUTTONS]
     if action == Action.SUPERVISE and not user.holds(Role.SUPERVISOR):

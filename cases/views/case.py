@@ -45,6 +45,7 @@ _REFUSALS = {
     ),
     "move_not_allowed": gettext_lazy("This cannot be done to the case as it stands now."),
     "not_allowed": gettext_lazy("You may not do this to this case."),
+    "not_found": gettext_lazy("There is no such case that you may see."),
     "busy": gettext_lazy("The system is busy. Nothing has changed; try again shortly."),
     "demo_month_filling": gettext_lazy("The demo data is being written. Try again shortly."),
     "bad_photo": gettext_lazy("The photo could not be stored."),
@@ -157,7 +158,12 @@ def case_context(
 
 def refusal_words(refusal: Refusal) -> str:
     """Return a refusal as one sentence in the reader's language, without its details."""
-    return str(_REFUSALS.get(refusal.code, _("Something is missing or wrong in the form.")))
+    return code_words(refusal.code)
+
+
+def code_words(code: str) -> str:
+    """Return what the code of a refusal says to a person."""
+    return str(_REFUSALS.get(code, _("Something is missing or wrong in the form.")))
 
 
 def _next(request: UserRequest, number: str) -> str:

@@ -82,6 +82,7 @@ def unit_inbox(request: UserRequest) -> HttpResponse:
         ],
         "finished": list(finished.order_by("-handled_at", "number")[:MAX_RECENT]),
         "returned": _returned(request.user, units, since=now - RECENT),
+        "key": uuid.uuid4(),
     }
     return render(request, "cases/unit/inbox.html", context)
 

@@ -26,6 +26,7 @@ PAGES = (
     Page("/unit/", _("Inbox"), frozenset({Role.UNIT, Role.UNIT_HEAD})),
     Page("/score/", _("Ranking"), frozenset({Role.LEADER, Role.ASSESSOR})),
     Page("/desk/", _("Desk"), frozenset({*_DESK, Role.OPERATOR, Role.LEADER, Role.ADMIN})),
+    Page("/cases/", _("Cases"), frozenset(set(Role) - {Role.INSPECTOR, Role.SYSTEM})),
     Page("/score/", _("Ranking"), frozenset({*_DESK, Role.ADMIN})),
     Page("/replies/", _("Answers and revisits"), frozenset({Role.OPERATOR})),
     Page("/refusals/", _("Refusal ledger"), frozenset({Role.SUPERVISOR, Role.ASSESSOR})),

@@ -22,7 +22,7 @@ from django.utils import timezone
 from PIL import Image
 
 from cases.choices import Action, Role
-from cases.models import Attachment, Case, CityOptions
+from cases.models import Attachment, Case, CityOptions, SavedSearch
 from cases.services.city import load_city
 from cases.services.intake import Report, report_case
 from cityops.accounts.models import ApiToken, SignInLock, User
@@ -101,6 +101,12 @@ class World:
         CityOptions.objects.update(auto_check=False)
         for whose in PLACES:
             self._cases_of(whose)
+        self.searches = {
+            "mine": SavedSearch.objects.create(
+                user=self._actor("dis"), name="a", query="q=a", is_shared=True
+            ),
+            "other": SavedSearch.objects.create(user=self.inspectors["other"], name="a", query="q"),
+        }
         self.component = component(**COMPONENT).pk
         self.before = fingerprint()
         self.cookies = {name: _cookie(user) for name, user in self.actors.items() if user}
@@ -230,6 +236,7 @@ _FINGERPRINT = """
            (SELECT md5(string_agg(username || password || is_superuser || is_staff, ''
                                   ORDER BY id)) FROM accounts_user),
            (SELECT count(*) FROM accounts_grant), (SELECT count(*) FROM accounts_apitoken),
+           (SELECT md5(string_agg(s::text, '' ORDER BY id)) FROM cases_savedsearch s),
            (SELECT md5(string_agg(c::text, '' ORDER BY code)) FROM cases_component c),
            (SELECT count(*) FROM django_admin_log)
 """
@@ -291,6 +298,23 @@ def act_by_api(world: World, client: Client, address: str, word: str, whose: str
     return client.post(address, json.dumps(inputs), "application/json", headers=headers)
 
 
+def sign_many(world: World) -> list[dict[str, Any]]:
+    numbers = [world.cases["dispatched", whose] for whose in PLACES]
+    found = Case.objects.filter(number__in=numbers).values_list("number", "version")
+    return [{"number": number, "seen_version": version} for number, version in found]
+
+
+def act_on_many(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    rows = [f"{row['number']}:{row['seen_version']}" for row in sign_many(world)]
+    return client.post(address, {"action": "sign", "rows": rows, "key": str(uuid.uuid4())})
+
+
+def act_on_many_by_api(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    body = json.dumps({"action": "sign", "rows": sign_many(world)})
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    return client.post(address, body, "application/json", headers=headers)
+
+
 def report_by_api(world: World, client: Client, address: str, word: str, whose: str) -> Any:
     place = {**PLACES["mine"], "crs": "wgs84"}
     body = json.dumps({"location": place, **CONDITION})
@@ -349,6 +373,10 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "cases/<str:number>/actions/"): act_on_page,
     ("POST", "api/v1/cases/<str:number>/actions/"): act_by_api,
     ("POST", "api/v1/cases/"): report_by_api,
+    ("POST", "api/v1/cases/bulk/"): act_on_many_by_api,
+    ("POST", "cases/bulk/"): act_on_many,
+    ("POST", "cases/searches/"): form(name="b", query="q=b"),
+    ("POST", "cases/searches/<int:pk>/"): form(name="b"),
     ("PUT", "api/v1/cases/<str:number>/photos/<str:sha256>/"): put_photo,
 }
 
@@ -363,7 +391,7 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
     blanks = {
         "code": world.component,
         "number": world.cases[stage, whose],
-        "pk": str(world.photos[whose]),
+        "pk": str(world.searches[whose].pk if "searches" in route else world.photos[whose]),
         "sha256": SHA256,
         "period": f"{timezone.localdate():%Y-%m}",
         "body": DISTRICTS[whose],

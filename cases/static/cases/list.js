@@ -1,0 +1,86 @@
+// Choosing rows of a list: all at once, by key, and how many an action is for.
+
+const rows = [...document.querySelectorAll("tr[data-row]")];
+const boxes = [...document.querySelectorAll("input[name=rows]")];
+const all = document.querySelector("input[data-all]");
+const form = document.getElementById("bulk");
+const chosen = document.getElementById("chosen");
+
+function show() {
+  const checked = boxes.filter((box) => box.checked);
+  if (all) {
+    all.checked = checked.length > 0 && checked.length === boxes.length;
+    all.indeterminate = checked.length > 0 && !all.checked;
+  }
+  for (const row of rows) {
+    row.classList.toggle("is-chosen", Boolean(row.querySelector("input:checked")));
+  }
+  if (!form) return;
+  if (chosen) chosen.textContent = chosen.dataset.words.replace("{n}", String(checked.length));
+  for (const button of form.querySelectorAll("button")) {
+    const action = button.dataset.action;
+    const able = checked.filter((box) => !action || box.dataset.can.split(" ").includes(action));
+    button.querySelector("[data-count]").textContent = `(${able.length})`;
+    button.disabled = able.length === 0;
+  }
+}
+
+if (all && boxes.length) {
+  for (const part of all.parentElement.children) part.hidden = false;
+  all.addEventListener("change", () => {
+    for (const box of boxes) box.checked = all.checked;
+    show();
+  });
+}
+document.addEventListener("change", (event) => {
+  if (event.target.name === "rows") show();
+});
+addEventListener("pageshow", show); // Back restores what was chosen
+show();
+
+// A form is sent once; the button works again when it is come back to or nothing answered.
+form?.addEventListener("submit", () => {
+  setTimeout(() => {
+    for (const button of form.querySelectorAll("button")) button.disabled = true;
+  });
+  setTimeout(show, 15_000);
+});
+
+// --- keys ---
+
+const keysOn = document.getElementById("keys-on");
+if (keysOn) {
+  keysOn.checked = localStorage.getItem("desk-keys") !== "off";
+  keysOn.addEventListener("change", () => {
+    localStorage.setItem("desk-keys", keysOn.checked ? "on" : "off");
+    keysOn.blur(); // so that the next key is not taken for one of the box
+  });
+}
+
+function step(by) {
+  const at = rows.indexOf(document.activeElement?.closest("tr[data-row]"));
+  const row = rows[at < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, at + by))];
+  row?.querySelector(".what a").focus();
+}
+
+function choose() {
+  const row = document.activeElement?.closest("tr[data-row]");
+  row?.querySelector("input[name=rows]")?.click();
+}
+
+const keys = {
+  j: () => step(1),
+  k: () => step(-1),
+  x: choose,
+  "/": () => document.getElementById("q").focus(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (!keysOn?.checked || event.isComposing || event.keyCode === 229) return;
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  const field = event.target.closest("input:not([type=checkbox]), select, textarea");
+  const key = event.key.toLowerCase();
+  if (field || !keys[key]) return;
+  event.preventDefault();
+  keys[key]();
+});
