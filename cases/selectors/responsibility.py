@@ -14,6 +14,8 @@ _ORDER = {
     Kind.EVENT: (Rank.LOCALITY, Rank.OWNER, Rank.FALLBACK),
 }
 
+REGISTER = "component-register"  # stands in the place of a rule's code
+
 
 @dataclass(frozen=True)
 class Found:
@@ -60,13 +62,30 @@ def responsible_unit(
     county: str,
     street_code: str,
     at: datetime | None,
+    keeper: Unit | None = None,
 ) -> Found | Unrouted:
     """Return the unit that answers for `condition` at a place, by the rules valid at `at` (or now).
 
     One query; `condition.minor` must be loaded. Two equally specific rules with different units
-    leave the case unrouted, never decided by row order.
+    leave the case unrouted, never decided by row order. `keeper` is whom the component register
+    names: it outweighs every rule but those for this very problem or condition.
     """
     matches = _matches(condition, district, county, street_code, at)
+    if keeper is not None:
+        minor = condition.minor
+        named = Responsibility(
+            code=REGISTER,
+            rank=Rank.OWNER,
+            kind=minor.kind,
+            major_code=minor.major_code,
+            minor=minor,
+            district_id=district,
+            county=county,
+            street_code=street_code,
+            reason_zh="部件台账载明由该单位负责",
+            reason_en="The component register names this unit",
+        )
+        matches.append(Match(named, keeper))
     return decide(Kind(condition.minor.kind), matches)
 
 

@@ -1,8 +1,8 @@
 """Automatic dispatch: a filed case finds its unit, or is listed for the dispatcher."""
 
-from cases.choices import Action, Stage
+from cases.choices import CITY, Action, Stage
 from cases.ledger import Book, Folder, open_book, open_folder
-from cases.models import CityOptions, Effect
+from cases.models import Case, CityOptions, Component, Effect, Unit
 from cases.selectors.responsibility import Found, Unrouted, responsible_unit
 from cases.services import filing
 
@@ -34,7 +34,26 @@ def unit_for(folder: Folder) -> Found | Unrouted:
         county=case.county,
         street_code=case.street,
         at=None,
+        keeper=_keeper(case),
     )
+
+
+def _keeper(case: Case) -> Unit | None:
+    """Return whom the register names for the case's component: its maintainer, else its owner.
+
+    A sub-unit gets its work from its parent; a unit of another district only by arbitration.
+    """
+    if case.component_id is None:
+        return None
+    found = Component.objects.select_related("maintainer__parent", "owner__parent")
+    component = found.get(pk=case.component_id)
+    if component.minor_id != case.minor_id:  # the case turned out to be about something else
+        return None
+    for named in (component.maintainer, component.owner):
+        unit = named.parent or named if named else None
+        if unit is not None and unit.is_active and unit.body in (CITY, case.district):
+            return unit
+    return None
 
 
 def give_to(book: Book, folder: Folder, found: Found | Unrouted, options: CityOptions) -> str:

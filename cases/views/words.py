@@ -29,6 +29,7 @@ from cases.models import (
 from cases.models.category import limit_text
 from cases.selectors.calendars import load_calendar
 from cases.selectors.deadline import deadlines_of
+from cases.selectors.responsibility import REGISTER
 from cases.selectors.timeline import shown_due
 from cases.workflow import CHECK_FAILED, REOPENED
 
@@ -176,6 +177,8 @@ def rule_words(case: Case, *, at: datetime) -> str:
     """Return why this unit answers for the case; empty when a person chose it."""
     if not case.rule:
         return ""
+    if case.rule == REGISTER:
+        return _("The component register names this unit.")
     rule = Responsibility.objects.filter(code=case.rule, valid__contains=at).first()
     return f"{rule.reason} ({case.rule})" if rule else case.rule
 

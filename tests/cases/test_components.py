@@ -5,13 +5,15 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
+from django.test import Client
 from django.utils.translation import override
 
-from cases.models import Component, Unit
+from cases.models import Case, Component, Condition, Unit
 from cases.services import components
 from cases.services.components import Fault, load_components, plan_components
 from tests.support.city import HUAIHUA
 from tests.support.components import COVER, HEADINGS, component, register
+from tests.support.spine import report, run_dispatch
 
 pytestmark = [pytest.mark.django_db]
 COUNTED = {"new": 0, "changed": 0, "unchanged": 0, "faults": 0}
@@ -248,3 +250,61 @@ class TestDatabase:
             Component.objects.update(**{column: value})
 
         assert stored() == before
+
+
+@pytest.mark.usefixtures("huaihua")
+class TestDispatch:
+    """A component belongs to its owner (domain.md §3): whom the register names, if it can act."""
+
+    @pytest.mark.parametrize(
+        ("maintainer", "owner", "unit", "rule"),
+        [
+            ("hecheng-municipal", "city-gas", "hecheng-municipal", "component-register"),
+            ("", "city-gas", "city-gas", "component-register"),
+            ("hecheng-urban-management-1", "", "hecheng-urban-management", "component-register"),
+            ("zhongfang-municipal", "", "city-drainage", "component-0103-drainage"),
+            ("", "", "city-drainage", "component-0103-drainage"),
+        ],
+    )
+    def test_goes_to_whom_the_register_names(self, people, maintainer, owner, unit, rule):
+        cover = component(养护单位=maintainer, 权属单位=owner)
+        condition = Condition.objects.filter(minor=cover.minor_id).earliest("code")
+
+        number = dispatched_about(cover, people, condition)
+
+        case = Case.objects.get(number=number)
+        assert (case.unit_id, case.rule) == (unit, rule)
+
+    def test_a_unit_out_of_use_is_passed_over(self, people):
+        cover = component(养护单位="hecheng-municipal", 权属单位="city-gas")
+        Unit.objects.filter(code="hecheng-municipal").update(is_active=False)
+        condition = Condition.objects.filter(minor=cover.minor_id).earliest("code")
+
+        number = dispatched_about(cover, people, condition)
+
+        assert Case.objects.get(number=number).unit_id == "city-gas"
+
+    def test_a_rule_for_this_very_problem_goes_first(self, people):
+        stop = component(标识码="4312020204000901", 养护单位="hecheng-municipal")
+        dirty = Condition.objects.get(minor=stop.minor_id, problem_class="dirty")
+
+        number = dispatched_about(stop, people, dirty)
+
+        assert Case.objects.get(number=number).unit_id == "hecheng-sanitation"
+
+    def test_the_case_page_says_so(self, people):
+        cover = component()
+        condition = Condition.objects.filter(minor=cover.minor_id).earliest("code")
+        number = dispatched_about(cover, people, condition)
+        client = Client()
+        client.force_login(people.dispatcher)
+
+        page = client.get(f"/cases/{number}/").content.decode()
+
+        assert "The component register names this unit." in page
+
+
+def dispatched_about(registered, people, condition):
+    number = report(people, condition, component=registered.code)["number"]
+    assert run_dispatch(number) == "dispatched"
+    return number
