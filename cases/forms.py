@@ -374,5 +374,9 @@ class CalendarYearForm(forms.Form):
         label=_("The holidays of this year are not announced yet"), required=False
     )
     note = forms.CharField(
-        label=_("Note"), max_length=200, required=False, help_text=_("Why, and on whose word")
+        label=_("Note on the version"),
+        max_length=200,
+        required=False,
+        help_text=_("Why, and on whose word"),
+        widget=forms.TextInput({"class": "vLargeTextField"}),
     )

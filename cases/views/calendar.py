@@ -69,7 +69,8 @@ def edit_calendar(request: HttpRequest, user: User, page: Page) -> HttpResponse:
     year = _number(request.POST.get("year") or request.GET.get("year"))
     if year not in editable_years(calendar):
         years = [(year, _state(calendar, year)) for year in editable_years(calendar)]
-        return render(request, "cases/calendar/years.html", {**page, "years": years})
+        context = {**page, "years": years, "title": _("Working calendar")}
+        return render(request, "cases/calendar/years.html", context)
     if request.method != "POST":
         return _show(request, page, _begin(request, year, version, calendar))
     form, days = CalendarYearForm(request.POST), StretchFormSet(request.POST, year=year)
