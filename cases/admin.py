@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
 from leaflet.admin import LeafletGeoAdmin
 
 from cases.models import (
@@ -26,7 +27,7 @@ from cases.models import (
     WorkCalendar,
     WorkCalendarDay,
 )
-from cases.views.calendar import edit_calendar
+from cases.views.calendar import edit_calendar, recompute, version_context
 from cases.views.component_import import import_page
 from cases.views.labels import AT_ONCE, label_sheet
 from cityops.accounts.http import UserRequest
@@ -102,6 +103,7 @@ class CalendarAdmin(ReadOnly):
 
     list_display = ("version", "note", "created_at", "created_by", "first_day", "last_day")
     inlines = (DaysInline,)
+    change_form_template = "cases/calendar/version.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Let those add a version who may add rows."""
@@ -115,6 +117,29 @@ class CalendarAdmin(ReadOnly):
             raise PermissionDenied
         page = {**self.admin_site.each_context(request), "opts": self.opts}
         return edit_calendar(request, cast("User", request.user), page)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        """Show a version with what open cases wait for it."""
+        beside = version_context(int(object_id)) if object_id.isdecimal() else {}
+        return super().change_view(request, object_id, form_url, extra_context=beside)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the recomputation."""
+        view = self.admin_site.admin_view(require_POST(self.recompute))
+        name = "cases_workcalendar_recompute"
+        return [path("<int:version>/recompute/", view, name=name), *super().get_urls()]
+
+    def recompute(self, request: HttpRequest, version: int) -> HttpResponse:
+        """Ask for the recomputation of open deadlines."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return recompute(request, cast("User", request.user), version)
 
 
 @admin.register(WorkCalendarDay)

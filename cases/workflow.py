@@ -543,7 +543,7 @@ MOVES: dict[Action, Move] = {
         optional=(),
         guards=(_waits_not(_W.ADJUST),),
     ),
-    _A.RECOMPUTE_DEADLINE: _note(UNIT_STAGES, {_R.ADMIN, _R.SYSTEM}, starts={_C.HANDLE}),
+    _A.RECOMPUTE_DEADLINE: _note(FILED_STAGES, {_R.ADMIN, _R.SYSTEM}, starts={_C.HANDLE}),
     # --- back, aside, and out
     _A.RETURN: _move(
         {_S.DISPATCHED, _S.HANDLING},

@@ -14,6 +14,7 @@ from cases.models import Effect
 from cases.services.deadlines import scan_deadlines
 from cases.services.dispatch import dispatch_filed
 from cases.services.draws import draw_samples
+from cases.services.recompute import recompute_slice
 from cases.services.upkeep import delete_old_ticks
 
 logger = logging.getLogger(__name__)
@@ -32,10 +33,11 @@ _IN_TRANSACTION: dict[str, Callable[[Effect], str]] = {
     "canary": _canary,
 }
 # Work that opens its own transactions, each safe to repeat.
-_ON_ITS_OWN: dict[str, Callable[[], str]] = {
-    "scan_deadlines": scan_deadlines,
-    "delete_old_ticks": delete_old_ticks,
-    "draw_samples": draw_samples,
+_ON_ITS_OWN: dict[str, Callable[[Effect], str]] = {
+    "scan_deadlines": lambda _: scan_deadlines(),
+    "delete_old_ticks": lambda _: delete_old_ticks(),
+    "draw_samples": lambda _: draw_samples(),
+    "recompute_deadlines": recompute_slice,
 }
 
 
@@ -78,7 +80,7 @@ def claim_effect(effect_id: int) -> bool:
 def _do(effect: Effect) -> str:
     alone = _ON_ITS_OWN.get(effect.kind)
     if alone is not None:
-        outcome = alone()
+        outcome = alone(effect)
         Effect.objects.filter(pk=effect.pk, done_at=None).update(done_at=Now(), outcome=outcome)
         return outcome
     return _do_in_transaction(effect)

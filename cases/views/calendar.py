@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from cases.clock import Calendar, SpecialDay
 from cases.errors import CalendarMissing, StaleCalendar
 from cases.forms import CalendarYearForm, StretchesOfAYear, StretchFormSet
+from cases.models import WorkCalendar
 from cases.models.area import in_language
 from cases.selectors.calendars import (
     ChangedDay,
@@ -27,9 +28,11 @@ from cases.selectors.calendars import (
 from cases.selectors.deadline_moves import Moves, moves_under
 from cases.services.calendars import publish_calendar
 from cases.services.known_holidays import known_year
+from cases.services.recompute import ask_recompute, recomputations, waiting_for
 from cityops.accounts.models import User
 
 Page = dict[str, Any]
+RUNS_SHOWN = 5
 _LONGEST_NUMBER = 9
 
 
@@ -163,6 +166,30 @@ def _publish(
         messages.info(request, _("Nothing differs: no version was published."))
     else:
         messages.success(request, _("Version %(version)s is published.") % {"version": version})
+    return redirect("admin:cases_workcalendar_change", version)
+
+
+# --- a version ----------------------------------------------------------------------------------
+
+
+def version_context(version: int) -> Page:
+    """Return what the page of a version shows beside its days."""
+    if version != current_version():
+        return {"is_current": False}
+    return {
+        "is_current": True,
+        "version": version,
+        "waiting": waiting_for(version).count(),
+        "runs": recomputations(version)[:RUNS_SHOWN],
+    }
+
+
+def recompute(request: HttpRequest, user: User, version: int) -> HttpResponse:
+    """Have the deadlines of open cases recomputed with a version."""
+    if not WorkCalendar.objects.filter(version=version).exists():
+        raise Http404
+    ask_recompute(version, actor=user)
+    messages.success(request, _("The recomputation is under way."))
     return redirect("admin:cases_workcalendar_change", version)
 
 

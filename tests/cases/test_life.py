@@ -24,7 +24,15 @@ from cases.services.deadlines import scan_deadlines
 from cases.services.effects import run_effect
 from cases.services.ledger_check import verify_ledger
 from tests.support.people import person
-from tests.support.spine import act, dispatched, photo, report, run_dispatch, unit_person
+from tests.support.spine import (
+    act,
+    dispatched,
+    photo,
+    report,
+    run_dispatch,
+    unexplained,
+    unit_person,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
 
@@ -64,9 +72,10 @@ def running(number):
 
 @pytest.fixture(autouse=True)
 def sound():
-    """After each story the chains and folds hold."""
+    """After each story the chains and folds hold, and every deadline is explained by its log."""
     yield
     assert verify_ledger() == []
+    assert unexplained() == []
 
 
 def test_extension_is_endorsed_then_approved_and_adds_one_limit(people, condition):
@@ -280,13 +289,11 @@ def test_arbitration_across_districts_takes_a_city_wide_arbiter(people, conditio
 
 
 def test_merge_shares_the_earliest_deadline_and_unmerge_restores_all(people):
-    condition = Condition.objects.filter(limit_unit="emergency_day").earliest("code")
-    first, second = dispatched(people, condition), dispatched(people, condition)
+    days = Condition.objects.filter(limit_unit="emergency_day").earliest("code")
+    hours = Condition.objects.filter(limit_unit="emergency_hour").earliest("code")
+    first, second = dispatched(people, days), dispatched(people, hours)
     before = case_of(second)
-    sooner = timezone.now() + timedelta(minutes=30)
-    Case.objects.filter(number=second).update(due_at=sooner, base_due_at=sooner)
-    StageClock.objects.filter(case__number=second, kind="handle").update(due_at=sooner)
-    own = case_of(first).due_at
+    own, sooner = case_of(first).due_at, before.due_at
 
     with pytest.raises(InvalidInput):
         act(first, Action.MERGE, people.dispatcher, into=second)
@@ -301,7 +308,6 @@ def test_merge_shares_the_earliest_deadline_and_unmerge_restores_all(people):
     assert running(second) == [ClockKind.HANDLE, ClockKind.SIGN]
     assert abs(case.due_at - sooner) < timedelta(seconds=5)
     assert case_of(first).due_at == own
-    Case.objects.filter(number=second).update(due_at=case.due_at)
 
 
 def test_survivor_is_not_voided_while_it_holds_a_duplicate(people, condition):

@@ -63,7 +63,7 @@ ALLOWED = {
     "audit_closure": ("closed", "same", "supervisor system"),
     "audit_decline": ("declined", "same", "supervisor system"),
     "answer_audit": ("closed declined", "same", "inspector"),
-    "recompute_deadline": (UNIT, "same", "admin system"),
+    "recompute_deadline": (FILED, "same", "admin system"),
 }
 
 

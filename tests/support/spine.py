@@ -9,6 +9,8 @@ from PIL import Image
 
 from cases.choices import Role
 from cases.models import Case, Condition, Effect
+from cases.selectors.deadline import as_timed, handling_story
+from cases.selectors.timeline import events_of
 from cases.services.effects import run_effect
 from cases.services.intake import Report, report_case
 from cases.services.moves import take_action
@@ -84,3 +86,18 @@ def dispatched(people, condition):
     number = report(people, condition)["number"]
     assert run_dispatch(number) == "dispatched"
     return number
+
+
+def unexplained():
+    """Return the cases whose deadlines, with and without extensions, their log does not explain."""
+    wrong = []
+    for case in Case.objects.order_by("pk"):
+        story = handling_story(case, events_of(case))
+        if story is None:
+            found = (None, None)
+        else:
+            timed = as_timed(case, story)
+            found = (timed.explanation.due, timed.without_extensions().explanation.due)
+        if found != (case.due_at, case.base_due_at):
+            wrong.append((case.number, case.stage, (case.due_at, case.base_due_at), found))
+    return wrong
