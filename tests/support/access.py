@@ -23,6 +23,7 @@ from PIL import Image
 
 from cases.choices import Action, Role
 from cases.models import Attachment, Case, CityOptions, SavedSearch
+from cases.selectors.calendars import current_version
 from cases.services.city import load_city
 from cases.services.intake import Report, report_case
 from cityops.accounts.models import ApiToken, SignInLock, User
@@ -398,6 +399,7 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
         "count": "filed",
         "app_label": "cases",
         "url": "no-such-page",
+        "version": str(current_version()),
         "content_type_id": "1",
         "object_id": "1",
     }
