@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cases", "0008_weekly_draws"),
+        ("cases", "0009_saved_search"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
