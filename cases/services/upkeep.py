@@ -10,6 +10,7 @@ from django.utils import timezone
 from cases.models import (
     Attachment,
     Case,
+    CaseWords,
     DistrictHead,
     Effect,
     Event,
@@ -38,6 +39,6 @@ def refresh_statistics() -> None:
 
     Until autovacuum comes round it believes the tables nearly empty and joins them by nested loops.
     """
-    tables = (Case, Event, StageClock, Task, Attachment, Effect, DistrictHead)
+    tables = (Case, CaseWords, Event, StageClock, Task, Attachment, Effect, DistrictHead)
     with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE {', '.join(table._meta.db_table for table in tables)}")

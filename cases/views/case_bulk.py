@@ -39,10 +39,9 @@ def case_bulk(request: UserRequest) -> HttpResponse:
     The same form sent twice changes nothing the second time. Raises InvalidInput for a request no
     page of ours sends.
     """
-    action, seen = _action(request), _seen(request)
+    action, seen, key = _action(request), _seen(request), _key(request)
     results: list[bulk.Result] = []
-    key = _key(request)
-    if key and seen:
+    if key and 0 < len(seen) <= bulk.MOST_ROWS:
         results = bulk.take_actions(
             action=action,
             actor=request.user,
@@ -61,6 +60,7 @@ def _page(
     held = Case.objects.visible_to(user).filter(number__in=numbers[: bulk.MOST_ROWS])
     cases = held.select_related("minor", "unit").order_by("number")
     rows = rows_of(user, cases, at=now, results=results)
+    rows.sort(key=lambda row: row.is_done)  # what was refused first
     able = [row for row in rows if action in row.actions and not row.is_done]
     context: dict[str, Any] = {
         "action": action,
@@ -70,6 +70,8 @@ def _page(
         "done": sum(result.is_done for result in results),
         "refused": sum(not result.is_done for result in results),
         "is_told": bool(results),
+        "most": bulk.MOST_ROWS,
+        "is_too_many": len(numbers) > bulk.MOST_ROWS,
         "form": common_form(action, [row.case for row in able], user, said=request.POST),
         "back": _back(request),
         "at": now,

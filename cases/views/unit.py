@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from cases import policy
 from cases.choices import UNIT_STAGES, Action, Role, Stage
 from cases.models import Case, Event
+from cases.services import bulk
 from cases.views.words import REASON_WORDS, Light, light_of, places_of
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
@@ -83,6 +84,7 @@ def unit_inbox(request: UserRequest) -> HttpResponse:
         "finished": list(finished.order_by("-handled_at", "number")[:MAX_RECENT]),
         "returned": _returned(request.user, units, since=now - RECENT),
         "key": uuid.uuid4(),
+        "most": bulk.MOST_ROWS,
     }
     return render(request, "cases/unit/inbox.html", context)
 

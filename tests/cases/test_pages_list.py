@@ -174,6 +174,24 @@ def test_choosing_nothing_is_said(people):
     assert "No case was chosen" in answer.content.decode()
 
 
+def test_too_many_are_not_done(people, condition, monkeypatch):
+    names = [report(people, condition)["number"] for _ in range(3)]
+    monkeypatch.setattr("cases.services.bulk.MOST_ROWS", 2)
+    before = state()
+
+    answer = send(
+        people.dispatcher,
+        "dispatch",
+        rows(*names),
+        key=str(uuid.uuid4()),
+        unit="hecheng-sanitation",
+    )
+
+    assert "At most 2 cases" in answer.content.decode()
+    assert chosen(answer) == names[:2]
+    assert state() == before
+
+
 @pytest.mark.parametrize(
     "change",
     [{"action": "void"}, {"action": "x"}, {"rows": "HH2026112300001"}, {"key": "x"}],

@@ -4,12 +4,13 @@ const rows = [...document.querySelectorAll("tr[data-row]")];
 const boxes = [...document.querySelectorAll("input[name=rows]")];
 const all = document.querySelector("input[data-all]");
 const form = document.getElementById("bulk");
+const most = Number(form?.dataset.most ?? Infinity);
 const chosen = document.getElementById("chosen");
 
 function show() {
   const checked = boxes.filter((box) => box.checked);
   if (all) {
-    all.checked = checked.length > 0 && checked.length === boxes.length;
+    all.checked = checked.length > 0 && checked.length >= Math.min(boxes.length, most);
     all.indeterminate = checked.length > 0 && !all.checked;
   }
   for (const row of rows) {
@@ -28,7 +29,9 @@ function show() {
 if (all && boxes.length) {
   for (const part of all.parentElement.children) part.hidden = false;
   all.addEventListener("change", () => {
-    for (const box of boxes) box.checked = all.checked;
+    boxes.forEach((box, place) => {
+      box.checked = all.checked && place < most;
+    });
     show();
   });
 }
