@@ -3,6 +3,8 @@
 import hashlib
 import json
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from django.db import OperationalError, connection, transaction
 from cases.choices import CITY, DISTRICT_SLUGS
 from cases.errors import Busy
 from cases.ledger import canonical
+from cases.models import Unit
 from scoring.indicators import Facts
 from scoring.models import Run, RunList, Scheme
 from scoring.periods import Period
@@ -59,11 +62,37 @@ def compute_run(period: Period, scheme: Scheme | None = None) -> Run:
     NotBegun, and Busy while a demo month is being written. A running period is scored up to now.
     """
     scheme = scheme or scheme_of()
+    with _one_snapshot():
+        return run_in_snapshot(period, scheme)
+
+
+def unit_counts(period: Period) -> dict[str, dict[str, int]]:
+    """Return the counts of each unit, its refusals among them; what is no unit's is left out.
+
+    The same definitions with the unit in place of the body (assessment.md §3). Raises as
+    compute_run does.
+    """
+    with _one_snapshot():
+        as_of, _, _ = _read_heads()
+        if as_of <= period.start:
+            raise NotBegun(f"The period {period.name} has not begun.")
+        facts = facts_between(period.start, period.end, as_of=as_of, per_unit=True)
+        units = set(Unit.objects.values_list("code", flat=True))
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    for (unit, name), numbers in sorted(facts.lists.items()):
+        if unit in units:
+            counts[unit][name] = len(numbers)
+    return dict(counts)
+
+
+@contextmanager
+def _one_snapshot() -> Iterator[None]:
+    """Open a transaction that sees one state of the log throughout; raises Busy."""
     try:
         with transaction.atomic(durable=True):
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            return run_in_snapshot(period, scheme)
+            yield
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) == _LOCK_TIMEOUT:
             raise Busy("The log is being written without a pause. Try again shortly.") from error

@@ -8,11 +8,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
+from cases.models import Unit
 from cases.services.city import load_city
 from cityops.accounts.roles import Role
 from scoring.models import Run
 from tests.scoring.ledger import write
-from tests.scoring.logs import random_log
+from tests.scoring.logs import Story, day, random_log
 from tests.support.city import SmallCity, open_logs
 from tests.support.people import person
 
@@ -70,6 +71,31 @@ def test_page_api_and_command_say_the_same_and_each_number_has_as_many_rows(clie
     }
     for address, number in shown.values():
         assert client.get(address).content.decode().count("data-case=") == number
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_command_counts_by_unit(tmp_path):
+    open_logs()
+    load_city(SmallCity(tmp_path).write(), since=None, progress=lambda line: None)
+    unit, other = Unit.objects.order_by("code").values_list("code", flat=True)[:2]
+    story = Story().filed(day("10-05")).given(day("10-05"), day("10-09"), unit=unit)
+    story.returned(day("10-06")).given(day("10-07"), day("10-10"), unit=other, action="reassign",
+                                       ruling="unjustified")  # fmt: skip
+    write(story.rows)
+    table, plain = io.StringIO(), io.StringIO()
+
+    call_command("score", "2026-10", "--units", stdout=table)
+    call_command("score", "2026-10", "--units", "--json", stdout=plain)
+
+    counts = json.loads(plain.getvalue())
+    assert counts.keys() == {unit, other}
+    assert counts[unit]["shirked"] == 1
+    assert counts[other]["overdue_unhandled"] == 1
+    head, *lines = [line.split() for line in table.getvalue().splitlines()]
+    assert head == ["unit", "assessed", "closed_on_time", "overdue_unhandled", "late_exit",
+                    "shirked"]  # fmt: skip
+    assert lines == [[unit, "0", "0", "0", "0", "1"], [other, "1", "0", "1", "0", "0"]]
+    assert Run.objects.count() == 0
 
 
 @pytest.mark.django_db(transaction=True)

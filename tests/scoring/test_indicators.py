@@ -70,6 +70,162 @@ def test_a_week_past_the_deadline_is_left_undone():
     assert [case.credit for case in found] == [Fraction(0), Fraction(0)]
 
 
+def handled(story, finished="10-08", closed="10-09"):
+    return story.finished(day(finished)).checked(day(finished)).closed(day(closed))
+
+
+def begun(due="10-10"):
+    return Story().filed(day("10-05")).given(day("10-05"), day(due)).signed(day("10-05"))
+
+
+CREDITS = {  # how it went: (case, credit, left undone, extended, suspended)
+    "on time": (handled(begun()), 1, False, False, False),
+    "on time by an extension": (
+        handled(begun().extended(day("10-09"), day("10-14")), "10-12", "10-13"),
+        Fraction(1, 2), False, True, False,
+    ),
+    "extended without need": (
+        handled(begun().extended(day("10-07"), day("10-14"))), 1, False, True, False,
+    ),
+    "endorsed by the head of unit only": (
+        handled(begun().extended(day("10-07"), day("10-14"), level="unit_head"), "10-12", "10-13"),
+        Fraction(2, 5), False, False, False,
+    ),
+    "suspended": (
+        begun().suspended(day("10-07"), approved=True), Fraction(1, 2), False, False, True,
+    ),
+    "deferred by a leader": (
+        begun().suspended(day("10-07"), action="defer"), Fraction(1, 2), False, False, True,
+    ),
+    "suspended, and on time with what remained": (
+        handled(begun().suspended(day("10-07"), approved=True).resumed(day("10-20"), day("10-23")),
+                "10-22", "10-23"), 1, False, False, False,
+    ),
+    "late": (handled(begun(), "10-12", "10-13"), Fraction(2, 5), False, False, False),
+    "open and late by days": (begun("10-30"), 0, False, False, False),
+    "open and late by weeks": (begun(), 0, True, False, False),
+    "force-closed": (begun().closed(day("10-08"), action="force_close"), 0, True, False, False),
+    "voided late": (begun().voided(day("10-11")), 0, True, False, False),
+    "reworked in what remained": (
+        handled(begun().finished(day("10-09")).checked(day("10-12"), passed=False)
+                .reworked(day("10-13"), day("10-14")), "10-14", "10-15"), 1, False, False, False,
+    ),
+    "late, but the calendar was corrected": (
+        handled(begun(), "10-12", "10-13").recomputed(day("11-02"), day("10-13")),
+        1, False, False, False,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", CREDITS)
+def test_credit(how):
+    story, *judged = CREDITS[how]
+
+    facts = facts_of(story.rows, OCTOBER.start, OCTOBER.end, as_of=day("11-03"))
+
+    (case,) = facts.assessed
+    assert [case.credit, case.left_undone, case.is_extended, case.is_suspended] == judged
+
+
+UNASSESSED = {
+    "voided in time": begun().voided(day("10-08")),
+    "merged in time": begun().merged(day("10-08")),
+    "merged late, with the assessor's word": begun().merged(day("10-12")).confirmed(day("10-13")),
+    "closed late and exempt": handled(begun(), "10-12", "10-13").upheld(day("10-20")),
+    "closed late, exempt by adjustment": (
+        handled(begun(), "10-12", "10-13").adjusted(day("11-02"), "2026-10", "exempt")
+    ),
+    "left out of the period": begun().adjusted(day("11-02"), "2026-10", "leave_out"),
+}
+
+
+@pytest.mark.parametrize("how", UNASSESSED)
+def test_who_leaves_is_not_assessed(how):
+    facts = facts_of(UNASSESSED[how].rows, OCTOBER.start, OCTOBER.end, as_of=day("11-03"))
+
+    assert facts.assessed == set()
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        handled(begun(), "10-12", "10-13").upheld(day("10-20"), level="dispatcher"),
+        handled(begun(), "10-12", "10-13").upheld(day("10-20"), upheld=False),
+        handled(begun(), "10-12", "10-13").adjusted(day("11-02"), "2026-11", "exempt"),
+        handled(begun(), "10-12", "10-13").adjusted(day("11-02"), "2026-10", "", approved=False),
+        begun().merged(day("10-12")),
+        begun().merged(day("10-08")).unmerged(day("10-11"), "handling", day("10-13")),
+        begun().voided(day("10-08")).adjusted(day("11-02"), "2026-10", "put_in"),
+    ],
+    ids=["endorsed only", "not upheld", "of another period", "refused", "merged late", "unmerged",
+         "put in"],
+)  # fmt: skip
+def test_who_does_not_leave_is_assessed(story):
+    facts = facts_of(story.rows, OCTOBER.start, OCTOBER.end, as_of=day("11-03"))
+
+    assert [case.number for case in facts.assessed] == ["HH1"]
+
+
+def test_an_adjustment_of_a_month_holds_in_the_quarter_too():
+    rows = handled(begun(), "10-12", "10-13").adjusted(day("11-02"), "2026-10", "exempt").rows
+    quarter = parse_period("2026-Q4")
+
+    assert facts_of(rows, quarter.start, quarter.end).count("hecheng", "exempt") == 1
+
+
+def test_a_running_period_knows_no_ruling_to_come():
+    rows = begun().voided(day("10-09")).rows
+
+    until = facts_of(rows, OCTOBER.start, OCTOBER.end, as_of=day("10-08"))
+
+    assert until.count("hecheng", "not_due") == 1
+    assert until.count("hecheng", "voided") == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "is_key"),
+    [("leader", "10-09", True), ("important", "10-09", True), ("overdue", "10-09", False),
+     ("leader", "10-10", False)],
+)  # fmt: skip
+def test_a_case_supervised_before_it_was_due_is_key(kind, at, is_key):
+    story = begun().add("supervise", "", day(at), kind=kind)
+
+    (case,) = facts_of(story.rows, OCTOBER.start, OCTOBER.end).assessed
+
+    assert case.is_key == is_key
+
+
+def test_moves_count_for_both_districts_and_the_case_where_it_is():
+    story = Story(district="hecheng").filed(day("10-05"))
+    story.moved(day("10-06"), "landport", by="transfer").given(day("10-07"), day("10-20"))
+
+    assert counts(story.rows, OCTOBER) == {"transferred_out": 1}
+    assert counts(story.rows, OCTOBER, "landport") == {
+        "transferred_in": 1, "filed": 1, "overdue_unhandled": 1, "assessed": 1,
+    }  # fmt: skip
+
+
+def test_shirking_is_charged_to_who_returned_by_body_and_by_unit():
+    story = begun().returned(day("10-06"))
+    story.given(day("10-07"), day("10-20"), unit="u2", action="reassign", ruling="unjustified")
+
+    by_unit = facts_of(story.rows, OCTOBER.start, OCTOBER.end, per_unit=True)
+
+    assert counts(story.rows, OCTOBER)["shirked"] == 1
+    assert {(b, c) for b, n, c in by_unit.members if n == "shirked"} == {("u1", "HH1")}
+
+
+def test_audits_count_for_closings_and_for_refusals_apart():
+    rows = handled(begun()).audited(day("10-20"), passed=False, falsified=True).rows
+    refused = Story("HH2").reported(day("10-05")).declined(day("10-06"))
+    rows += refused.audited(day("10-12"), passed=False).rows
+
+    facts = facts_of(rows, OCTOBER.start, OCTOBER.end)
+
+    names = ("audits", "audits_passed", "falsified", "refusals_audited", "refused_wrongly")
+    assert [facts.count("hecheng", name) for name in names] == [1, 0, 1, 1, 1]
+
+
 def test_stage_clocks_count_in_the_period_they_end_and_while_they_run_late():
     story = Story().filed(day("10-20 10:00"))
     story.given(day("10-20 10:20"), day("11-10"))
@@ -190,8 +346,8 @@ def test_a_recomputed_deadline_holds_for_a_finished_run_too(huaihua, at):
 
 
 def test_self_handled_cases_are_in_no_other_count():
-    story = Story(is_self_handled=True).filed(day("10-05")).given(day("10-05"), day("10-09"))
-    story.signed(day("10-05")).finished(day("10-06")).checked(day("10-06")).closed(day("10-06"))
+    story = Story().self_handled(day("10-05")).add("send_check", "checking", day("10-05"))
+    story.checked(day("10-06")).closed(day("10-06"))
 
     facts = facts_of(story.rows, OCTOBER.start, OCTOBER.end)
 

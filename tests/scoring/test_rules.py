@@ -98,6 +98,10 @@ def test_worked_example_of_credits(code, credits, printed):
         ("A4", 17, 2010, "9.15"), ("A4", 15, 566, "7.35"), ("A4", 1, 292, "9.66"),
         ("A4", 5, 260, "8.08"), ("A5", 2004, 2105, "7.60"), ("A5", 561, 604, "6.44"),
         ("A5", 289, 301, "8.01"), ("A5", 252, 271, "6.49"),
+        ("A6", 86, 90, "7.78"), ("A6", 82, 90, "5.56"), ("A6", 87, 90, "8.33"),
+        ("A6", 84, 90, "6.67"), ("A7", 71, 1180, "1.99"), ("A7", 15, 310, "2.58"),
+        ("A7", 7, 170, "2.94"), ("A7", 9, 150, "2.00"), ("A8", 66, 2010, "9.72"),
+        ("A8", 26, 566, "8.41"), ("A8", 6, 292, "10.00"), ("A8", 11, 260, "8.77"),
     ],
 )  # fmt: skip
 def test_worked_example_of_shares(code, part, whole, printed):
@@ -123,6 +127,7 @@ def test_each_case_is_judged_by_one_item():
     assert item_of(replace(CASE, limit_value=2, limit_unit="work_day"), SCHEME) == "A2"
     assert item_of(replace(CASE, limit_unit="emergency_day"), SCHEME) == "A3"
     assert item_of(replace(CASE, source="media"), SCHEME) == "A3"
+    assert item_of(replace(CASE, is_key=True), SCHEME) == "A3"
 
 
 def _facts(cases, checks=0):
@@ -142,6 +147,43 @@ def test_missing_items_share_out_their_weight_and_the_sheet_adds_up():
         ("A1", "40.00"), ("A4", "20.00"), ("A5", "20.00"), ("A8", "20.00"),
     ]  # fmt: skip
     assert (sheet["total"], sheet["few_cases"]) == ("100.00", False)
+
+
+def _item(code, facts, wide):
+    items = score_body("hecheng", facts, wide, SCHEME)["items"]
+    return next(item for item in items if item["code"] == code)
+
+
+def test_held_cases_are_those_extended_or_suspended():
+    cases = [replace(CASE, number=f"HH{n}", cell=f"c{n}") for n in range(18)]
+    cases += [replace(CASE, number="HH18", is_extended=True)]
+    cases += [replace(CASE, number="HH19", is_suspended=True)]
+
+    held = _item("A8", _facts(cases), _facts(cases))
+
+    # 2 of 20 are 10 %; what is over 3 % costs 7 of 10 points, and 40 of 100 are present.
+    assert (held["value"], held["points"], held["listed"]) == ("10.00", "7.50", 2)
+
+
+def _shares(part, whole, counts):
+    names = dict(zip(counts, (part, whole), strict=True))
+    return Facts(Counter({("hecheng", name, "HH1"): times for name, times in names.items()}))
+
+
+def test_closure_audits_are_judged_over_three_months():
+    month, wide = (_shares(n - 1, n, ("audits_passed", "audits")) for n in (20, 40))
+
+    audit = _item("A6", month, wide)
+
+    assert (audit["value"], audit["groups"], audit["three_months"]) == ("97.50", 40, True)
+
+
+def test_recurrence_is_a_share_of_the_closings_watched():
+    facts = _shares(1, 20, ("recurrent", "closings"))
+
+    recurrence = _item("A7", facts, facts)
+
+    assert (recurrence["value"], recurrence["cases"], recurrence["listed"]) == ("5.00", 20, 20)
 
 
 def test_few_groups_take_three_months_and_few_cases_are_not_ranked():

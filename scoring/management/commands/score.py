@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from scoring.periods import BadPeriod, parse_period
-from scoring.services import NotBegun, UnknownScheme, compute_run, scheme_of
+from scoring.services import NotBegun, UnknownScheme, compute_run, scheme_of, unit_counts
 
 
 class Command(BaseCommand):
@@ -18,12 +18,16 @@ class Command(BaseCommand):
         """Name the period, the scheme and the form of the answer."""
         parser.add_argument("period")
         parser.add_argument("--scheme")
+        parser.add_argument("--units", action="store_true", help="count by unit, not by district")
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Compute and print."""
         try:
             period, scheme = parse_period(options["period"]), scheme_of(options["scheme"])
+            if options["units"]:
+                self._print_units(unit_counts(period), as_json=options["json"])
+                return
             run = compute_run(period, scheme)
         except (BadPeriod, NotBegun, UnknownScheme) as error:
             raise CommandError(str(error), returncode=2) from error
@@ -35,3 +39,13 @@ class Command(BaseCommand):
             place, total = body["rank"] or "-", body["total"] or "-"
             filed = body["counts"].get("filed", 0)
             self.stdout.write(f"{place:>2}  {body['body']:<10} {total:>6}  filed {filed}")
+
+    def _print_units(self, units: dict[str, dict[str, int]], *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(units))
+            return
+        shown = ("assessed", "closed_on_time", "overdue_unhandled", "late_exit", "shirked")
+        self.stdout.write(" ".join(f"{name:>17}" for name in ("unit", *shown)))
+        for unit, counts in units.items():
+            numbers = " ".join(f"{counts.get(name, 0):>17}" for name in shown)
+            self.stdout.write(f"{unit:>17} {numbers}")
