@@ -117,8 +117,7 @@ def load_components(raw: bytes) -> Plan:
     Components that are not in the file stay as they are. A plan with faults has written nothing.
     Raises Busy when another import goes on.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    _hold_register()
     plan = plan_components(raw)
     if not plan.faults:
         Component.objects.bulk_create(
@@ -129,6 +128,12 @@ def load_components(raw: bytes) -> Plan:
             update_fields=plan.columns,
         )
     return plan
+
+
+def _hold_register() -> None:
+    """Wait for whoever else writes many components, to the end of this transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
 def place_component(component: Component) -> None:
@@ -143,8 +148,9 @@ def place_again() -> dict[str, int]:
     """Find every component's place anew, for areas may have changed; return counts.
 
     One that now lies outside the city or in another county than its code says keeps its place
-    until the register is corrected.
+    until the register is corrected. Runs in the caller's transaction.
     """
+    _hold_register()
     total, moved = 0, []
     for component in Component.objects.iterator(2000):
         total += 1
