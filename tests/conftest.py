@@ -5,11 +5,12 @@ import math
 import pytest
 
 from cases import ledger
+from tests.support.browsers import browser, desks
 from tests.support.city import huaihua
 from tests.support.running import running_city
 from tests.support.spine import condition, media, people
 
-__all__ = ["condition", "huaihua", "media", "people", "running_city"]
+__all__ = ["browser", "condition", "desks", "huaihua", "media", "people", "running_city"]
 
 
 @pytest.fixture(autouse=True)

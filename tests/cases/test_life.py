@@ -310,6 +310,43 @@ def test_merge_shares_the_earliest_deadline_and_unmerge_restores_all(people):
     assert case_of(first).due_at == own
 
 
+def test_filed_case_taken_apart_is_dispatched_after_all(people, condition):
+    first, second = dispatched(people, condition), report(people, condition)["number"]
+    act(second, Action.MERGE, people.dispatcher, into=first)
+    assert run_dispatch(second) == "superseded"
+
+    act(second, Action.UNMERGE, people.dispatcher)
+
+    assert run_dispatch(second) == "dispatched"
+
+
+def test_unit_asked_to_assist_is_not_asked_twice(people, condition):
+    number = dispatched(people, condition)
+    helper = Unit.objects.exclude(pk=case_of(number).unit_id).filter(is_active=True).first()
+    act(number, Action.SEND_ASSIST, people.dispatcher, assist=helper.pk)
+    before = Event.objects.count()
+
+    with pytest.raises(InvalidInput):
+        act(number, Action.SEND_ASSIST, people.dispatcher, assist=helper.pk)
+
+    assert Event.objects.count() == before
+
+
+def test_another_unit_than_the_arbitrated_one_may_return(people, condition):
+    number, unit = signed(people, condition)
+    act(number, Action.RETURN, unit, reason="not_responsible")
+    act(number, Action.DISPUTE, people.dispatcher)
+    act(number, Action.ARBITRATE, people.dispatcher, unit=unit.grants[0].scope_key)
+    assert not case_of(number).may_return
+    case = case_of(number)
+    units = Unit.objects.filter(is_active=True, district=case.district)
+    other = units.exclude(pk=case.unit_id).first()
+
+    act(number, Action.REASSIGN, people.dispatcher, unit=other.pk)
+
+    assert case_of(number).may_return
+
+
 def test_survivor_is_not_voided_while_it_holds_a_duplicate(people, condition):
     first, second = dispatched(people, condition), dispatched(people, condition)
     act(second, Action.MERGE, people.dispatcher, into=first)

@@ -1,12 +1,13 @@
 """The phone's map in a real browser: a place is found, then corrected with a tap."""
 
+import pytest
 from playwright.sync_api import expect
 
-from tests.journeys.test_main_job import PHONE, browser, desks, one, picture, pytestmark
+from tests.support.browsers import PHONE, one, picture
+
+pytestmark = pytest.mark.journey
 
 IN_TOWN = {"longitude": 109.9765, "latitude": 27.5505}  # in the built-up area, so in a grid cell
-
-__all__ = ["browser", "desks", "pytestmark"]
 
 
 def test_place_is_corrected_by_a_tap_and_named_at_once(desks):

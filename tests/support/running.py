@@ -41,6 +41,16 @@ class RunningCity:
         with psycopg.connect(self.variables["DATABASE_URL"]) as connection:
             return connection.execute(query, values).fetchall()
 
+    def let_pass(self, number: str, kind: str) -> None:
+        """Let the running clock of a case pass, as if hours had gone by; the log is left alone."""
+        with psycopg.connect(self.variables["DATABASE_URL"]) as connection:
+            connection.execute(
+                "UPDATE cases_stageclock SET due_at = now() - interval '1 second'"
+                " WHERE ended_at IS NULL AND kind = %s"
+                " AND case_id = (SELECT id FROM cases_case WHERE number = %s)",
+                [kind, number],
+            )
+
     def file_case(self, token: str, condition: str, minor: str, place: tuple[float, float]) -> str:
         """Report a case over HTTP as an inspector, which files it at once; return its number."""
         lon, lat = place

@@ -10,7 +10,7 @@ from django.utils import timezone
 from cases import policy
 from cases.choices import CITY, DISTRICT_SLUGS, Action, Role
 from cases.errors import InvalidInput
-from cases.models import Area, Condition, Request, Supervision, Unit
+from cases.models import Area, Assist, Condition, Request, Supervision, Unit
 from cases.selectors.inspectors import inspector_for
 from cases.selectors.place import locate
 from cases.services.calendars import current_version
@@ -166,6 +166,12 @@ def _assist(step: Step, value: str) -> None:
     if lead in codes or not codes:
         raise InvalidInput(
             "The lead unit does not assist itself.", fields={"assist": "take other units"}
+        )
+    asked = Assist.objects.filter(case=step.folder.case, answered_at=None, unit__in=codes)
+    if asked.exists():
+        raise InvalidInput(
+            "One of these units was asked before and has not reported yet.",
+            fields={"assist": "take other units"},
         )
 
 

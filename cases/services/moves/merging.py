@@ -81,8 +81,10 @@ def unmerge(book: Book, step: Step) -> None:
     case.suspended_until = datetime.fromisoformat(until) if until else None
     for kind, words in sorted(held["clocks"].items()):
         _start_again(book, folder, ClockKind(kind), words)
-    event_sets = case.stage in UNIT_STAGES
-    book.append(folder, Action.UNMERGE, sets_clock=event_sets, **step.by.words())
+    is_run = case.stage in UNIT_STAGES
+    event = book.append(folder, Action.UNMERGE, sets_clock=is_run, **step.by.words())
+    if case.stage == Stage.FILED:
+        filing.ask_dispatch(book, folder, event)  # an earlier request found it merged
     _send_again(book, step, minutes)
     if step.other is not None:
         _let_go(book, step.other, case, step.by)

@@ -20,18 +20,16 @@ METRIC = 4546  # EPSG of the city's projection, metres
 def assign(book: Book, step: Step) -> None:
     """Give the case to a unit: a full limit; what remained after an unjustified return."""
     assert step.unit is not None
-    case = step.folder.case
-    facts: dict[str, Any] = {}
-    ruling = step.inputs.get(Input.RULING)
+    case, ruling = step.folder.case, step.inputs.get(Input.RULING)
     refusal = _refusal_ruled_on(step) if ruling else None
-    left_s = None
-    if ruling:
-        facts["ruling"] = ruling
+    facts: dict[str, Any] = {"ruling": ruling} if ruling else {}
     is_same = refusal is not None and refusal.unit_id == step.unit.pk
-    if ruling == Refusal.Ruling.UNJUSTIFIED and is_same:
-        left_s, facts["goes_on"] = case.left_s, True
-    if step.action == Action.ARBITRATE:
-        case.may_return = False
+    goes_on = is_same and ruling == Refusal.Ruling.UNJUSTIFIED
+    if goes_on:
+        facts["goes_on"] = True
+    if step.action == Action.ARBITRATE or step.unit.pk != case.unit_id:
+        # Whom the arbiter named may not return it; another unit may.
+        case.may_return = step.action != Action.ARBITRATE
     if step.district:
         filing.change_district(book, step.folder, step.district, step.by, facts={"by": step.action})
     filing.assign(
@@ -41,7 +39,7 @@ def assign(book: Book, step: Step) -> None:
         step.unit,
         step.by,
         options=step.options,
-        left_s=left_s,
+        left_s=case.left_s if goes_on else None,
         facts=facts,
     )
     if refusal is not None:
