@@ -23,7 +23,10 @@ _ROW = f"""
         'is_fallback', o.is_fallback, 'is_unrouted', o.is_unrouted,
         'due_at', CASE WHEN o.stage IN ('dispatched', 'handling', 'rework') THEN o.due_at
             ELSE coalesce(o.lamp_due_at, o.due_at) END,
-        'light', {LIGHT}, 'photos_due', o.photos_due, 'reported_at', o.reported_at,
+        'light', {LIGHT}, 'photos_due', o.photos_due, 'waiting_for', o.waiting_for,
+        'supervised', o.supervised, 'suspended_until', o.suspended_until,
+        'merged_into', o.merged_into_id, 'appeal', nullif(o.appeal, ''),
+        'order_number', nullif(o.order_number, ''), 'reported_at', o.reported_at,
         'closed_at', o.closed_at, 'description', o.description, 'address', o.address,
         'events', '[]'::json)
 """

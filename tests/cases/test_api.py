@@ -92,7 +92,7 @@ def test_a_list_tells_a_case_as_its_own_page_does(people, condition):
 def with_moments(row):
     """Read the moments: PostgreSQL and Python write the same one with more or fewer zeros."""
     return {
-        name: datetime.fromisoformat(value) if name.endswith("_at") and value else value
+        name: datetime.fromisoformat(value) if name.endswith(("_at", "_until")) and value else value
         for name, value in row.items()
     }
 

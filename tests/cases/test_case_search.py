@@ -32,10 +32,14 @@ def write(**columns):
         minor_id="event-0112",
         reported_at=AT,
     )
+    aside = columns.get("stage")
+    if aside == Stage.SUSPENDED:
+        unit = unit or Unit.objects.filter(is_active=True).earliest("pk")
+        made.stage_before, made.suspended_until = Stage.HANDLING, AT + timedelta(days=30)
     if unit is not None:
         made.unit, made.body = unit, unit.body
         made.condition = Condition.objects.filter(minor="event-0112").earliest("code")
-        made.due_at = made.base_due_at = AT
+        made.due_at = made.base_due_at = None if aside == Stage.SUSPENDED else AT
     for name, value in columns.items():
         setattr(made, name, value)
     made.save()
@@ -81,7 +85,7 @@ def reader():
     ids=lambda value: json.dumps(value, default=str)[:40],
 )
 def test_a_filter_keeps_what_it_names(reader, asked, columns):
-    other = write(stage="merged" if asked == {"stage": "open"} else "checked")
+    other = write(stage="voided" if asked == {"stage": "open"} else "checked")
     wanted = write(**columns)
 
     assert found(reader, **asked) == {wanted.pk}
