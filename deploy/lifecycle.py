@@ -442,7 +442,8 @@ def _print_address(home: Home) -> None:
         )
     if home.is_demo:
         say("Demo sign-ins: inspector1 acceptor1 chief1 dispatcher1 dispatcher-hecheng supervisor1")
-        say("  assessor1 leader1 admin and one per unit (deploy/manage demo_users lists all)")
+        say("  assessor1 leader1 admin, a person and a head of every unit: unit-… head-…")
+        say("  (deploy/manage demo_users lists all)")
         say(f"  all with the password {(home.path / 'demo_password').read_text().strip()}")
     say("")
 

@@ -1,7 +1,8 @@
-"""The demo accounts: one per post, one per unit, all with the home's one random password."""
+"""The demo accounts: people of every post, unit and district, with the home's one password."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import product
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -11,7 +12,16 @@ from cases.models import District, Unit
 from cityops.accounts.models import Grant, User
 from cityops.accounts.roles import Role, ScopeKind
 
-INSPECTORS_PER_DISTRICT = 2
+# One reports, another checks, and the third may audit: he had nothing to do with the case.
+INSPECTORS_PER_DISTRICT = 3
+_FIRST_INSPECTORS = 2  # of each district are numbered before the others, as they always were
+# The posts a district has of its own, by the first word of the account's name.
+_DISTRICT_POSTS = {
+    "acceptor": ("受理员", Role.ACCEPTOR),
+    "chief": ("值班长", Role.DUTY_CHIEF),
+    "dispatcher": ("派遣员", Role.DISPATCHER),
+    "supervisor": ("督查员", Role.SUPERVISOR),
+}
 
 
 class DemoOffError(Exception):
@@ -50,28 +60,43 @@ def demo_accounts() -> list[Account]:
         Account("operator1", "坐席1", Role.OPERATOR),
         Account("supervisor1", "督查员1", Role.SUPERVISOR),
         Account("assessor1", "考核员1", Role.ASSESSOR),
+        Account("assessor2", "考核员2", Role.ASSESSOR),  # decides on what the first proposes
         Account("leader1", "领导1", Role.LEADER),
         Account("admin", "管理员", Role.ADMIN),
     ]
-    dispatchers = [
+    return [*_inspectors(), *city, *_of_districts(), *_of_units()]
+
+
+def _of_districts() -> list[Account]:
+    """Return the posts of the districts."""
+    return [
         Account(
-            f"dispatcher-{district.pk}",
-            f"{district.name_zh}派遣员",
-            Role.DISPATCHER,
+            f"{word}-{district.pk}",
+            f"{district.name_zh}{title}",
+            role,
             ScopeKind.DISTRICT,
             district.pk,
         )
+        for word, (title, role) in _DISTRICT_POSTS.items()
         for district in District.objects.order_by("pk")
     ]
-    units = [
-        Account(f"unit-{unit.pk}", unit.name_zh[:60], Role.UNIT, ScopeKind.UNIT, unit.pk)
-        for unit in Unit.objects.filter(is_active=True).order_by("pk")
+
+
+def _of_units() -> list[Account]:
+    """Return a person and a head of each unit, and a second person where sub-units belong to it."""
+    units = list(Unit.objects.filter(is_active=True).order_by("pk"))
+    parents = {unit.parent_id for unit in units}
+    people = [("unit", "", Role.UNIT, unit) for unit in units]
+    people += [("head", "负责人", Role.UNIT_HEAD, unit) for unit in units]
+    people += [("handler", "经办员", Role.UNIT, unit) for unit in units if unit.pk in parents]
+    return [
+        Account(f"{word}-{unit.pk}", unit.name_zh[:50] + title, role, ScopeKind.UNIT, unit.pk)
+        for word, title, role, unit in people
     ]
-    return [*_inspectors(), *city, *dispatchers, *units]
 
 
 def _inspectors() -> list[Account]:
-    """Share the communities of each district among its inspectors, so that each has one."""
+    """Share the communities of each district among its inspectors; too few are held by all."""
     communities: dict[str, list[str]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -85,10 +110,13 @@ def _inspectors() -> list[Account]:
         )
         for district, code in cursor.fetchall():
             communities[district or ""].append(code)
+    order = sorted(
+        product(sorted(communities), range(INSPECTORS_PER_DISTRICT)),
+        key=lambda one: one[1] >= _FIRST_INSPECTORS,
+    )
     shares = [
-        communities[district][part::INSPECTORS_PER_DISTRICT]
-        for district in sorted(communities)
-        for part in range(INSPECTORS_PER_DISTRICT)
+        communities[district][part::INSPECTORS_PER_DISTRICT] or communities[district]
+        for district, part in order
     ]
     return [
         Account(

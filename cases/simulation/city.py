@@ -103,8 +103,8 @@ class People:
     def _place(self, user: User) -> None:
         for grant in user.grants:
             role = Role(grant.role)
-            if grant.scope_kind == ScopeKind.UNIT:
-                self.of_unit.setdefault(grant.scope_key, user)
+            if role == Role.UNIT:
+                self.of_unit[grant.scope_key] = user  # of several the last by name, `unit-…`
             elif grant.scope_kind == ScopeKind.DISTRICT:
                 self._by_district.setdefault((role, grant.scope_key), user)
                 continue  # those who serve the whole city are asked by role alone

@@ -64,7 +64,7 @@ def test_huaihua_loads_completely():
         "problem_classes": 11,
         "minor_classes": 190,
         "conditions": 480,
-        "units": 76,
+        "units": 79,
         "responsibilities": 294,
     }
     assert Area.objects.filter(level="cell").count() == 5839

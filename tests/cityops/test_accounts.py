@@ -7,6 +7,8 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 
+from cases.models import Area, Unit
+from cases.selectors.place import locate
 from cityops.accounts.models import ApiToken, Grant, SignInLock, User
 from cityops.accounts.roles import Role, ScopeKind
 from tests.support.people import person
@@ -120,8 +122,28 @@ def test_demo_users_are_made_once(demo, client, capsys):
 
     names = [row["username"] for row in first]
     assert again == first
-    assert len(names) == len(set(names)) == 8 + 8 + 4 + 76
+    assert len(names) == len(set(names)) == 12 + 9 + 16 + 79 + 79 + 4
     assert sign_in(client, "inspector1", "the-demo-password").status_code == 302
+
+
+def test_demo_city_has_a_stranger_to_audit_and_a_head_in_every_unit(demo):
+    call_command("demo_users", "--create")
+
+    inspectors = Grant.objects.filter(role=Role.INSPECTOR).order_by("user__pk")
+    shares = {one.user.username: one.grids for one in inspectors.select_related("user")}
+    assert list(shares) == [f"inspector{n}" for n in range(1, 13)]
+    assert len({code for share in shares.values() for code in share}) == 278
+    heads = Grant.objects.filter(role=Role.UNIT_HEAD).values_list("scope_key", flat=True)
+    assert sorted(heads) == sorted(Unit.objects.values_list("pk", flat=True))
+    near = {name: {district_of(code) for code in share} for name, share in shares.items()}
+    pairs = ["hecheng", "hightech", "landport", "zhongfang"]
+    numbered = [district for district in pairs for _ in range(2)] + pairs
+    assert list(near.values()) == [{district} for district in numbered]
+
+
+def district_of(community):
+    label = Area.objects.get(level="community", code=community).label
+    return locate(label.x, label.y).district
 
 
 def test_demo_accounts_are_shown_in_a_demo_only(demo, client, settings):
