@@ -9,13 +9,13 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from cases.choices import OrderKind, Role, Source
+from cases.choices import Action, OrderKind, Role, Source
 from cases.clock import SpecialDay
 from cases.errors import BadPhoto, Refusal
-from cases.models import Attachment, Component, Condition, PhotoRule
+from cases.models import Attachment, Component, Condition, PhotoRule, Task
 from cases.selectors.calendars import Stretch
 from cases.services.intake import Report
-from cases.services.photos import StoredPhoto, store
+from cases.services.photos import StoredPhoto, kind_of_photos, store
 from cityops.accounts.models import User
 
 PHOTO_TYPES = "image/jpeg,image/png,image/webp"
@@ -197,7 +197,9 @@ class ReportForm(RefusableForm):
     def clean(self) -> dict[str, Any]:
         """Ask for the photos the filing condition needs."""
         cleaned = super().clean()
-        if cleaned.get("self_handled") and cleaned.get("after") is None:
+        if not cleaned.get("self_handled"):
+            cleaned["after"] = None  # chosen before the tick was taken back
+        elif cleaned["after"] is None and "after" not in self.errors:
             self.add_error("after", _("What you fixed needs a photo taken after."))
         condition = cleaned.get("condition")
         if condition is None:
@@ -239,10 +241,20 @@ class ReportForm(RefusableForm):
         )
 
 
-class CheckForm(RefusableForm):
-    """What an inspector found at the place; its two buttons say the result."""
+# The two buttons an answer from the site ends in.
+ANSWER_WORDS = {
+    Action.ANSWER_VERIFY: (_("It is so"), _("It is not so")),
+    Action.ANSWER_CHECK: (_("Passed"), _("Failed")),
+    Action.ANSWER_AUDIT: (_("It holds"), _("It does not hold")),
+}
 
-    photo_kinds = {"photo": Attachment.Kind.CHECK}
+
+class AnswerForm(RefusableForm):
+    """What an inspector found at the place; its two buttons say the result.
+
+    Asks what the workflow table names for the action; only a closing can have been feigned.
+    """
+
     refusal_fields = {"bad_photo": "photo"}
 
     seen_version = forms.IntegerField(min_value=0, max_value=999_999_999, widget=forms.HiddenInput)
@@ -253,12 +265,33 @@ class CheckForm(RefusableForm):
         max_length=1000,
         widget=forms.Textarea({"rows": 3}),
     )
-    passed = forms.TypedChoiceField(
-        label=_("Result of the check"),
-        choices=[("true", _("Passed")), ("false", _("Failed"))],
-        coerce=lambda value: value == "true",
-        error_messages={"required": _("Press “Passed” or “Failed”.")},
-    )
+    falsified = forms.BooleanField(label=_("The closing was feigned"), required=False)
+    passed = forms.TypedChoiceField(label=_("Result"), coerce=lambda value: value == "true")
+
+    def __init__(self, *args: Any, kind: Task.Kind, action: Action, **kwargs: Any) -> None:
+        self.photo_kinds = {"photo": kind_of_photos(action)}
+        super().__init__(*args, **kwargs)
+        if kind != Task.Kind.AUDIT_CLOSURE:
+            del self.fields["falsified"]
+        yes, no = self.words = ANSWER_WORDS[action]
+        passed = cast("forms.TypedChoiceField", self.fields["passed"])
+        passed.choices = [("true", yes), ("false", no)]
+        passed.error_messages["required"] = _("Press “%(yes)s” or “%(no)s”.") % {
+            "yes": yes,
+            "no": no,
+        }
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse to call a closing feigned that holds."""
+        said = super().clean()
+        if said.get("falsified") and said.get("passed"):
+            self.add_error("falsified", _("A closing that holds was not feigned. Decide for one."))
+        return said
+
+    def inputs(self) -> dict[str, Any]:
+        """Return the answer in the table's words."""
+        names = ("passed", "note", "falsified")
+        return {name: self.cleaned_data[name] for name in names if name in self.fields}
 
 
 # --- the working calendar -----------------------------------------------------------------------

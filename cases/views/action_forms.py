@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from cases import policy
 from cases.choices import CITY, Action, Role
 from cases.errors import InvalidInput
+from cases.forms import ANSWER_WORDS
 from cases.models import Case, CityOptions, Condition, District, Supervision, Task, Unit
 from cases.selectors.duplicates import Candidate, candidates
 from cases.services.photos import StoredPhoto, kind_of_photos, store
@@ -44,11 +45,8 @@ _LABELS = {
     Input.PASSED: gettext_lazy("Result"),
     Input.APPROVED: gettext_lazy("Decision"),
 }  # also the order the fields stand in; the two result buttons close a form
-_BUTTONS = {  # the two buttons a form ends in, by action where the words differ
-    Input.PASSED: (gettext_lazy("Passed"), gettext_lazy("Failed")),
-    Input.APPROVED: (gettext_lazy("Approve"), gettext_lazy("Refuse")),
-}
-_VERIFY_BUTTONS = (gettext_lazy("It is so"), gettext_lazy("It is not so"))
+_RESULTS = (Input.PASSED, Input.APPROVED)  # a form that asks for one ends in two buttons
+_DECISION_WORDS = (gettext_lazy("Approve"), gettext_lazy("Refuse"))
 _WIDGETS = {
     Input.CELL: "text",
     Input.INTO: "text",
@@ -124,7 +122,7 @@ def common_form(
 
 def _form(action: Action, case: Case, user: User, said: Mapping[str, Any]) -> ActionForm:
     move = MOVES[action]
-    names = [name for name in _LABELS if name in move.inputs and name not in _BUTTONS]
+    names = [name for name in _LABELS if name in move.inputs and name not in _RESULTS]
     if action == Action.SUPERVISE and not user.holds(Role.SUPERVISOR):
         names.remove(Input.KIND)  # a leader's order is a leader's order
     fields = [
@@ -138,10 +136,10 @@ def _form(action: Action, case: Case, user: User, said: Mapping[str, Any]) -> Ac
         )
         for name in names
     ]
-    result = next((name for name in _BUTTONS if name in move.required), None)
+    result = next((name for name in _RESULTS if name in move.required), None)
     buttons = None
     if result is not None:
-        yes, no = _VERIFY_BUTTONS if action == Action.ANSWER_VERIFY else _BUTTONS[result]
+        yes, no = ANSWER_WORDS.get(action, _DECISION_WORDS)
         buttons = (result.value, str(yes), str(no))
     return ActionForm(action.value, str(action.label), fields, uuid.uuid4(), bool(said), buttons)
 

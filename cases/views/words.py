@@ -24,6 +24,7 @@ from cases.models import (
     Event,
     Responsibility,
     Supervision,
+    Task,
     Unit,
 )
 from cases.models.category import limit_text
@@ -128,6 +129,19 @@ def _remaining(case: Case, due_at: datetime | None, *, at: datetime) -> str:
         left_s = _left_s(case, due_at, at=at)
     except CalendarMissing:
         return ""
+    return _left_words(left_s)
+
+
+def light_of_task(task: Task, *, at: datetime) -> Light:
+    """Return the time light of a task at `at`; what is asked of inspectors runs day and night."""
+    soon_at = task.sent_at + (task.due_at - task.sent_at) * 0.8
+    key = "late" if at > task.due_at else "soon" if at >= soon_at else "normal"
+    shape, word = _LIGHTS[key]
+    left_s = int((task.due_at - at).total_seconds())
+    return Light(key, shape, str(word), _left_words(left_s), task.due_at)
+
+
+def _left_words(left_s: int) -> str:
     hours, minutes = divmod(abs(left_s) // 60, 60)
     words = {"time": f"{hours}:{minutes:02}"}
     return _("%(time)s left") % words if left_s >= 0 else _("%(time)s over") % words

@@ -201,3 +201,27 @@ def test_map_is_drawn_from_the_grid_around_a_point(people, huaihua):
 def test_grid_around_no_point_is_refused(people, query):
     assert client_of(people.inspector).get(f"/outline/near/{query}").status_code == 400
     assert Client().get(f"/outline/near/{query}").status_code == 302
+
+
+def test_what_is_fixed_on_the_spot_needs_its_photo_and_goes_to_a_check(people, condition):
+    client = client_of(people.inspector)
+
+    refused = client.post("/m/report/", with_photos(condition, self_handled="on"))
+    assert refused.status_code == 422
+    assert "What you fixed needs a photo taken after." in refused.content.decode()
+    assert not Case.objects.exists()
+    client.post("/m/report/", with_photos(condition, self_handled="on", after=upload("green")))
+
+    case = Case.objects.get()
+    assert (case.is_self_handled, case.stage) == (True, "checking")
+    assert {a.kind for a in Attachment.objects.filter(case=case)} == {"near", "far", "after"}
+
+
+def test_photo_of_a_tick_taken_back_is_left_out(people, condition):
+    client = client_of(people.inspector)
+
+    client.post("/m/report/", with_photos(condition, after=upload("green")))
+
+    case = Case.objects.get()
+    assert (case.is_self_handled, case.stage) == (False, "filed")
+    assert {a.kind for a in Attachment.objects.filter(case=case)} == {"near", "far"}

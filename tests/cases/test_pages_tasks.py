@@ -1,15 +1,18 @@
-"""The phone's task page: an inspector sees what to check and answers it once."""
+"""The phone's tasks: an inspector sees what is asked of every kind and answers it once."""
 
+import re
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from cases.choices import Action, Role
 from cases.models import Attachment, Case, Event, Task
 from tests.cases.test_pages_phone import client_of, hidden, upload
 from tests.support.people import person
-from tests.support.spine import act, dispatched, photo, unit_person
+from tests.support.spine import act, dispatched, photo, report, unit_person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
 
@@ -86,9 +89,8 @@ def test_answer_with_photo_and_note_moves_the_case(people, number, passed, stage
     answer = client.post(f"/m/tasks/{number}/", said, follow=True)
 
     assert answer.redirect_chain == [("/m/", 302)]
-    assert f"{number}: check answered, {'passed' if passed == 'true' else 'failed'}." in text_of(
-        answer
-    )
+    result = "Passed" if passed == "true" else "Failed"
+    assert f"{number}: answered “{result}”." in text_of(answer)
     case = Case.objects.get()
     assert case.stage == stage
     assert Attachment.objects.filter(case=case, kind="check").count() == 1
@@ -114,8 +116,7 @@ def test_second_answer_finds_the_check_over(people, number):
 
     assert late.status_code == 403
     for page in (text_of(late), text_of(client.get(f"/m/tasks/{number}/"))):
-        assert "This check is over: you answered it on" in page
-        assert ", passed." in page
+        assert "This is over: you answered “Passed” on" in page
         assert 'name="passed"' not in page
     assert answers() == 1
     assert Case.objects.get().stage == "checked"
@@ -181,3 +182,162 @@ def test_page_asks_to_sign_in(number):
     assert Client().get(f"/m/tasks/{number}/").status_code == 302
     assert Client().post(f"/m/tasks/{number}/", answer_of(number)).status_code == 302
     assert answers() == 0
+
+
+# --- the other kinds ----------------------------------------------------------------------------
+
+
+def verified(people, condition):
+    """Return a 12345 report that was sent for verification, and who is to answer."""
+    number = report(people, condition, source="hotline", description="有积水")["number"]
+    act(number, Action.SEND_VERIFY, people.acceptor)
+    return number, Task.objects.get(case__number=number).assignee
+
+
+def audited_closing(people, condition):
+    """Return a closed case whose closing is audited, and by whom."""
+    third = person("i3", Role.INSPECTOR, grids=("431202",))
+    number = dispatched(people, condition)
+    unit = unit_person(number)
+    act(number, Action.SIGN, unit)
+    act(number, Action.FINISH, unit, photos=(photo(),), place="109.90,27.50")
+    act(number, Action.ANSWER_CHECK, people.checker, passed=True)
+    act(number, Action.CLOSE, people.chief)
+    act(number, Action.AUDIT_CLOSURE, person("s1", Role.SUPERVISOR))
+    return number, third
+
+
+def audited_decline(people, condition):
+    """Return a declined report whose declining is audited, and by whom."""
+    number = report(people, condition, source="hotline")["number"]
+    act(number, Action.DECLINE, people.acceptor, reason="not_in_scope")
+    act(number, Action.AUDIT_DECLINE, person("s1", Role.SUPERVISOR))
+    return number, Task.objects.get().assignee
+
+
+KINDS = {
+    "verify": (verified, "Verify", "Is it so on site?", ("It is so", "It is not so")),
+    "audit_closure": (
+        *(audited_closing, "Audit", "Was it closed rightly?"),
+        ("It holds", "It does not hold"),
+    ),
+    "audit_decline": (
+        *(audited_decline, "Audit", "Was it declined rightly?"),
+        ("It holds", "It does not hold"),
+    ),
+}
+
+
+@pytest.mark.parametrize("passed", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_asked_in_its_own_words_and_answered(people, condition, kind, passed):
+    make, verb, question, buttons = KINDS[kind]
+    number, assignee = make(people, condition)
+    client = client_of(assignee)
+
+    home = text_of(client.get("/m/"))
+    page = text_of(client.get(f"/m/tasks/{number}/"))
+    said = answer_of(number, passed=str(passed).lower(), note="看过", photo=upload())
+    answer = client.post(f"/m/tasks/{number}/", said, follow=True)
+
+    assert f'<span class="phone-verb">{verb}</span>' in home
+    assert question in page
+    assert tuple(re.findall(r'name="passed" value="\w+">(.+?)</button>', page)) == buttons
+    assert f"{number}: answered “{buttons[not passed]}”." in text_of(answer)
+    task = Task.objects.get(case__number=number, kind=kind)
+    assert (task.passed, task.falsified) == (passed, False)
+    shown = {"verify": "verify"}.get(kind, "audit")
+    assert Attachment.objects.filter(case__number=number, kind=shown).count() == 1
+
+
+def test_only_the_audit_of_a_closing_may_call_it_feigned(people, condition):
+    number, auditor = audited_closing(people, condition)
+    client = client_of(auditor)
+    said = answer_of(number, passed="true", falsified="on")
+
+    refused = client.post(f"/m/tasks/{number}/", said)
+    assert refused.status_code == 422
+    assert "A closing that holds was not feigned." in text_of(refused)
+    assert not Event.objects.filter(action=Action.ANSWER_AUDIT).exists()
+    client.post(f"/m/tasks/{number}/", said | {"passed": "false"})
+
+    assert Task.objects.get(kind="audit_closure").falsified
+    assert Event.objects.get(action=Action.ANSWER_AUDIT).data["facts"]["falsified"] is True
+
+
+def test_feigned_is_no_word_of_a_check(people, number):
+    client = client_of(people.checker)
+
+    assert 'name="falsified"' not in text_of(client.get(f"/m/tasks/{number}/"))
+    client.post(f"/m/tasks/{number}/", answer_of(number, passed="false", falsified="on"))
+
+    assert not Task.objects.get().falsified
+    assert "falsified" not in Event.objects.get(action=Action.ANSWER_CHECK).data["facts"]
+
+
+def test_checker_and_auditor_see_what_is_doubtful_about_the_photos(people, condition):
+    number, auditor = audited_closing(people, condition)
+
+    page = text_of(client_of(auditor).get(f"/m/tasks/{number}/"))
+
+    assert "The photo was taken away from the place" in page
+
+
+def test_declined_report_says_why(people, condition):
+    number, auditor = audited_decline(people, condition)
+
+    page = text_of(client_of(auditor).get(f"/m/tasks/{number}/"))
+
+    assert "Declined: not in scope" in page
+    assert "After" not in page
+
+
+def test_withdrawn_task_says_so(people, number):
+    client, seen = client_of(people.checker), answer_of(number)
+    act(number, Action.VOID, people.chief, reason="other")
+
+    late = client.post(f"/m/tasks/{number}/", seen)
+
+    assert late.status_code == 403
+    for page in (text_of(late), text_of(client.get(f"/m/tasks/{number}/"))):
+        assert "This was withdrawn on" in page
+        assert 'name="passed"' not in page
+    assert f"/m/tasks/{number}/" not in text_of(client.get("/m/"))
+    assert answers() == 0
+
+
+def test_home_groups_tasks_by_the_day_they_are_due(people, condition):
+    made = [verified(people, condition)[0] for _ in range(3)]
+    tasks = Task.objects.order_by("pk")
+    assignee = tasks[0].assignee
+    tasks.update(assignee=assignee)
+    now = timezone.now()
+    dues = (now - timedelta(minutes=37), now, now + timedelta(days=2))
+    for task, due_at in zip(tasks, dues, strict=True):
+        Task.objects.filter(pk=task.pk).update(
+            due_at=timezone.localtime(now).replace(hour=23, minute=59, second=59)
+            if due_at == now
+            else due_at
+        )
+
+    page = text_of(client_of(assignee).get("/m/"))
+
+    parts = re.split(r"<h2>(Overdue|Today|Later) \(1\)</h2>", page.partition("My reports")[0])
+    assert parts[1::2] == ["Overdue", "Today", "Later"]
+    assert [re.findall(r"/m/tasks/(HH\d+)/", part) for part in parts[2::2]] == [[n] for n in made]
+    assert "0:37 over" in parts[2]
+
+
+def test_statements_of_home_stay_the_same_for_one_task_and_for_three(
+    people, condition, django_assert_num_queries
+):
+    verified(people, condition)
+    assignee = Task.objects.get().assignee
+    client = client_of(assignee)
+    for count in (1, 3):
+        while Task.objects.count() < count:
+            verified(people, condition)
+        Task.objects.update(assignee=assignee)
+        with django_assert_num_queries(6):
+            page = client.get("/m/").content.decode()
+        assert page.count("/m/tasks/") == count
