@@ -239,6 +239,7 @@ class Case(models.Model):
             models.Index("parent_unit", name="case_parent_unit", condition=~Q(parent_unit="")),
             GinIndex("assist_units", name="case_assist", condition=~Q(assist_units=[])),
             GinIndex("also_districts", name="case_also", condition=~Q(also_districts=[])),
+            GinIndex("waiting_for", name="case_waiting", condition=~Q(waiting_for=[])),
             models.Index("merged_into", name="case_merged", condition=Q(merged_into__isnull=False)),
             models.Index(fields=["reporter", "-reported_at"], name="case_reporter"),
             models.Index("minor", "reported_at", name="case_minor"),

@@ -12,9 +12,9 @@ from django.views.decorators.http import require_safe
 from cases.choices import Role
 from cases.selectors.feed import read_heads
 from cases.selectors.live_map import live_map
-from cases.selectors.worklist import counts, queue
+from cases.selectors.worklist import awaited, counts, queue
 from cases.views.case import case_context, case_in_sight
-from cases.views.words import light_of
+from cases.views.words import WAITING_WORDS, light_of
 from cityops.accounts.http import UserRequest
 
 DESK_ROLES = (
@@ -34,6 +34,7 @@ VIEW_NAMES = {
     "dispatch": gettext_lazy("To dispatch"),
     "check": gettext_lazy("To check"),
     "close": gettext_lazy("To close"),
+    "decide": gettext_lazy("To decide"),
     "all": gettext_lazy("All open"),
 }
 
@@ -85,8 +86,14 @@ def _queue_context(request: UserRequest) -> dict[str, Any]:
     view = request.GET.get("view", "")
     if view not in VIEW_NAMES:
         view = "urgent" if held["urgent"] else "all"
+    mine = awaited(request.user)
     rows = [
-        (case, light_of(case, at=now), case.photos_late(at=now))
+        (
+            case,
+            light_of(case, at=now),
+            case.photos_late(at=now),
+            [WAITING_WORDS[kind] for kind in mine if kind in case.waiting_for],
+        )
         for case in queue(request.user, view, at=now)
     ]
     return {

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cases import clock
-from cases.choices import OPEN_STAGES, UNIT_STAGES, ClockKind, LimitUnit, Role, Stage
+from cases.choices import OPEN_STAGES, UNIT_STAGES, ClockKind, LimitUnit, Role, Stage, Waiting
 from cases.errors import CalendarMissing
 from cases.models import (
     Area,
@@ -73,6 +73,17 @@ SATISFACTION_WORDS = {
     "3": gettext_lazy("fairly satisfied"),
     "2": gettext_lazy("dissatisfied"),
     "1": gettext_lazy("very dissatisfied"),
+}
+WAITING_WORDS = {  # what a case waits for beside its stage, as a mark in a list
+    Waiting.EXTENSION_HEAD: gettext_lazy("extension: the head of unit decides"),
+    Waiting.EXTENSION: gettext_lazy("extension: the dispatcher decides"),
+    Waiting.SUSPENSION: gettext_lazy("suspension: the dispatcher decides"),
+    Waiting.ASSIST: gettext_lazy("assistance asked for"),
+    Waiting.REPLY: gettext_lazy("supervised, no reply yet"),
+    Waiting.AUDIT: gettext_lazy("being audited"),
+    Waiting.APPEAL: gettext_lazy("appeal: the dispatcher decides"),
+    Waiting.APPEAL_ACCEPTOR: gettext_lazy("appeal: the acceptor decides"),
+    Waiting.ADJUST: gettext_lazy("adjustment: a second assessor decides"),
 }
 DOUBT_WORDS = {
     "taken_before": gettext_lazy("the photo was taken before the case was dispatched"),

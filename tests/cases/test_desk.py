@@ -9,15 +9,15 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from cases.choices import Role
+from cases.choices import Action, Role
 from cases.models import Case, Event
 from cases.views.desk import VIEW_NAMES
 from tests.support.people import person
-from tests.support.spine import dispatched, report, unit_person
+from tests.support.spine import act, dispatched, photo, report, unit_person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
 COLUMNS = ("number", "lon", "lat", "kind", "light", "stage", "unit", "district")
-ADDRESSES = ("/desk/", "/desk/queue/", "/desk/cases/")
+ADDRESSES = ("/desk/", "/desk/queue/", "/desk/queue/?view=decide", "/desk/cases/")
 
 
 def client_of(user):
@@ -112,6 +112,97 @@ def test_a_view_counts_what_it_lists(people, condition):
         page = client.get("/desk/queue/", {"view": view})
         counts = {key: count for key, _, count in page.context["views"]}
         assert len(page.context["rows"]) == counts[view]
+
+
+# --- what waits for a decision ------------------------------------------------------------------
+
+
+def asked(people, condition):
+    """Return a case with an extension, a suspension, a supervision and the unit's people."""
+    number = dispatched(people, condition)
+    unit = unit_person(number)
+    act(number, Action.SIGN, unit)
+    act(number, Action.REQUEST_EXTENSION, unit, reason="weather")
+    until = f"{timezone.localdate() + timedelta(days=3)}"
+    act(number, Action.REQUEST_SUSPENSION, unit, reason="season", until=until)
+    return number, unit
+
+
+def to_decide(user):
+    """Return the numbers and marks of the view; what it counts is what it lists."""
+    page = client_of(user).get("/desk/queue/", {"view": "decide"})
+    rows = {
+        case.number: [str(wait) for wait in waits] for case, _, _, waits in page.context["rows"]
+    }
+    assert counted(user)["decide"] == len(rows)
+    assert all(str(wait) in page.content.decode() for waits in rows.values() for wait in waits)
+    return rows
+
+
+def test_dispatcher_decides_what_the_head_endorsed_and_every_suspension(people, condition):
+    number, _ = asked(people, condition)
+    head = person("head", Role.UNIT_HEAD, Case.objects.get().unit_id)
+
+    before = to_decide(people.dispatcher)
+    act(number, Action.DECIDE_EXTENSION, head, approved=True)
+    endorsed = to_decide(people.dispatcher)
+    act(number, Action.DECIDE_EXTENSION, people.dispatcher, approved=False)
+    act(number, Action.DECIDE_SUSPENSION, people.dispatcher, approved=True)
+
+    suspension = "suspension: the dispatcher decides"
+    assert before == {number: [suspension]}
+    assert endorsed == {number: ["extension: the dispatcher decides", suspension]}
+    assert to_decide(people.dispatcher) == {}
+
+
+def test_posts_of_a_district_decide_its_own_cases_only(people, condition):
+    number, _ = asked(people, condition)
+    own, other = (person(f"d-{s}", Role.DISPATCHER, s) for s in ("hecheng", "zhongfang"))
+    Case.objects.update(also_districts=["zhongfang"])  # sees it, but does not decide
+
+    assert [list(to_decide(who)) for who in (own, other)] == [[number], []]
+    assert counted(other)["all"] == 1
+
+
+def test_appeal_waits_for_the_dispatcher_then_the_acceptor(people, condition):
+    number, unit = asked(people, condition)
+    act(number, Action.FINISH, unit, photos=(photo(),))
+    act(number, Action.ANSWER_CHECK, people.checker, passed=True)
+    act(number, Action.CLOSE, people.chief)
+    Case.objects.update(was_late=True)
+    act(number, Action.APPEAL, unit, note="暴雨")
+
+    seen = [(to_decide(people.dispatcher), to_decide(people.acceptor))]
+    act(number, Action.DECIDE_APPEAL, people.dispatcher, approved=True)
+    seen.append((to_decide(people.dispatcher), to_decide(people.acceptor)))
+
+    assert seen == [
+        ({number: ["appeal: the dispatcher decides"]}, {}),
+        ({}, {number: ["appeal: the acceptor decides"]}),
+    ]
+
+
+def test_dispute_waits_for_both_arbiters(people, condition):
+    number, unit = asked(people, condition)
+    supervisor = person("super", Role.SUPERVISOR)
+    act(number, Action.RETURN, unit, reason="not_responsible")
+    assert to_decide(supervisor) == {}
+    act(number, Action.DISPUTE, people.dispatcher)
+
+    assert to_decide(supervisor) == to_decide(people.dispatcher) == {number: []}
+
+
+def test_supervision_without_reply_stays_with_those_above(people, condition):
+    number, unit = asked(people, condition)
+    leader, supervisor = person("l", Role.LEADER), person("s", Role.SUPERVISOR, "hecheng")
+    reply_by = (timezone.now() + timedelta(hours=5)).isoformat()
+    act(number, Action.SUPERVISE, leader, note="请尽快", reply_by=reply_by)
+
+    seen = [to_decide(leader), to_decide(supervisor)]
+    act(number, Action.REPLY_SUPERVISION, unit, note="今日完成")
+
+    assert seen == [{number: ["supervised, no reply yet"]}] * 2
+    assert (to_decide(leader), to_decide(people.chief)) == ({}, {})
 
 
 def test_the_panel_acts_in_place_and_shows_what_came_of_it(people, condition):

@@ -250,7 +250,7 @@ document.addEventListener("keydown", (event) => {
   }
   const key = event.key.toLowerCase();
   if (key === "enter" && event.target.closest("a, button, summary, .leaflet-marker-icon")) return;
-  const viewLink = /^[1-7]$/.test(key)
+  const viewLink = /^[1-8]$/.test(key)
     ? document.querySelectorAll("#counters a")[Number(key) - 1]
     : null;
   if (!viewLink && !keys[key]) return;
