@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from django.utils import timezone
@@ -120,7 +121,20 @@ def common_form(
     return replace(forms[0], fields=fields)
 
 
-def _form(action: Action, case: Case, user: User, said: Mapping[str, Any]) -> ActionForm:
+def row_form(
+    action: Action, case: Case, user: User, *, known: Mapping[Input, Choices]
+) -> ActionForm:
+    """Return the form of an action for a row of a list, with choices already `known`."""
+    return _form(action, case, user, {}, known)
+
+
+def _form(
+    action: Action,
+    case: Case,
+    user: User,
+    said: Mapping[str, Any],
+    known: Mapping[Input, Choices] = MappingProxyType({}),
+) -> ActionForm:
     move = MOVES[action]
     names = [name for name in _LABELS if name in move.inputs and name not in _RESULTS]
     if action == Action.SUPERVISE and not user.holds(Role.SUPERVISOR):
@@ -132,7 +146,7 @@ def _form(action: Action, case: Case, user: User, said: Mapping[str, Any]) -> Ac
             widget=_WIDGETS.get(name, "select"),
             is_required=name in move.required,
             value=str(said.get(name, _default(name, action, case))),
-            choices=_choices(name, action, case, user),
+            choices=known[name] if name in known else _choices(name, action, case, user),
         )
         for name in names
     ]
