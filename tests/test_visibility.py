@@ -76,7 +76,7 @@ def somebody(seed: int):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_door_agrees_on_who_sees_a_case(world, client, seed):
+def test_mistake_11_every_door_agrees_on_who_sees_a_case(world, client, seed):
     user = somebody(seed)
     cases = list(Case.objects.order_by("number"))
     seen = set(Case.objects.all().visible_to(user).values_list("number", flat=True))

@@ -14,7 +14,7 @@ from django.db.models import Model
 
 from cases import clock, policy
 from cases.choices import Action, ClockKind, LimitUnit, OrderKind, Role, Source, Stage
-from cases.errors import BadPhoto, InvalidInput, NotAllowed
+from cases.errors import BadPhoto, InvalidInput, KeyReused, NotAllowed
 from cases.ledger import Book, Folder, open_book, open_folder, plain, retrying
 from cases.models import (
     Attachment,
@@ -90,7 +90,7 @@ def report_case(
     folder = Folder(_new_case(report, place, actor=actor, key=key))
     folder.case.number = next_number(at)
     checker_id = inspector_for(folder.case) if report.is_self_handled else None
-    with _order_once(report), open_book(folder.case.scope, at=at) as book:
+    with _once(report), open_book(folder.case.scope, at=at) as book:
         if report.is_self_handled:
             tasks = _self_handle(book, folder, report, actor, rules, photos, checker_id)
         else:
@@ -132,17 +132,26 @@ def _require_fit(
 
 
 @contextmanager
-def _order_once(report: Report) -> Iterator[None]:
-    """Turn a second case of one 12345 order into a refusal. Raises InvalidInput."""
+def _once(report: Report) -> Iterator[None]:
+    """Turn a second case of one 12345 order, or of one key, into a refusal.
+
+    A key is good for one case for ever, whoever sends it and however long ago its answer was
+    forgotten. Raises InvalidInput, KeyReused.
+    """
     try:
         yield
     except IntegrityError as error:
-        if "case_order_once" not in str(error):
-            raise
-        raise InvalidInput(
-            f"The 12345 order {report.order_number} was entered before.",
-            fields={"order_number": "look for the case of this order"},
-        ) from None
+        if "case_order_once" in str(error):
+            raise InvalidInput(
+                f"The 12345 order {report.order_number} was entered before.",
+                fields={"order_number": "look for the case of this order"},
+            ) from None
+        if "client_uuid" in str(error):
+            raise KeyReused(
+                "This Idempotency-Key belongs to another case: send a new key.",
+                fields={"Idempotency-Key": "make a new UUID for a new request"},
+            ) from None
+        raise
 
 
 @dataclass(frozen=True)
