@@ -23,7 +23,7 @@ from django.utils import timezone
 from PIL import Image
 
 from cases.choices import Action, ClockKind, Role
-from cases.models import Attachment, Case, CityOptions, SavedSearch, StageClock
+from cases.models import Attachment, Case, CityOptions, Reply, SavedSearch, StageClock
 from cases.selectors.calendars import current_version
 from cases.services.city import load_city
 from cases.services.intake import Report, report_case
@@ -436,7 +436,7 @@ _FINGERPRINT = """
            (SELECT md5(string_agg(a::text, '' ORDER BY id)) FROM cases_assist a),
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_refusal r),
            (SELECT md5(string_agg(s::text, '' ORDER BY id)) FROM cases_supervision s),
-           (SELECT count(*) FROM cases_reply),
+           (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_reply r),
            (SELECT count(*) FROM cases_attachment), (SELECT count(*) FROM cases_idempotencykey),
            (SELECT count(*) FROM cases_effect),
            (SELECT md5(string_agg(username || password || is_superuser || is_staff, ''
@@ -547,6 +547,11 @@ def at_place(world: World, client: Client, address: str, word: str, whose: str) 
     return client.get(address, PLACES["mine"])
 
 
+def give_reply(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    reply = Reply.objects.get(case__number=world.cases["declined", "mine"])
+    return client.post(address, {"reply": reply.pk})
+
+
 def import_components(world: World, client: Client, address: str, word: str, whose: str) -> Any:
     return client.post(address, {"file": io.BytesIO(register(COMPONENT))})
 
@@ -581,6 +586,7 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "api/v1/cases/"): report_by_api,
     ("POST", "api/v1/cases/bulk/"): act_on_many_by_api,
     ("POST", "cases/bulk/"): act_on_many,
+    ("POST", "replies/"): give_reply,
     ("POST", "cases/searches/"): form(name="b", query="q=b"),
     ("POST", "cases/searches/<int:pk>/"): form(name="b"),
     ("PUT", "api/v1/cases/<str:number>/photos/<str:sha256>/"): put_photo,
