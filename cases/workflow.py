@@ -72,7 +72,7 @@ class CaseFacts(Protocol):
     was_late: bool
     appeal: str
     exit_confirmed: bool
-    is_self_handled: bool
+    unit_id: str | None
 
 
 # A guard returns why the action is refused now to somebody in that role, or "".
@@ -140,8 +140,8 @@ def is_outside_report(case: CaseFacts, _role: Role, _at: datetime) -> str:
 
 def failed_or_reopened(case: CaseFacts, _role: Role, _at: datetime) -> str:
     """Rework follows a failed check or a reopening; a returned case is re-assigned."""
-    if case.is_self_handled:
-        return "A self-handled case has no unit yet: re-assign it."
+    if case.unit_id is None:
+        return "The case has no unit: re-assign it."
     if case.last_reason not in (CHECK_FAILED, REOPENED):
         return "Rework follows a failed check; a returned case is re-assigned."
     return ""

@@ -464,6 +464,37 @@ def test_assisting_unit_sees_the_case_and_reports_but_does_not_finish(people, co
         act(number, Action.ASSIST, assistant)
 
 
+def test_unit_is_asked_to_assist_once_and_no_longer_when_the_run_has_ended(people, condition):
+    number, unit = signed(people, condition)
+    lead = unit.grants[0].scope_key
+    others = Unit.objects.filter(is_active=True).exclude(pk=lead).order_by("pk")
+    first, second = others[0], others[1]
+    act(number, Action.SEND_ASSIST, people.dispatcher, assist=first.pk)
+    with pytest.raises(InvalidInput):
+        act(number, Action.SEND_ASSIST, people.dispatcher, assist=first.pk)
+
+    act(number, Action.REASSIGN, people.dispatcher, unit=lead)
+    act(number, Action.SEND_ASSIST, people.dispatcher, assist=second.pk)
+    act(number, Action.ASSIST, person("second", Role.UNIT, second.pk))
+
+    assert case_of(number).waiting_for == []
+    with pytest.raises(MoveNotAllowed):
+        act(number, Action.ASSIST, person("first", Role.UNIT, first.pk))
+
+
+def test_reopened_case_without_a_unit_is_reassigned_not_reworked(people, condition):
+    number = report(people, condition)["number"]
+    act(number, Action.FORCE_CLOSE, people.chief, reason="other")
+    act(number, Action.REOPEN, people.chief, reason="came_back")
+    unit = Unit.objects.filter(is_active=True, district_id=case_of(number).district).first()
+
+    with pytest.raises(MoveNotAllowed):
+        act(number, Action.REWORK, people.dispatcher)
+    act(number, Action.REASSIGN, people.dispatcher, unit=unit.pk)
+
+    assert case_of(number).stage == Stage.DISPATCHED
+
+
 def test_redispatch_keeps_run_and_deadline(people, condition):
     number, unit = signed(people, condition)
     before = case_of(number)

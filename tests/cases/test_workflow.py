@@ -130,7 +130,7 @@ FREE = {
     "was_late": True,
     "appeal": "",
     "exit_confirmed": False,
-    "is_self_handled": False,
+    "unit_id": "office",
 }
 # action: [(role, what must be so beside FREE, [what refuses it then])]
 GUARDS = {
@@ -141,7 +141,7 @@ GUARDS = {
         (
             "dispatcher",
             {"last_reason": "check_failed"},
-            [{"last_reason": "other"}, {"is_self_handled": True}],
+            [{"last_reason": "other"}, {"unit_id": None}],
         ),
         ("dispatcher", {"last_reason": "reopened"}, [{"last_reason": "not_responsible"}]),
     ],

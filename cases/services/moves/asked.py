@@ -7,7 +7,7 @@ from cases import clock
 from cases.choices import Action, ClockKind, Role, Waiting
 from cases.errors import InvalidInput
 from cases.ledger import Book, Folder, stamp
-from cases.models import Request
+from cases.models import Assist, Request
 from cases.services import filing
 from cases.services.moves.step import Step
 from cases.workflow import Input
@@ -44,10 +44,15 @@ _WAITS: dict[str, set[str]] = {
 
 
 def lapse_requests(folder: Folder, *, at: datetime) -> None:
-    """Mark open requests as lapsed that the case no longer waits for; the case is locked."""
+    """Mark what the case no longer waits for as lapsed; the case is locked.
+
+    A unit asked to assist in a run that ended is not asked any more.
+    """
     waits = set(folder.case.waiting_for)
     if waits == set(folder.waited):
         return
+    if Waiting.ASSIST not in waits:
+        Assist.objects.filter(case=folder.case, answered_at=None).update(answered_at=at)
     kinds = [kind for kind, names in _WAITS.items() if waits.isdisjoint(names)]
     still = Request.objects.filter(case=folder.case, state__in=Request.OPEN, kind__in=kinds)
     still.update(state=Request.State.LAPSED, decided_at=at)
