@@ -28,7 +28,7 @@ COUNTS = {
     ("dispatcher1", "/cases/?q=hx&show=200"): 11,
     ("dispatcher1", "/api/v1/locate/?lon=109.9765&lat=27.5505"): 4,
     ("inspector1", "/m/"): 6,
-    ("unit", "/unit/"): 7,
+    ("unit", "/unit/"): 9,
 }
 
 

@@ -29,6 +29,7 @@ from cases.views.words import (
     DOUBT_WORDS,
     REASON_WORDS,
     light_of_task,
+    line_of,
     photos_of,
     place_words,
     places_of,
@@ -43,8 +44,9 @@ _BEFORE = (Attachment.Kind.NEAR, Attachment.Kind.FAR, Attachment.Kind.VERIFY)
 
 @dataclass(frozen=True)
 class Asked:
-    """What a task of one kind asks, as the phone says it."""
+    """What a task of one kind asks, as the phone says it; `sent_by` is how it was asked."""
 
+    sent_by: Action
     action: Action
     verb: str | Promise
     question: str | Promise
@@ -52,16 +54,28 @@ class Asked:
 
 _ASKED = {
     Task.Kind.VERIFY: Asked(
-        Action.ANSWER_VERIFY, gettext_lazy("Verify"), gettext_lazy("Is it so on site?")
+        Action.SEND_VERIFY,
+        Action.ANSWER_VERIFY,
+        gettext_lazy("Verify"),
+        gettext_lazy("Is it so on site?"),
     ),
     Task.Kind.CHECK: Asked(
-        Action.ANSWER_CHECK, gettext_lazy("Check"), gettext_lazy("Was it handled as it should be?")
+        Action.SEND_CHECK,
+        Action.ANSWER_CHECK,
+        gettext_lazy("Check"),
+        gettext_lazy("Was it handled as it should be?"),
     ),
     Task.Kind.AUDIT_CLOSURE: Asked(
-        Action.ANSWER_AUDIT, gettext_lazy("Audit"), gettext_lazy("Was it closed rightly?")
+        Action.AUDIT_CLOSURE,
+        Action.ANSWER_AUDIT,
+        gettext_lazy("Audit"),
+        gettext_lazy("Was it closed rightly?"),
     ),
     Task.Kind.AUDIT_DECLINE: Asked(
-        Action.ANSWER_AUDIT, gettext_lazy("Audit"), gettext_lazy("Was it declined rightly?")
+        Action.AUDIT_DECLINE,
+        Action.ANSWER_AUDIT,
+        gettext_lazy("Audit"),
+        gettext_lazy("Was it declined rightly?"),
     ),
 }
 
@@ -228,6 +242,7 @@ def _task_page(request: UserRequest, task: Task, form: AnswerForm, *, status: in
         "is_handled": is_handled,
         "light": light_of_task(task, at=now),
         "place": place_words(case, at=now),
+        "sent_words": _sent_words(task),
         "declined": _declined_words(case) if kind == Task.Kind.AUDIT_DECLINE else "",
         "before": [photo for photo in photos if photo.kind in _BEFORE],
         "after": [photo for photo in photos if photo.kind == Attachment.Kind.AFTER],
@@ -235,6 +250,13 @@ def _task_page(request: UserRequest, task: Task, form: AnswerForm, *, status: in
         "form": form,
     }
     return render(request, "cases/phone/task.html", context, status=status)
+
+
+def _sent_words(task: Task) -> str:
+    """Return what whoever asked wants looked at."""
+    action = _ASKED[Task.Kind(task.kind)].sent_by
+    sent = Event.objects.filter(case=task.case_id, action=action).order_by("-case_seq").first()
+    return line_of(sent).opinion if sent else ""
 
 
 def _declined_words(case: Case) -> str:

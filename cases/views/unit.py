@@ -54,7 +54,8 @@ VIEWS = (
         (Action.SIGN, Action.ASSIGN_HANDLER),
     ),
     View(
-        *("rework", gettext_lazy("To do again")),
+        "rework",
+        gettext_lazy("To do again"),
         gettext_lazy("Nothing came back from a check."),
         _WORK,
     ),
@@ -76,10 +77,14 @@ APPEAL_WORDS = {
     "upheld": gettext_lazy("appeal upheld: exempt"),
     "refused": gettext_lazy("appeal refused"),
 }
-# Said of a row beside the view that is about it.
-_MARKS = frozenset(
-    {Waiting.EXTENSION_HEAD, Waiting.EXTENSION, Waiting.SUSPENSION, Waiting.ASSIST, Waiting.REPLY}
-)
+# What a row says it waits for, but in the view that is about it.
+_MARKS = {
+    Waiting.EXTENSION_HEAD: "decide",
+    Waiting.EXTENSION: "",
+    Waiting.SUSPENSION: "",
+    Waiting.ASSIST: "assist",
+    Waiting.REPLY: "reply",
+}
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,7 @@ def _rows(inbox: Inbox, view: View) -> list[Row]:
             places[case.number],
             light_of(case, at=inbox.at),
             _form(inbox, view, case, handlers.get(case.unit_id or "", [])),
-            _marks(case, units),
+            _marks(view, case, units),
             notes.get(case.pk, []),
         )
         for case in cases
@@ -188,9 +193,10 @@ def _handlers(cases: Iterable[Case]) -> dict[str, Choices]:
     return people
 
 
-def _marks(case: Case, units: list[str]) -> list[str]:
-    """Return which sub-unit has the case, who handles it, and what it waits for."""
-    marks = [str(WAITING_WORDS[Waiting(name)]) for name in case.waiting_for if name in _MARKS]
+def _marks(view: View, case: Case, units: list[str]) -> list[str]:
+    """Return what the case waits for, who handles it, and which other unit has it."""
+    said = [kind for kind, about in _MARKS.items() if about != view.key]
+    marks = [str(WAITING_WORDS[kind]) for kind in said if kind in case.waiting_for]
     if case.handler is not None:
         marks.append(_("handler: %(name)s") % {"name": case.handler.name})
     if case.unit is not None and case.unit_id not in units:

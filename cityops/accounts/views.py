@@ -18,7 +18,8 @@ from django.views.decorators.http import require_safe
 from cityops.accounts.context import pages_of
 from cityops.accounts.models import SignInLock, User
 
-# One demo account a post, in the order the sign-in page shows them.
+# One demo account a post, in the order they are made and the sign-in page shows them; a unit and
+# its head are those of the demo city's busiest.
 DEMO_NAMES = (
     "inspector1",
     "acceptor1",
@@ -29,6 +30,8 @@ DEMO_NAMES = (
     "assessor1",
     "leader1",
     "admin",
+    "unit-hecheng-urban-management",
+    "head-hecheng-urban-management",
 )
 
 

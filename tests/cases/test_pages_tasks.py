@@ -190,7 +190,7 @@ def test_page_asks_to_sign_in(number):
 def verified(people, condition):
     """Return a 12345 report that was sent for verification, and who is to answer."""
     number = report(people, condition, source="hotline", description="有积水")["number"]
-    act(number, Action.SEND_VERIFY, people.acceptor)
+    act(number, Action.SEND_VERIFY, people.acceptor, note="看井盖是否还在")
     return number, Task.objects.get(case__number=number).assignee
 
 
@@ -290,6 +290,15 @@ def test_declined_report_says_why(people, condition):
 
     assert "Declined: not in scope" in page
     assert "After" not in page
+
+
+def test_page_says_what_whoever_asked_wants_looked_at(people, condition):
+    number, assignee = verified(people, condition)
+
+    page = text_of(client_of(assignee).get(f"/m/tasks/{number}/"))
+
+    assert "看井盖是否还在" in page
+    assert "有积水" in page
 
 
 def test_withdrawn_task_says_so(people, number):
