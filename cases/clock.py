@@ -276,6 +276,7 @@ class StepKind(StrEnum):
     OUTSIDE = "outside"  # at: the session the count begins with
     LIMIT = "limit"  # value, unit
     MINUTES = "minutes"  # minutes: the limit of a stage of the centre's own
+    NAMED = "named"  # no limit: somebody named the time
     CONTINUOUS = "continuous"
     CALENDAR = "calendar"  # version
     PROVISIONAL = "provisional"  # year
@@ -357,6 +358,22 @@ def explain_minutes(start: datetime, due: datetime) -> Explanation:
         Step(StepKind.DUE, {"at": due}),
     )
     return Explanation(due, None, steps)
+
+
+def explain_named(start: datetime, due: datetime) -> Explanation:
+    """Explain a deadline that somebody named: the end of a suspension, the time to reply by."""
+    steps = (Step(StepKind.START, {"at": start}), Step(StepKind.NAMED))
+    return Explanation(due, None, (*steps, Step(StepKind.DUE, {"at": due})))
+
+
+def work_days_between(start: datetime, due: datetime, calendar: Calendar) -> Limit | None:
+    """Return the limit in whole work days that leads from `start` to `due`; None if none does.
+
+    Raises CalendarMissing.
+    """
+    seconds = used(start, due, calendar, is_working=True)
+    limit = Limit(max(0, seconds) // calendar.work_day_s, LimitUnit.WORK_DAY)
+    return limit if limit.value and due_at(start, limit, calendar) == due else None
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,18 @@ from cases.clock import (
     Shared,
     explain,
     explain_minutes,
+    explain_named,
+    work_days_between,
 )
 from cases.models import Case, Event, StageClock
-from cases.selectors.calendars import load_calendar
+from cases.selectors.calendars import current_version, load_calendar
 from cases.selectors.explain import deadline_lines, not_explained
 
 logger = logging.getLogger(__name__)
 
 _MINUTE = timedelta(minutes=1)
+# Clocks that run to a time somebody named; an order's too where its days are not whole any more.
+_NAMED = frozenset({ClockKind.SUSPEND, ClockKind.SUPERVISE, ClockKind.HOTLINE})
 
 # Actions by name, so that the story of a case can be told whichever of them the table has.
 _BEGINS = frozenset({"dispatch", "reopen", "reassign", "arbitrate"})
@@ -197,7 +201,7 @@ def deadlines_of(case: Case, events: Iterable[Event]) -> list[Deadline]:
     story = handling_story(case, events)
     told = [_handling(case, story)] if story else []
     running = StageClock.objects.filter(case=case, ended_at=None).order_by("started_at", "pk")
-    return told + [_of_stage(clock) for clock in running if clock.kind != ClockKind.HANDLE]
+    return told + [_of_stage(clock, case) for clock in running if clock.kind != ClockKind.HANDLE]
 
 
 def _handling(case: Case, story: Story) -> Deadline:
@@ -222,7 +226,8 @@ def _handling(case: Case, story: Story) -> Deadline:
     }
 
 
-def _of_stage(clock: StageClock) -> Deadline:
+def _of_stage(clock: StageClock, case: Case) -> Deadline:
+    """Tell a stage clock: it runs for minutes, for an order's work days, or to a time named."""
     start, due = clock.started_at, clock.due_at
     told: Deadline = {
         "kind": clock.kind,
@@ -231,11 +236,27 @@ def _of_stage(clock: StageClock) -> Deadline:
         "calendar": None,
         "pauses": [],
         "extensions": [],
-        "due_at": None,
+        "due_at": due.isoformat() if due else None,
         "lines": [],
     }
-    if due is not None:
+    if due is None:
+        return told
+    order = _order(case, start, due) if clock.kind == ClockKind.HOTLINE else None
+    if order is not None:
+        days, calendar = order
+        told["limit"] = {"value": days.value, "unit": days.unit.value}
+        told["calendar"] = calendar.version
+        told["lines"] = deadline_lines(explain(start, days, calendar))
+    elif clock.kind in _NAMED:
+        told["lines"] = deadline_lines(explain_named(start, due))
+    else:
         told["limit"] = {"value": (due - start) // _MINUTE, "unit": "minute"}
-        told["due_at"] = due.isoformat()
         told["lines"] = deadline_lines(explain_minutes(start, due))
     return told
+
+
+def _order(case: Case, start: datetime, due: datetime) -> tuple[Limit, Calendar] | None:
+    """Return the work days of a 12345 order; None where they are whole no more."""
+    calendar = load_calendar(case.calendar_version or current_version())
+    days = work_days_between(start, due, calendar)
+    return (days, calendar) if days else None

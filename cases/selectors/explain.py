@@ -49,6 +49,10 @@ def _minutes(values: Values) -> str:
     return words % values
 
 
+def _named(_values: Values) -> str:
+    return _("The time was named then.")
+
+
 def _continuous(_values: Values) -> str:
     return _("It runs through nights, weekends and holidays.")
 
@@ -139,6 +143,7 @@ _WORDS: dict[StepKind, Callable[[Values], str]] = {
     StepKind.OUTSIDE: _outside,
     StepKind.LIMIT: _limit,
     StepKind.MINUTES: _minutes,
+    StepKind.NAMED: _named,
     StepKind.CONTINUOUS: _continuous,
     StepKind.CALENDAR: _calendar,
     StepKind.PROVISIONAL: _provisional,

@@ -8,7 +8,7 @@ from django.utils import translation
 
 from cases.choices import LimitUnit
 from cases.clock import Extension, Limit, Pause, PauseKind
-from cases.models import Case, Event
+from cases.models import Case, Event, StageClock
 from cases.selectors import deadline
 from cases.selectors.deadline import Story, handling_explained, handling_story
 from cases.selectors.explain import deadline_lines
@@ -253,3 +253,31 @@ def test_a_deadline_taken_over_is_named_only_while_it_is_the_earlier_one():
         ]
         assert deadline_lines(shorter.explanation)[-1] == "Due at 2026-11-23 15:00."
     assert len(shorter.explanation.steps) == len(story.explanation.steps) - 1
+
+
+def test_the_other_clocks_tell_minutes_orders_and_times_named():
+    start, friday = local("11-23T09:00"), local("11-27T15:00")
+    clocks = [
+        StageClock(kind="verify", started_at=start, due_at=local("11-23T09:30")),
+        StageClock(kind="hotline", started_at=start, due_at=local("11-26T09:00")),
+        StageClock(kind="suspend", started_at=start, due_at=friday),
+        StageClock(kind="supervise", started_at=start, due_at=None),
+    ]
+
+    with translation.override("en"):
+        told = [deadline._of_stage(clock, case_due()) for clock in clocks]
+
+    assert [one["limit"] for one in told] == [
+        {"value": 30, "unit": "minute"},
+        {"value": 3, "unit": "work_day"},
+        None,
+        None,
+    ]
+    assert [one["calendar"] for one in told] == [None, CALENDAR.version, None, None]
+    assert told[1]["lines"][1:3] == ["The limit is 3 work days.", "Timed with working calendar 0."]
+    assert told[2]["lines"] == [
+        "The clock started at 2026-11-23 09:00.",
+        "The time was named then.",
+        "Due at 2026-11-27 15:00.",
+    ]
+    assert told[3]["lines"] == []

@@ -347,6 +347,20 @@ def test_another_unit_than_the_arbitrated_one_may_return(people, condition):
     assert case_of(number).may_return
 
 
+def test_survivor_whose_clock_stands_still_takes_no_deadline_over(people):
+    days = Condition.objects.filter(limit_unit="emergency_day").earliest("code")
+    hours = Condition.objects.filter(limit_unit="emergency_hour").earliest("code")
+    first, unit = signed(people, days)
+    second = dispatched(people, hours)
+    act(first, Action.FINISH, unit, photos=(photo(),))
+    own, clocks = case_of(first).due_at, running(first)
+
+    act(second, Action.MERGE, people.dispatcher, into=first)
+
+    assert case_of(first).due_at == own > case_of(second).due_at
+    assert running(first) == clocks
+
+
 def test_survivor_is_not_voided_while_it_holds_a_duplicate(people, condition):
     first, second = dispatched(people, condition), dispatched(people, condition)
     act(second, Action.MERGE, people.dispatcher, into=first)

@@ -59,10 +59,18 @@ def _left(book: Book, folder: Folder, running: StageClock) -> dict[str, int | No
 def _take_in(
     book: Book, folder: Folder, duplicate: Case, due_at: datetime | None, by: filing.By
 ) -> None:
-    """Write the merge into the survivor's log, and take over an earlier deadline."""
+    """Write the merge into the survivor's log, and take over an earlier deadline.
+
+    A survivor whose handling clock stands still has no deadline to make earlier.
+    """
     case, own = folder.case, folder.case.due_at
     facts: dict[str, Any] = {"number": duplicate.number}
-    takes = own is not None and due_at is not None and book.at < due_at < own
+    takes = (
+        ClockKind.HANDLE in folder.clocks
+        and own is not None
+        and due_at is not None
+        and book.at < due_at < own
+    )
     if takes and due_at is not None:
         facts["own_due_at"] = own
         filing.set_deadline(book, folder, due_at)
