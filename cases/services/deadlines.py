@@ -1,17 +1,20 @@
 """Due-soon and overdue, once each: deadlines are rows that a scan looks at (architecture.md §3)."""
 
+import logging
 from datetime import datetime
 
 from django.db.models import F, Model, Q, QuerySet
 from django.db.models.functions import Now
 
 from cases.choices import Action, ClockKind
-from cases.errors import CityFilling
+from cases.errors import CityFilling, Refusal
 from cases.ledger import Book, Folder, open_book, open_folder, retrying
 from cases.models import Case, CityOptions, StageClock
 from cases.services import filing
 from cases.services.moves.asked import lapse_requests
 from cases.services.moves.oversight import supervise_overdue
+
+logger = logging.getLogger(__name__)
 
 BATCH = 500  # rows looked at in one read; the scan goes on until none is left
 
@@ -19,26 +22,31 @@ BATCH = 500  # rows looked at in one read; the scan goes on until none is left
 def scan_deadlines(*, at: datetime | None = None) -> str:
     """Write every due-soon and overdue event that is due. A late scan delays a lamp, no score.
 
-    May run twice or late: each signal is checked again under the case's lock. `at` is given by
-    simulate only.
+    Goes once over all that wait, however many; one that cannot be written now is put off to the
+    next scan and keeps nobody else from theirs. May run twice or late: each signal is checked
+    again under the case's lock. `at` is given by simulate only.
     """
-    written = 0
-    while True:
-        waiting = list(_waiting(at).values_list("pk", "case_id")[:BATCH])
-        try:
-            done = sum(signal(clock_id, case_id, at=at) for clock_id, case_id in waiting)
-        except CityFilling:
-            return "stands aside"
-        written += done
-        if not done:
-            return f"{written} signals"
+    written = put_off = 0
+    waiting = _waiting(at)
+    while rows := list(waiting.values_list("due_at", "pk", "case_id")[:BATCH]):
+        for _, clock_id, case_id in rows:
+            try:
+                written += signal(clock_id, case_id, at=at)
+            except CityFilling:
+                return "stands aside"
+            except Refusal:
+                logger.exception("clock %d was not signalled", clock_id)
+                put_off += 1
+        due_at, clock_id, _ = rows[-1]
+        waiting = _waiting(at).filter(Q(due_at__gt=due_at) | Q(due_at=due_at, pk__gt=clock_id))
+    return f"{written} signals" + (f", {put_off} put off" if put_off else "")
 
 
 def _waiting(at: datetime | None) -> QuerySet[StageClock]:
     now = Now() if at is None else at
     late = Q(due_at__lt=now) & (Q(late_for=None) | ~Q(late_for=F("due_at")))
     soon = Q(soon_at__lte=now, due_at__gte=now) & (Q(soon_for=None) | ~Q(soon_for=F("due_at")))
-    return StageClock.objects.filter(late | soon, ended_at=None).order_by("due_at")
+    return StageClock.objects.filter(late | soon, ended_at=None).order_by("due_at", "pk")
 
 
 @retrying

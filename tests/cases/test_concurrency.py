@@ -2,6 +2,8 @@
 
 import threading
 import uuid
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from django.db import connection
@@ -12,14 +14,19 @@ from cases.errors import CityFilling, Refusal, StaleCase
 from cases.ledger import FILLING_LOCK
 from cases.models import Case, DistrictHead, Effect, Event
 from cases.relay import take_due
+from cases.selectors.calendars import current_version, load_calendar
+from cases.services.calendars import publish_calendar
 from cases.services.city import load_city
 from cases.services.effects import run_effect
+from cases.services.filing import By
 from cases.services.intake import Report, report_case
 from cases.services.ledger_check import verify_ledger
 from cases.services.moves import take_action
+from cases.services.recompute import recompute_all
 from cases.ticks import write_tick
 from tests.support.city import SmallCity, open_logs
 from tests.support.people import person
+from tests.support.spine import unexplained
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -178,3 +185,31 @@ def test_worker_gives_its_run_back_while_a_demo_month_is_written(city):
     assert outcome == ["waits for the demo month"]
     assert (effect.runs, effect.done_at, effect.claimed_until) == (0, None, None)
     assert run_effect(effect.pk) == "dispatched"
+
+
+def test_recomputing_twice_and_signing_at_once_leave_one_deadline_each(city):
+    """Under the case's lock: whoever comes second reads what the first one wrote."""
+    inspector = person("i1", Role.INSPECTOR, grids=("431202",))
+    numbers = []
+    for _ in range(6):
+        numbers.append(report_case(report=REPORT, actor=inspector, key=uuid.uuid4())["number"])
+        run_effect(Effect.objects.get(case__number=numbers[-1]).pk)
+    unit = person("u1", Role.UNIT, Case.objects.get(number=numbers[0]).unit_id)
+    version = publish_calendar(
+        replace(load_calendar(current_version()), provisional_years=frozenset()),
+        note="the same days, another version",
+        actor=None,
+    )
+
+    def sign():
+        for number in numbers:
+            seen = Case.objects.get(number=number).version
+            with suppress(StaleCase):
+                take_action(number=number, action=Action.SIGN, actor=unit, seen_version=seen)
+
+    together(lambda: recompute_all(version, By()), lambda: recompute_all(version, By()), sign)
+
+    assert Event.objects.filter(action="recompute_deadline").count() == 6
+    assert set(Case.objects.values_list("calendar_version", flat=True)) == {version}
+    assert unexplained() == []
+    assert verify_ledger() == []

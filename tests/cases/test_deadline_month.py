@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cases.models import Case
-from cases.selectors.deadline import handling_explained, handling_story
+from cases.selectors.deadline import as_timed, handling_explained, handling_story
 from cases.selectors.timeline import events_of
 from cases.services.demo_users import create_demo_users
 from cases.simulation.month import simulate
@@ -33,6 +33,8 @@ def test_every_deadline_of_a_month_explains_itself(settings, tmp_path, caplog):
         explained = handling_explained(case, story)
         assert explained is not None, f"{case.number}: {caplog.text}"
         assert explained.due == case.due_at
+        base = as_timed(case, story).without_extensions().explanation.due
+        assert base == case.base_due_at, case.number
         seen["explained"] += 1
         seen.update({pause.kind.value for pause in story.pauses})
 

@@ -8,8 +8,8 @@ from django.db.models import F
 
 from cases.choices import Action, ClockKind, LimitUnit
 from cases.clock import Calendar, Extension, Limit, Pause, due_at, explain, used
-from cases.errors import CalendarMissing
-from cases.models import Case, Event, StageClock
+from cases.errors import Busy, CalendarMissing
+from cases.models import Case, CityOptions, Condition, Event, StageClock
 from cases.selectors.deadline import Story
 from cases.services import deadlines
 from cases.services.calendars import SHIPPED, read_calendar
@@ -64,6 +64,24 @@ def test_mistake_03_a_reclassified_case_is_timed_from_its_own_run() -> None:
     assert due_at(reported, Limit(4, HOURS), CALENDAR) < start  # so it would be born overdue
 
 
+@on_the_city
+def test_mistake_03_reclassified_by_the_duty_chief_it_is_not_born_overdue(people) -> None:
+    days = Condition.objects.filter(limit_unit="work_day", limit_value__gte=5).earliest("code")
+    hours = Condition.objects.filter(limit_unit="emergency_hour").earliest("code")
+    number = dispatched(people, days)
+    case = Case.objects.get(number=number)
+    reported = case.reported_at - timedelta(days=20)
+    Case.objects.filter(pk=case.pk).update(reported_at=reported)
+
+    act(number, Action.RECLASSIFY, people.chief, condition=hours.code)
+
+    after = Case.objects.get(pk=case.pk)
+    started = case.event_set.get(action=Action.DISPATCH).at
+    factor = 1 if after.built_up else CityOptions.objects.get().outskirts_factor
+    assert after.due_at == started + timedelta(hours=hours.limit_value * factor)
+    assert after.due_at > reported + timedelta(days=20)
+
+
 # --- 4: the scan is keyed on "last modified", skips cases without an assignee, stops at 100 -----
 
 
@@ -111,6 +129,30 @@ def test_mistake_04_the_scan_goes_on_until_no_row_is_left(people, condition, mon
 
     assert scan_deadlines() == "8 signals"
     assert [overdue_clocks(number) for number in numbers] == [["dispatch"]] * 8
+
+
+@on_the_city
+def test_mistake_04_one_case_that_is_busy_keeps_no_other_from_its_signal(
+    people, condition, monkeypatch, caplog
+) -> None:
+    numbers = [report(people, condition)["number"] for _ in range(3)]
+    for number in numbers:
+        make_late(number, ClockKind.DISPATCH)
+    held = Case.objects.get(number=numbers[0]).pk
+    real = deadlines.signal
+
+    def signal(clock_id, case_id, *, at):
+        if case_id == held:
+            raise Busy("The case is being changed by somebody else. Try again.")
+        return real(clock_id, case_id, at=at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deadlines, "signal", signal)
+        patch.setattr(deadlines, "BATCH", 1)
+        assert scan_deadlines() == "2 signals, 1 put off"
+    assert [overdue_clocks(number) for number in numbers] == [[], ["dispatch"], ["dispatch"]]
+    assert "was not signalled" in caplog.text
+    assert scan_deadlines() == "1 signals"
 
 
 # --- 5: wall-clock pauses subtracted from working time; a loop that stops after N steps ---------
