@@ -49,7 +49,8 @@ DUE = {"due_at": local("12-31T12:00"), "sets_clock": True}  # that there is one 
 APPROVED = {"level": "dispatcher", "approved": True}
 REFUSED = {"level": "dispatcher", "approved": False}
 FIRST_WORD = {"level": "unit_head", "approved": True}
-UNJUSTIFIED, JUSTIFIED = {"ruling": "unjustified"}, {"ruling": "justified"}
+JUSTIFIED = {"ruling": "justified"}
+UNJUSTIFIED = {"ruling": "unjustified", "goes_on": True}  # with the unit that returned it
 
 # what happened: start, pauses (start, end, kind), extensions
 STORIES = {
@@ -81,6 +82,14 @@ STORIES = {
             ("dispatch", "11-23T09:00"),
             ("return", "11-23T11:00"),
             ("reassign", "11-23T11:20", JUSTIFIED),
+        ],
+        ("11-23T11:20", [], []),
+    ),
+    "an unjustified return, given to another unit": (
+        [
+            ("dispatch", "11-23T09:00"),
+            ("return", "11-23T11:00"),
+            ("reassign", "11-23T11:20", {"ruling": "unjustified"}),
         ],
         ("11-23T11:20", [], []),
     ),
