@@ -3,6 +3,7 @@
 Each step is taken in the browser of the post it belongs to, on the page that post works with.
 """
 
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.browsers import MONITOR, PHONE, ZHONGFANG, one, picture
+from tests.support.browsers import MONITOR, PATIENCE_MS, PHONE, ZHONGFANG, one, picture
 
 pytestmark = pytest.mark.journey
 
@@ -72,6 +73,13 @@ class Posts:
     def stage(self, number: str) -> str:
         return one(self.city, STAGE, number)
 
+    def wait_for(self, number: str, stage: str) -> None:
+        """Wait for what the workers do by themselves."""
+        until = time.monotonic() + PATIENCE_MS / 1000
+        while self.stage(number) != stage:
+            assert time.monotonic() < until, f"{number} is still {self.stage(number)}"
+            time.sleep(0.2)
+
 
 def chosen(name: str, value: str) -> Callable[[Locator], None]:
     return lambda form: form.locator(f'select[name="{name}"]').select_option(value)
@@ -127,7 +135,7 @@ def test_one_case_and_every_post(posts, running_city):
     posts.answer_on_site(number, "It is so")
     posts.act("acceptor1", number, "accept")
     posts.act("chief1", number, "file")
-    expect(posts.of("chief1").get_by_text("to be signed for").first).to_be_visible()
+    posts.wait_for(number, "dispatched")
 
     unit = f"unit-{one(running_city, UNIT, number)}"
     head = unit.replace("unit-", "head-")
@@ -169,4 +177,7 @@ def test_one_case_and_every_post(posts, running_city):
     assert running_city.rows(f"{told} WHERE number = %s", number) == [
         ("closed", "upheld", True, 1, 1)
     ]
+    reader = posts.desks.open("supervisor1", f"/cases/{number}/", MONITOR, locale="zh-CN")
+    for words in ("已结案", "申请延期", "审批挂账", "指定管辖", "返工", "裁定申诉", "回访"):
+        expect(reader.get_by_text(words).first).to_be_visible()
     assert "0 faults" in running_city.manage("verify_ledger")
