@@ -7,10 +7,20 @@ import pytest
 from cases import ledger
 from tests.support.browsers import browser, desks
 from tests.support.city import huaihua
+from tests.support.eventful import eventful
 from tests.support.running import running_city
 from tests.support.spine import condition, media, people
 
-__all__ = ["browser", "condition", "desks", "huaihua", "media", "people", "running_city"]
+__all__ = [
+    "browser",
+    "condition",
+    "desks",
+    "eventful",
+    "huaihua",
+    "media",
+    "people",
+    "running_city",
+]
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,9 @@ from django.utils import timezone
 from cases.errors import Refusal
 from cases.models import Case, Task
 from cases.simulation.city import City
+from cases.simulation.run import Run
 from cases.simulation.services import Services
-from cases.simulation.story import Run
+from cases.simulation.story import new_case
 
 SPEED = 60  # an hour of a case's life passes in a minute
 TELL_S = 10
@@ -28,7 +29,7 @@ def keep_busy(
     start = told = timezone.now()
     end = start + timedelta(minutes=minutes)
     for number in range(int(per_minute * minutes)):
-        run.plan(start + timedelta(minutes=number / per_minute), run.new_case)
+        run.plan(start + timedelta(minutes=number / per_minute), lambda at: new_case(run, at))
     for at, step in run.steps_until(end):
         wait_s = (at - timezone.now()).total_seconds()
         if wait_s > 0:
@@ -42,5 +43,5 @@ def keep_busy(
             run.done["refused"] += 1
         if now - told > timedelta(seconds=TELL_S):
             told = now
-            progress(f"{run.done['report']} reports, {run.done.total()} actions")
+            progress(f"{run.begun} reports, {run.done.total()} actions")
     return run.done

@@ -1,16 +1,18 @@
 """Who acts and what happens where: the believable volumes of domain.md §7."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 
 from django.db import connection
 from django.utils import timezone
 
-from cases.choices import LimitUnit, Role, Source
+from cases.choices import LimitUnit, OrderKind, Role, Source
 from cases.models import Component, Condition, Unit, UnitKind
+from cases.selectors.place import locate
 from cases.services.intake import Report
 from cases.simulation.pictures import Album
 from cityops.accounts.models import User
@@ -40,7 +42,16 @@ PROFILES = {
     "hightech": Profile(0.11, 0.96, 0.93, 0.97, 0.02, 0.02, 0.10),  # strong
     "landport": Profile(0.09, 0.91, 0.88, 0.85, 0.04, 0.06, 0.20),  # closings that fail the check
 }
-SOURCES = {Source.INSPECTOR: 95.0, Source.HOTLINE: 3.5, Source.CITIZEN: 1.0, Source.MEDIA: 0.5}
+# About 95 % come from inspectors (domain.md §7); the rest is shared out by us.
+SOURCES = {
+    Source.INSPECTOR: 95.0,
+    Source.HOTLINE: 3.0,
+    Source.CITIZEN: 0.8,
+    Source.MEDIA: 0.4,
+    Source.SYSTEM: 0.4,
+    Source.LEADER: 0.4,
+}
+COMPLAINTS = 0.8  # of 12345 orders, the rest are consultations; ours
 
 # Reports of each hour of a day, midnight first: two peaks in working hours, a third in the evening.
 HOURS = (1, 1, 1, 1, 1, 2, 6, 20, 48, 60, 54, 34, 14, 18, 46, 56, 48, 34, 22, 26, 22, 12, 5, 2)
@@ -60,6 +71,22 @@ CLASSES = {
     "component-0137": 55,  # street lamps
 }
 REST = 240
+# Small things an inspector puts right on the spot, and how often; ours.
+SMALL = ("event-0110", "event-0201", "event-0410")
+SELF_HANDLED = 0.06
+# A problem reported again: who does, and some steps away at most; ours.
+AGAIN = {Source.HOTLINE: 40, Source.CITIZEN: 20, Source.INSPECTOR: 40}
+AGAIN_M = 15  # north and east
+METRES_A_DEGREE = 111_000
+# Whose cases get mixed up: each functional zone lies inside a county (domain.md §1).
+NEIGHBOURS = {
+    "hecheng": "landport",
+    "landport": "hecheng",
+    "zhongfang": "hightech",
+    "hightech": "zhongfang",
+}
+AT_BORDER = 0.008  # of reports come from a few steps beside a zone's border; ours
+BORDER_M, BORDER_DOTS = 20, 30
 EMERGENCIES = (LimitUnit.EMERGENCY_HOUR, LimitUnit.EMERGENCY_DAY)
 # Kinds of units a returned case may go to: most work of a city can be theirs.
 ABLE = (UnitKind.URBAN_MANAGEMENT, UnitKind.SANITATION, UnitKind.MUNICIPAL)
@@ -84,6 +111,15 @@ class Spot:
     component: str = ""  # code of what is registered there
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A report to be made, by whom, and what is the matter."""
+
+    report: Report
+    reporter: User
+    condition: Condition
+
+
 class People:
     """Who plays which part, read from the demo accounts' grants once a run."""
 
@@ -93,6 +129,9 @@ class People:
         self._by_district: dict[tuple[Role, str], User] = {}
         self._grids: list[tuple[str, User]] = []
         self._near: dict[str, list[User]] = {}
+        self._in_unit: dict[str, list[User]] = defaultdict(list)
+        self._heads: dict[str, User] = {}
+        self._parents = dict(Unit.objects.values_list("pk", "parent"))
         self.of_unit: dict[str, User] = {}
         self.by_id = {user.pk: user for user in users}
         for user in self.by_id.values():
@@ -103,8 +142,11 @@ class People:
     def _place(self, user: User) -> None:
         for grant in user.grants:
             role = Role(grant.role)
-            if role == Role.UNIT:
+            if role == Role.UNIT_HEAD:
+                self._heads.setdefault(grant.scope_key, user)
+            elif role == Role.UNIT:
                 self.of_unit[grant.scope_key] = user  # of several the last by name, `unit-…`
+                self._in_unit[grant.scope_key].append(user)
             elif grant.scope_kind == ScopeKind.DISTRICT:
                 self._by_district.setdefault((role, grant.scope_key), user)
                 continue  # those who serve the whole city are asked by role alone
@@ -114,6 +156,23 @@ class People:
     def one(self, role: Role, district: str = "") -> User:
         """Return who holds `role` in `district`, else the first who holds it city-wide."""
         return self._by_district.get((role, district)) or self._by_role[role][0]
+
+    def find(self, role: Role, district: str = "") -> User | None:
+        """Return the same where there may be nobody."""
+        found = self._by_district.get((role, district))
+        return found or next(iter(self._by_role[role]), None)
+
+    def second(self, role: Role) -> User | None:
+        """Return another who holds `role` city-wide, for what takes two."""
+        return self._by_role[role][1] if len(self._by_role[role]) > 1 else None
+
+    def head_of(self, unit: str) -> User | None:
+        """Return the head of a unit, or of the one it belongs to."""
+        return self._heads.get(unit) or self._heads.get(self._parents.get(unit) or "")
+
+    def handler_of(self, unit: str) -> User | None:
+        """Return one of the unit's people to whom its head gives a case."""
+        return next(iter(self._in_unit.get(unit, ())), None)
 
     def inspectors_near(self, community: str) -> list[User]:
         """Return the inspectors whose grids hold the community, else all of them."""
@@ -134,22 +193,32 @@ class City:
         self.people = People()
         self.album = Album()
         self.conditions, self._weights = _weighted_conditions()
-        self.spots = _spots()
+        self.spots, self.borders = _spots(), _borders()
+        self._orders = itertools.count(1)
         self._registered = _registered()
         self._districts = [slug for slug in PROFILES if self.spots.get(slug)]
         if not self._districts or not self.conditions:
             raise CannotSimulateError("No city is loaded; run load_city first.")
         able = Unit.objects.filter(is_active=True, parent=None, kind__in=ABLE).order_by("pk")
         self._able = [(unit.pk, unit.district_id) for unit in able]
+        self._parts: dict[str, list[str]] = defaultdict(list)
+        for part in Unit.objects.filter(is_active=True).exclude(parent=None).order_by("pk"):
+            self._parts[part.parent_id or ""].append(part.pk)
+        self._kin: dict[str, list[Condition]] = defaultdict(list)
+        for condition in self.conditions:
+            self._kin[condition.minor_id].append(condition)
 
-    def report(self) -> tuple[Report, User, Profile, Condition]:
-        """Return a report, who makes it, the profile of its district, and its condition."""
+    def draft(self, at: datetime) -> Draft:
+        """Return a report somebody makes at `at`."""
         shares = [PROFILES[slug].share for slug in self._districts]
         (district,) = self.random.choices(self._districts, shares)
         (condition,) = self.random.choices(self.conditions, self._weights)
         (source,) = self.random.choices(list(SOURCES), list(SOURCES.values()))
         registered = self._registered.get((district, condition.minor_id))
-        spot = self.random.choice(registered or self.spots[district])
+        if self.borders.get(district) and not registered and self.random.random() < AT_BORDER:
+            spot = self.random.choice(self.borders[district])
+        else:
+            spot = self.random.choice(registered or self.spots[district])
         is_seen = source == Source.INSPECTOR
         report = Report(
             lon=spot.lon,
@@ -161,11 +230,51 @@ class City:
             address=f"{spot.address}附近",
             source=source,
             accuracy_m=self.random.randrange(4, 30) if is_seen else None,
+            is_self_handled=is_seen
+            and condition.minor_id in SMALL
+            and self.random.random() < SELF_HANDLED,
         )
-        actor = self.people.one(Role.OPERATOR)
-        if is_seen:
-            actor = self.random.choice(self.people.inspectors_near(spot.community))
-        return report, actor, PROFILES[district], condition
+        return self._by_somebody(report, spot.community, condition, at)
+
+    def again(self, draft: Draft, community: str, at: datetime) -> Draft:
+        """Return a report of the same problem, some steps away unless its place is registered."""
+        (source,) = self.random.choices(list(AGAIN), list(AGAIN.values()))
+        away_m = 0 if draft.report.component else AGAIN_M
+        near = [self.random.uniform(-away_m, away_m) / METRES_A_DEGREE for _ in range(2)]
+        report = replace(
+            draft.report,
+            lon=round(draft.report.lon + near[0], 7),
+            lat=round(draft.report.lat + near[1], 7),
+            source=source,
+            accuracy_m=self.random.randrange(4, 30) if source == Source.INSPECTOR else None,
+            is_self_handled=False,
+        )
+        return self._by_somebody(report, community, draft.condition, at)
+
+    def _by_somebody(
+        self, report: Report, community: str, condition: Condition, at: datetime
+    ) -> Draft:
+        """Say who brings a report in; a 12345 order has its number, and nobody's name."""
+        if report.source == Source.INSPECTOR:
+            near = self.people.inspectors_near(community)
+            return Draft(report, self.random.choice(near), condition)
+        number = kind = ""
+        if report.source == Source.HOTLINE:
+            is_complaint = self.random.random() < COMPLAINTS
+            kind = OrderKind.COMPLAINT if is_complaint else OrderKind.CONSULTATION
+            number = f"{timezone.localtime(at):%Y%m%d%H%M%S}{next(self._orders):05}"
+        report = replace(report, order_number=number, order_kind=kind)
+        return Draft(report, self.people.one(Role.OPERATOR), condition)
+
+    def other_condition(self, condition: Condition) -> Condition | None:
+        """Draw another filing condition of the same class; None if it has one only."""
+        others = [one for one in self._kin[condition.minor_id] if one.pk != condition.pk]
+        return self.random.choice(others) if others else None
+
+    def part_of(self, unit: str) -> str | None:
+        """Draw a sub-unit that somebody of the demo works in; None if there is none."""
+        parts = [part for part in self._parts[unit] if part in self.people.of_unit]
+        return self.random.choice(parts) if parts else None
 
     def other_unit(self, district: str, code: str) -> str | None:
         """Draw a unit of the district that can take a case `code` gave back; None if none can."""
@@ -211,6 +320,38 @@ def _spots() -> dict[str, list[Spot]]:
         )
         for district, lon, lat, community, address in cursor.fetchall():
             spots[district].append(Spot(round(lon, 7), round(lat, 7), community, address))
+    return spots
+
+
+def _borders() -> dict[str, list[Spot]]:
+    """Return places some steps from the border of a functional zone, on either side of it."""
+    spots: dict[str, list[Spot]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT ST_X(dot), ST_Y(dot), community.code, street.name_zh
+            FROM cases_area zone
+            CROSS JOIN (VALUES (-1), (1)) AS side(way)
+            CROSS JOIN generate_series(1, %(dots)s) AS nth
+            CROSS JOIN LATERAL ST_ExteriorRing(ST_GeometryN(
+              ST_Buffer(ST_Transform(zone.geom, 4546), side.way * %(away)s), 1)) AS ring
+            CROSS JOIN LATERAL ST_Transform(
+              ST_LineInterpolatePoint(ring, (nth - 0.5) / %(dots)s), 4326) AS dot
+            JOIN cases_area community ON community.level = 'community'
+              AND ST_Covers(community.geom, dot) AND upper_inf(community.valid)
+            JOIN cases_area street ON street.level = 'street'
+              AND street.code = community.parent_code AND upper_inf(street.valid)
+            WHERE zone.level = 'district' AND zone.precedence > 0 AND upper_inf(zone.valid)
+            ORDER BY zone.code, side.way, nth
+            """,
+            {"dots": BORDER_DOTS, "away": BORDER_M},
+        )
+        rows = cursor.fetchall()
+    for lon, lat, community, address in rows:
+        place = locate(round(lon, 7), round(lat, 7))
+        if place.border_m < 2 * BORDER_M:
+            spot = Spot(round(lon, 7), round(lat, 7), community, address)
+            spots[place.district].append(spot)
     return spots
 
 

@@ -13,19 +13,21 @@ from django.db.models import Count, Exists, Max, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from cases.choices import ClockKind
+from cases.choices import ClockKind, Stage
 from cases.ledger import FILLING_LOCK
-from cases.models import Case, DemoMonth, DistrictHead, Event, StageClock
+from cases.models import Case, DemoMonth, DistrictHead, Draw, Event, StageClock
 from cases.services.deadlines import scan_deadlines
 from cases.services.upkeep import refresh_statistics
 from cases.simulation.city import CannotSimulateError, City
+from cases.simulation.run import Run
 from cases.simulation.services import Services
-from cases.simulation.story import Run
+from cases.simulation.story import new_case
+from cases.simulation.weeks import plan_weeks
 
 LOGS_BEGIN = datetime(2020, 1, 1, tzinfo=UTC)  # as the migrations made the heads
 BATCH = 200  # actions a transaction
 QUIET_S = 15  # how long to wait for the transactions under way
-SCAN_EVERY = timedelta(minutes=30)  # of virtual time; a late scan delays a lamp, no score
+SCAN_EVERY = timedelta(minutes=10)  # of virtual time; a late scan delays a lamp, no score
 
 
 def simulate(
@@ -44,7 +46,8 @@ def simulate(
         _require_empty(start, until)
         month = DemoMonth.objects.create(until=until)
         run = Run(City(seed), Services())
-        run.plan_days(start, days, days * per_day)
+        run.plan_days(start, days, days * per_day, lambda at: new_case(run, at))
+        plan_weeks(run, start, days)
         _drive(run, start, until, total=days * per_day, progress=progress)
         month.ended_at = timezone.now()
         month.save(update_fields=["ended_at"])
@@ -65,6 +68,12 @@ def district_counts() -> list[dict[str, Any]]:
         late=Count("pk", filter=Q(is_late=True)),
         returned=Count("pk", filter=Q(return_count__gt=0)),
         rework=Count("pk", filter=Q(rework_count__gt=0)),
+        extended=Count("pk", filter=Q(extension_count__gt=0)),
+        suspended=Count("pk", filter=Q(stage=Stage.SUSPENDED)),
+        merged=Count("pk", filter=Q(stage=Stage.MERGED)),
+        voided=Count("pk", filter=Q(stage=Stage.VOIDED)),
+        declined=Count("pk", filter=Q(stage=Stage.DECLINED)),
+        self_handled=Count("pk", filter=Q(is_self_handled=True)),
         unrouted=Count("pk", filter=Q(is_unrouted=True)),
     )
     return [dict(row) for row in counted]
@@ -86,6 +95,7 @@ def _clear_cut_off() -> None:
         )
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("TRUNCATE cases_case, cases_numbercounter CASCADE")
+        Draw.objects.all().delete()
         DistrictHead.objects.update(dseq=0, hash=bytes(32), at=LOGS_BEGIN)
         DemoMonth.objects.all().delete()
 
@@ -136,5 +146,5 @@ def _drive(
                     scanned += SCAN_EVERY
                     scan_deadlines(at=scanned)
                 step(at)
-        rate = run.done["report"] / (time.monotonic() - begun)
-        progress(f"{run.done['report']}/{total} cases, {rate:.0f} a second, {at:%Y-%m-%d}")
+        rate = run.begun / (time.monotonic() - begun)
+        progress(f"{run.begun}/{total} cases, {rate:.0f} a second, {at:%Y-%m-%d}")

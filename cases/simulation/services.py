@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from cases.choices import Action, Stage
 from cases.ledger import open_book, open_folder
 from cases.models import Case, CityOptions, Effect, Task
+from cases.selectors.inspectors import inspector_for
 from cases.services.dispatch import give_to, unit_for
 from cases.services.intake import Report, report_case
 from cases.services.moves import take_action
@@ -66,9 +67,19 @@ class Services:
             give_to(book, folder, found, options)
         return _seen(before, folder.case)
 
-    def checker(self, before: Answer) -> int:
-        """Return the id of the inspector who is to answer the check."""
-        return Task.objects.open().get(case__number=before["number"]).assignee_id
+    def assignee(self, before: Answer) -> int | None:
+        """Return the id of the inspector who is to answer the case's open task."""
+        task = Task.objects.open().filter(case__number=before["number"]).first()
+        return task.assignee_id if task else None
+
+    def stranger(self, case: Case) -> int | None:
+        """Return the id of an inspector who had nothing to do with a case, if there is one."""
+        return inspector_for(case, is_stranger=True)
+
+    def look(self, before: Answer) -> tuple[Case, Answer]:
+        """See a case as it stands."""
+        case = Case.objects.get(number=before["number"])
+        return case, _seen(before, case)
 
 
 def _seen(before: Answer, case: Case) -> Answer:
@@ -77,4 +88,5 @@ def _seen(before: Answer, case: Case) -> Answer:
         "stage": case.stage,
         "unit": case.unit_id,
         "due_at": case.due_at,
+        "district": case.district,
     }

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 from django.db import connection
+from django.utils import timezone
 
 from cases.models import Effect
 from cases.simulation.city import City
@@ -60,7 +61,7 @@ def report_maker() -> Callable[[], Call]:
     headers = token_of("inspector1") | {"Content-Type": "application/json"}
 
     def make() -> Call:
-        report, *_ = city.report()
+        report = city.draft(timezone.now()).report
         body = {
             "location": {"lon": report.lon, "lat": report.lat},
             "category": report.category,

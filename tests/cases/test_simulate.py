@@ -1,19 +1,25 @@
 """The simulated month: real services, one virtual clock, repeatable, refused where it must be."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
-from cases.models import Case, Component, DistrictHead, Effect, Event
+from cases.models import Case, Component, DistrictHead, Effect, Event, Request
 from cases.services.components import load_components
 from cases.services.demo_users import create_demo_users
 from cases.services.ledger_check import verify_ledger
 from cases.simulation import CannotSimulateError, simulate
 from cases.simulation.city import City
-from cases.simulation.story import CaseLife, Run
+from cases.simulation.life import Life
+from cases.simulation.month import SCAN_EVERY
+from cases.simulation.run import Run
+from cases.simulation.services import Services
+from cases.simulation.story import WAY, work
+from cases.workflow import BEGINNINGS, MOVES
 from tests.support.city import HUAIHUA
 
 UNTIL = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
@@ -34,7 +40,7 @@ def run(days=3, per_day=20, seed=1):
 def test_month_is_written_through_the_services(demo):
     done = run()
 
-    assert done["report"] == Case.objects.count() == 60
+    assert done["report"] + done["self_handle"] == Case.objects.count() == 60
     assert set(Case.objects.values_list("district", flat=True)) == {
         "hecheng",
         "zhongfang",
@@ -69,15 +75,13 @@ def test_virtual_time_stays_within_the_days(demo):
     assert max(times) <= UNTIL
 
 
-def test_work_signed_after_its_deadline_ends_after_it_was_signed(demo, monkeypatch):
-    monkeypatch.setattr(CaseLife, "_act", lambda *args, **words: None)
-    city = City(seed=1)
-    run = Run(city, services=None)
-    life = CaseLife(run, *city.report())
-    life.now = {"due_at": UNTIL - timedelta(hours=2)}
+def test_work_signed_after_its_deadline_ends_after_it_was_signed(demo):
+    run = Run(City(seed=1), Services())
+    life = Life(run, run.city.draft(UNTIL), WAY)
+    life.now = {"due_at": UNTIL - timedelta(hours=2), "district": "hecheng"}
 
     for _ in range(300):
-        life.sign(UNTIL)
+        work(life, UNTIL)
 
     assert min(at for at, _ in run.steps_until(UNTIL + timedelta(days=90))) >= UNTIL
 
@@ -112,8 +116,11 @@ def test_command_ends_with_what_became_of_each_district(demo, capsys):
     call_command("simulate", "--days", "2", "--per-day", "15", "--json")
 
     summary = json.loads(capsys.readouterr().out)
-    assert summary["actions"]["report"] == 30 == sum(d["reported"] for d in summary["districts"])
-    assert summary["actions"]["close"] == sum(d["closed"] for d in summary["districts"])
+    actions = Counter(summary["actions"])
+    reported = sum(d["reported"] for d in summary["districts"])
+    assert actions["report"] + actions["self_handle"] == reported == summary["cases"] == 30
+    ended = actions["close"] + actions["force_close"] - actions["reopen"]
+    assert ended == sum(d["closed"] for d in summary["districts"])
     for row in summary["districts"]:
         assert row["reported"] >= row["filed"] >= row["closed"]
         assert (
@@ -146,3 +153,21 @@ def test_another_seed_writes_another_log(demo):
     run(seed=2)
 
     assert heads() != first
+
+
+def test_a_month_knows_every_action_of_the_table(demo, eventful):
+    run(days=20, per_day=8)
+
+    written = set(Event.objects.values_list("action", flat=True).distinct())
+    moved_by = Event.objects.filter(action="moved_out").values_list("data__facts__by", flat=True)
+    assert {*BEGINNINGS, *MOVES} - written - set(moved_by) == set()
+    assert set(Request.objects.values_list("kind", "state")) >= {
+        ("extension", "approved"),
+        ("extension", "lapsed"),
+        ("suspension", "approved"),
+        ("appeal", "approved"),
+    }
+    assert verify_ledger() == []
+    resumed = Event.objects.filter(action="resume", actor_role="system")
+    assert max(event.at - event.clock_due_at for event in resumed) <= SCAN_EVERY
+    assert Event.objects.filter(action="finish", case__in=resumed.values("case")).exists()

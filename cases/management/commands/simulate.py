@@ -11,6 +11,12 @@ from django.utils import timezone
 
 from cases.simulation import CannotSimulateError, district_counts, keep_busy, simulate
 
+# What is told of each district, in the order of a case's life.
+COLUMNS = (
+    *("reported", "declined", "filed", "closed", "late", "returned", "rework", "extended"),
+    *("suspended", "merged", "voided", "self_handled", "unrouted"),
+)
+
 
 class Command(BaseCommand):
     """Simulate a living city."""
@@ -36,12 +42,14 @@ class Command(BaseCommand):
             done = self._run(options)
         except CannotSimulateError as reason:
             raise CommandError(str(reason)) from None
+        cases = done["report"] + done["self_handle"]
         took_s = round(time.monotonic() - begun, 1)
         summary = {
             "actions": dict(done),
             "districts": district_counts(),
             "seconds": took_s,
-            "cases_per_second": round(done["report"] / took_s, 1) if took_s else None,
+            "cases": cases,
+            "cases_per_second": round(cases / took_s, 1) if took_s else None,
         }
         if options["json"]:
             self.stdout.write(json.dumps(summary))
@@ -50,15 +58,14 @@ class Command(BaseCommand):
 
     def _print(self, summary: dict[str, Any]) -> None:
         """Print a table of the districts and a line of what was done."""
-        names = ("reported", "filed", "closed", "late", "returned", "rework", "unrouted")
-        self.stdout.write(f"{'':12}" + "".join(f"{name:>10}" for name in names))
+        self.stdout.write(f"{'':12}" + "".join(f" {name}" for name in COLUMNS))
         for row in summary["districts"]:
-            counts = "".join(f"{row[name]:10}" for name in names)
+            counts = "".join(f" {row[name]:{len(name)}}" for name in COLUMNS)
             self.stdout.write(f"{row['district']:12}{counts}")
         actions = summary["actions"]
         self.stdout.write(", ".join(f"{count} {action}" for action, count in actions.items()))
         self.stdout.write(
-            f"{actions.get('report', 0)} cases, {sum(actions.values())} actions "
+            f"{summary['cases']} cases, {sum(actions.values())} actions "
             f"in {summary['seconds']} s: {summary['cases_per_second']} cases a second"
         )
 
