@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import connection
 
-from cases.models import Case, DistrictHead, Event
+from cases.models import Case, DistrictHead, Event, Request
 from cases.services.demo_users import create_demo_users
 from cases.services.intake import next_number
 from cases.services.ledger_check import verify_ledger
@@ -20,11 +20,18 @@ def quiet(line):
     pass
 
 
-def test_a_month_becomes_many_cases_with_true_chains(settings, tmp_path):
+def told_apart(column):
+    """How many values the cases have in a column, none left out."""
+    return Case.objects.exclude(**{column: None}).values(column).distinct().count()
+
+
+def test_a_month_becomes_many_cases_with_true_chains(settings, tmp_path, eventful):
     settings.DEMO, settings.DEMO_PASSWORD_FILE = True, tmp_path / "demo_password"
     settings.DEMO_PASSWORD_FILE.write_text("the-demo-password\n")
     create_demo_users()
-    simulate(days=2, per_day=8, seed=1, until=UNTIL, progress=quiet)
+    simulate(days=2, per_day=20, seed=1, until=UNTIL, progress=quiet)
+    requests, survivors = Request.objects.count(), told_apart("merged_into")
+    orders = told_apart("order_number")
     cases, events = Case.objects.count(), Event.objects.filter(case__isnull=False).count()
     connection.check_constraints()  # what is deferred to the commit would stop the emptying
     last = max(DistrictHead.objects.values_list("at", flat=True))
@@ -36,6 +43,9 @@ def test_a_month_becomes_many_cases_with_true_chains(settings, tmp_path):
     assert Case.objects.values("number").distinct().count() == made
     assert max(Event.objects.values_list("at", flat=True)) <= last
     assert verify_ledger() == []
+    assert Request.objects.count() == requests * 24 > 0
+    assert told_apart("merged_into") == survivors * 24 > 0
+    assert told_apart("order_number") == (orders - 1) * 24 + 1 > 1  # none is one for all
     assert next_number(last) not in Case.objects.values_list("number", flat=True)
 
 

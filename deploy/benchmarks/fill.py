@@ -2,7 +2,7 @@
 
 The month is read, the ledger emptied, and written anew: blocks of five weeks one after another,
 the last at its own time, each with several copies of every case side by side. Chains are true:
-`verify_ledger` accepts them. What the copies lack are photos and effects already done.
+`verify_ledger` accepts them. What the copies lack are photos, draws, and effects already done.
 """
 
 import re
@@ -18,13 +18,32 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 
 from cases.ledger import canonical, digest_of, hash_of, header_of
-from cases.models import Case, DistrictHead, Event, NumberCounter, StageClock, Task
+from cases.models import (
+    Assist,
+    Case,
+    DistrictHead,
+    Event,
+    NumberCounter,
+    Refusal,
+    Reply,
+    Request,
+    StageClock,
+    Supervision,
+    Task,
+)
 from cases.simulation import simulate
 
 BLOCK = timedelta(days=35)  # whole weeks, longer than the month: blocks follow one another
 LONGEST_MONTH = timedelta(days=33)
 MOST_BLOCKS = 12
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+# Rows that hang on a case and are copied with it.
+_CHILDREN: tuple[type[models.Model], ...] = (
+    *(StageClock, Task, Request, Assist, Supervision, Refusal, Reply),
+)
+# What names another case or a 12345 order, and so is another one in each copy.
+_NUMBER = re.compile(r"HH\d{13}")
+_ORDER = re.compile(r'"order_number":"(\d+)')
 _MARK = "the number of the case"
 _FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
@@ -57,14 +76,13 @@ def fill(wanted: int, progress: Callable[[str], None]) -> int:
     """Replace the simulated month by at least `wanted` cases; returns how many."""
     cases = list(Case.objects.order_by("pk"))
     events = list(Event.objects.filter(case__isnull=False).order_by("scope", "dseq"))
-    clocks = list(StageClock.objects.order_by("pk"))
-    tasks = list(Task.objects.order_by("pk"))
+    children = {model: list(model._default_manager.order_by("pk")) for model in _CHILDREN}
     times = [event.at for event in events]
     if not cases or max(times) - min(times) > LONGEST_MONTH:
         raise CannotFillError("Fill needs one simulated month: run simulate in an empty city.")
     plan = Plan.of(len(cases), wanted)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("TRUNCATE cases_case, cases_event, cases_numbercounter CASCADE")
+        cursor.execute("TRUNCATE cases_case, cases_event, cases_numbercounter, cases_draw CASCADE")
         heads = {
             scope: (0, bytes(32)) for scope in DistrictHead.objects.values_list("pk", flat=True)
         }
@@ -73,13 +91,14 @@ def fill(wanted: int, progress: Callable[[str], None]) -> int:
             names = _Names(cases, plan, block, shift)
             _copy(cursor, Case, _case_rows(cases, names, shift))
             heads = _copy_events(cursor, events, names, shift, heads)
-            _copy(cursor, StageClock, _child_rows(clocks, names, shift))
-            _copy(cursor, Task, _child_rows(tasks, names, shift))
+            for model, rows in children.items():
+                _copy(cursor, model, _child_rows(rows, names, shift))
             progress(f"block {block + 1} of {plan.blocks}: {names.last} cases")
         for scope, (dseq, digest) in heads.items():
             DistrictHead.objects.filter(pk=scope).update(dseq=dseq, hash=digest)
         _go_on_numbering(cursor, names)
-        for table in (Case, Event, StageClock, Task):
+        tables: tuple[type[models.Model], ...] = (Case, Event, *_CHILDREN)
+        for table in tables:
             _set_sequence(cursor, table)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
@@ -104,6 +123,7 @@ class _Names:
         self.first = block * plan.copies * plan.size
         self.last = self.first + plan.copies * plan.size
         self.place = {case.pk: place for place, case in enumerate(cases)}
+        self.keys = {case.number: case.pk for case in cases}
         self.days: dict[date, int] = {}
         self.stems = [self._stem(case.number, shift) for case in cases]
 
@@ -120,6 +140,15 @@ class _Names:
         stem, first = self.stems[self.place[case_id]]
         return f"{stem}{first + copy + 1:05d}"
 
+    def order(self, order_number: str, copy: int) -> str:
+        """Return the number of a copied 12345 order, made longer so that each is its own."""
+        return f"{order_number}{self.first + copy}" if order_number else ""
+
+    def told(self, text: str, copy: int) -> str:
+        """Return JSON of a copy: other cases and the order by their numbers in the same copy."""
+        text = _NUMBER.sub(lambda found: self.number(self.keys[found.group()], copy), text)
+        return _ORDER.sub(lambda found: f'"order_number":"{self.order(found.group(1), copy)}', text)
+
 
 def _go_on_numbering(cursor: Any, names: _Names) -> None:
     """Let the last day's numbers go on after those of the copies."""
@@ -131,13 +160,15 @@ def _go_on_numbering(cursor: Any, names: _Names) -> None:
 
 def _case_rows(cases: list[Any], names: _Names, shift: timedelta) -> Iterator[list[str]]:
     for case in cases:
-        row = _texts(case, shift)
+        row, into = _texts(case, shift), case.merged_into_id
         for copy in range(names.copies):
             yield _with(
                 row,
                 id=str(names.key(case.pk, copy)),
                 number=names.number(case.pk, copy),
                 client_uuid=str(uuid.uuid4()),
+                order_number=names.order(case.order_number, copy),
+                merged_into_id=names.number(names.keys[into], copy) if into else "\\N",
             )
 
 
@@ -145,6 +176,8 @@ def _child_rows(rows: list[Any], names: _Names, shift: timedelta) -> Iterator[li
     key = names.first * 100  # ids need only be unique: at most 100 children a case
     for child in rows:
         row = _texts(child, shift)
+        if "draw_id" in row:
+            row["draw_id"] = "\\N"
         for copy in range(names.copies):
             key += 1
             yield _with(row, id=str(key), case_id=str(names.key(child.case_id, copy)))
@@ -159,19 +192,20 @@ def _copy_events(
 ) -> dict[str, tuple[int, bytes]]:
     """Write the events of a block in the order of each log and return where the logs end."""
 
-    def moved(found: re.Match[str]) -> str:
-        return (datetime.strptime(found.group(), _FORMAT) + shift).strftime(_FORMAT)  # noqa: DTZ007  # UTC stays UTC
-
     def rows() -> Iterator[list[str]]:
         for event in events:
-            private = _STAMP.sub(moved, event.private)
+            private = _moved(event.private, shift)
             digest = digest_of(bytes(event.salt), private)
             # The header with marks where copies differ; its times are those of the columns.
-            header = _STAMP.sub(moved, header_of(event, _MARK))
+            header, data = (
+                _moved(header_of(event, _MARK), shift),
+                _moved(canonical(event.data), shift),
+            )
+            names_others = bool(_NUMBER.search(data) or _ORDER.search(data))
             before, after = header.split(f'"{_MARK}"')
             before_seq, after_seq = after.split(f'"dseq":{event.dseq},', 1)
             row = _texts(event, shift) | {
-                "data": _escaped(_STAMP.sub(moved, canonical(event.data))),
+                "data": _escaped(data),
                 "private": _escaped(private),
                 "body_digest": _bytes(digest),
             }
@@ -179,6 +213,10 @@ def _copy_events(
                 dseq, prev = heads[event.scope]
                 number = names.number(event.case_id, copy)
                 text = f'{before}"{number}"{before_seq}"dseq":{dseq + 1},{after_seq}'
+                if names_others:
+                    others = f'{before}"{_MARK}"{before_seq}"dseq":{dseq + 1},{after_seq}'
+                    text = names.told(others, copy).replace(_MARK, number)
+                    row["data"] = _escaped(names.told(data, copy))
                 digest_here = hash_of(prev, text, digest)
                 heads[event.scope] = (dseq + 1, digest_here)
                 yield _with(
@@ -219,8 +257,17 @@ def _text(value: Any, shift: timedelta) -> str:
     if isinstance(value, list):
         return "{" + ",".join(value) + "}"
     if isinstance(value, dict):
-        return _escaped(canonical(value))
+        return _escaped(_moved(canonical(value), shift))
     return _escaped(str(value))
+
+
+def _moved(text: str, shift: timedelta) -> str:
+    """Return JSON with every moment in it moved by `shift`."""
+
+    def moved(found: re.Match[str]) -> str:
+        return (datetime.strptime(found.group(), _FORMAT) + shift).strftime(_FORMAT)  # noqa: DTZ007  # UTC stays UTC
+
+    return _STAMP.sub(moved, text)
 
 
 def _bytes(value: bytes) -> str:
