@@ -1,10 +1,11 @@
-"""Putting the rows of a test's log into the ledger's tables."""
+"""The rows of a log put into the ledger's tables and read from them."""
 
 import json
 
 from django.db import connection
 
-from cases.models import Case, MinorClass
+from cases.models import Case, Event, MinorClass
+from scoring.runs import Row
 
 
 def write(rows):
@@ -42,6 +43,16 @@ def write(rows):
             for place, row in enumerate(rows, 1)
         ),
     )  # fmt: skip
+
+
+def read():
+    """Return the rows of the ledger's events, as the fold reads them."""
+    events = Event.objects.filter(case__isnull=False).select_related("case")
+    return [
+        Row(e.case.number, e.case_seq, e.action, e.to_stage, e.at, e.district, e.body, e.unit,
+            e.sets_clock, e.due_at, e.base_due_at, e.data)
+        for e in events.order_by("case_id", "case_seq")
+    ]  # fmt: skip
 
 
 def _copy(table, rows):

@@ -13,12 +13,16 @@ from cases.services.demo_users import create_demo_users
 from cases.services.ledger_check import verify_ledger
 from cases.simulation import simulate
 from scoring import pages
+from scoring.indicators import facts_of
 from scoring.periods import parse_period
+from scoring.selectors import facts_between
 from scoring.services import compute_run
+from tests.scoring.ledger import read
 from tests.support.city import HUAIHUA, open_logs
 from tests.support.people import person
 
 pytestmark = pytest.mark.django_db(transaction=True)
+OCTOBER = parse_period("2026-10")
 DISTRICTS = {"hecheng", "hightech", "landport", "zhongfang"}
 
 
@@ -38,7 +42,7 @@ def test_four_scores_with_their_cases_and_a_ledger_that_tells(month, client, mon
     monkeypatch.setattr(pages, "ROWS_A_PAGE", 10_000)
     client.force_login(person("l1", Role.LEADER))
 
-    run = compute_run(parse_period("2026-10"))
+    run = compute_run(OCTOBER)
 
     bodies = {body["body"]: body for body in json.loads(run.result)["bodies"]}
     assert bodies.keys() == DISTRICTS
@@ -51,6 +55,14 @@ def test_four_scores_with_their_cases_and_a_ledger_that_tells(month, client, mon
             page = client.get(f"/score/2026-10/{slug}/{count}/?run={run.pk}")
             assert len(page.context["rows"]) == number
     assert verify_ledger() == []
+    rows = read()
+    for per_unit in (False, True):
+        for as_of in (None, datetime(2026, 10, 12, tzinfo=UTC)):
+            words = {"as_of": as_of, "per_unit": per_unit}
+            selected = facts_between(OCTOBER.start, OCTOBER.end, **words)
+            folded = facts_of(rows, OCTOBER.start, OCTOBER.end, **words)
+            assert selected.members == folded.members
+            assert selected.assessed == folded.assessed
 
     with connection.cursor() as cursor:
         cursor.execute(
