@@ -246,7 +246,7 @@ class _Walk:
             "handling": [*handling, self.give_back, self.reassign, self.reclassify],
             "rework": handling,
             "suspended": [self.resume, self.resume, self.remind],
-            "handled": [self.remind],
+            "handled": [self.send_check],
             "checking": [self.check],
             "checked": [self.close],
             "returned": [self.rework, self.reassign, self.dispute],
@@ -326,6 +326,9 @@ class _Walk:
 
     def finish(self):
         self.story.finished(self.later())
+
+    def send_check(self):
+        self.story.add("send_check", "checking", self.later(), starts="check")
 
     def check(self):
         self.story.checked(self.later(), passed=self.rng.random() < 0.7)

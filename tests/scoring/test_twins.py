@@ -7,6 +7,7 @@ from scoring import selectors
 from scoring.indicators import facts_of
 from scoring.periods import parse_period
 from scoring.selectors import facts_between
+from scoring.words import COUNT_NAMES, REPORT_COUNTS
 from tests.scoring.ledger import forget_statistics, write
 from tests.scoring.logs import day, random_log
 
@@ -123,3 +124,10 @@ def test_an_altered_rule_is_noticed(ledger, october, monkeypatch, rule):
     altered = facts_between(OCTOBER.start, OCTOBER.end, as_of=CUT_OFF)
 
     assert (altered.members, altered.assessed) != (october.members, october.assessed)
+
+
+def test_the_logs_bring_every_count(october):
+    """So that the twins agree on each of them by more than both leaving it out."""
+    names = {name for _, name, _ in october.members}
+
+    assert names == COUNT_NAMES.keys() | REPORT_COUNTS.keys()
