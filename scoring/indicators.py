@@ -192,8 +192,9 @@ def _add_case(facts: Facts, case: _Case) -> None:
             facts.members[body, name, log.rows[0].number] += 1
 
     if case.is_self_handled:
-        if any(row.action == "close" and row.at >= start for row in log.rows):
-            put(log.district, "self_handled")
+        closing = log.last("close")
+        if closing and closing.at >= start:
+            put(closing.district or "city", "self_handled")
         return
     _add_exits(log, start, put)
     _add_report(case, put)

@@ -315,6 +315,11 @@ audit AS (
 """
 
 _MEMBERS = """
+own AS (
+  SELECT DISTINCT ON (c.id) coalesce(nullif(e.district, ''), 'city') AS district, c.number
+  FROM cases_event e JOIN cases_case c ON c.id = e.case_id
+  WHERE c.is_self_handled AND e.action = 'close' AND e.at >= %(start)s AND e.at < %(end)s
+  ORDER BY c.id, e.case_seq DESC),
 late_end AS (SELECT body, number FROM waiting UNION ALL SELECT body, number FROM gone),
 one AS (
   SELECT district AS body, unnest(ARRAY['filed', 'need_dispatch']) AS name, number
@@ -373,9 +378,7 @@ one AS (
   UNION ALL SELECT body, 'falsified', number FROM audit WHERE NOT refused AND falsified
   UNION ALL SELECT district, 'refusals_audited', number FROM audit WHERE refused
   UNION ALL SELECT district, 'refused_wrongly', number FROM audit WHERE refused AND NOT passed
-  UNION ALL SELECT DISTINCT coalesce(nullif(e.district, ''), 'city'), 'self_handled', c.number
-    FROM cases_event e JOIN cases_case c ON c.id = e.case_id
-    WHERE c.is_self_handled AND e.action = 'close' AND e.at >= %(start)s AND e.at < %(end)s)
+  UNION ALL SELECT district, 'self_handled', number FROM own)
 """
 
 # A row with `tenths` of a credit is a case of M, all others are (body, count, case).

@@ -187,7 +187,7 @@ class _Walk:
             minor_id=minor,
             recurs=minor == "m2",
         )
-        self.stage_before = ""
+        self.suspended_from = self.merged_from = ""
         self.begin()
         for _ in range(rng.randrange(24)):
             self.go_on()
@@ -313,7 +313,7 @@ class _Walk:
         self.story.extended(self.later(), due, approved=approved, level=level)
 
     def suspend(self):
-        self.stage_before = self.story.stage
+        self.suspended_from = self.story.stage
         if self.rng.random() < 0.3:
             self.story.suspended(self.later(), action="defer")
         elif self.rng.random() < 0.8:
@@ -322,7 +322,7 @@ class _Walk:
             self.story.add("decide_suspension", "", self.later(), approved=False)
 
     def resume(self):
-        self.story.resumed(self.later(), self.due(), self.stage_before)
+        self.story.resumed(self.later(), self.due(), self.suspended_from)
 
     def finish(self):
         self.story.finished(self.later())
@@ -344,19 +344,19 @@ class _Walk:
 
     def leave(self):
         story = self.story
-        self.stage_before = story.stage
         way = self.rng.choice(["void", "merge", "merge", "force_close"])
         if way == "void":
             story.voided(self.later())
-        elif way == "merge" and story.stage != "suspended":
+        elif way == "merge":
+            self.merged_from = story.stage
             story.merged(self.later())
         elif self.is_filed:
             story.closed(self.later(), action="force_close")
 
     def unmerge(self):
         with_clock = {"dispatched", "handling", "rework"}
-        due = self.due() if self.stage_before in with_clock else None
-        self.story.unmerged(self.later(), self.stage_before, due)
+        due = self.due() if self.merged_from in with_clock else None
+        self.story.unmerged(self.later(), self.merged_from, due)
 
     def reopen(self):
         self.story.reopened(self.later(), self.due() if self.story.unit else None)
