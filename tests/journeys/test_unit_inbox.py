@@ -1,5 +1,7 @@
 """A unit, its head and the desk: each acts where the case waits for them."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -7,6 +9,7 @@ from tests.support.browsers import MONITOR, PHONE, ZHONGFANG, one, picture
 
 pytestmark = pytest.mark.journey
 
+ELSEWHERE = {"longitude": 109.98, "latitude": 27.55}
 CONDITION = "event-0110-1"  # exposed refuse
 
 
@@ -46,7 +49,12 @@ def test_unit_head_and_desk_find_what_waits_for_them(desks, running_city):
     mine = unit.locator(f"#row-{number}")
     expect(mine).to_contain_text("extension: the dispatcher decides")
     mine.locator("summary").click()
+    unit.context.set_geolocation({**ELSEWHERE, "accuracy": 8})
     mine.locator("input[type=file]").first.set_input_files(picture("lightgreen"))
+    expect(mine.locator("img.phone-preview").first).to_be_visible()
+    expect(mine.locator("input[name=place]")).to_have_value(re.compile(r"^109\.98"))
     mine.get_by_role("button", name="Finish handling").click()
     expect(unit.locator(f"#row-{number}")).to_have_count(0)
     expect(desk.locator(f'#queue [data-case="{number}"]')).to_have_count(0)
+    doubts = "SELECT photo_doubts::text FROM cases_case WHERE number = %s"
+    assert one(running_city, doubts, number) == "{taken_away}"
