@@ -20,10 +20,11 @@ from django.urls import URLResolver, get_resolver
 
 import scoring.pages
 import scoring.views
-from cases.choices import Role
+from cases.choices import Action, Role, Stage
 from cases.sockets import websocket_urlpatterns
 from cases.workflow import MOVES
 from scoring.services import run_in_snapshot, scheme_of
+from tests.cases.test_workflow import ALLOWED, GUARDS
 from tests.support import access
 from tests.support.access import ACTIONS, BLANK, POSTS, World, fingerprint, send, undone
 
@@ -273,6 +274,29 @@ def test_no_page_takes_a_post_of_another_site(world, route):
                 answer = getattr(client, row.method.lower())(address)
                 assert answer.status_code == 403, f"{row} as {actor}"
                 assert fingerprint() == world.before
+
+
+# --- the workflow table through the API: every stage, action and role ---------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("role", sorted(set(Role) - {Role.SYSTEM}))
+def test_every_stage_and_action_of_a_role(world, role):
+    """What the second table of tests/cases/test_workflow.py forbids changes nothing."""
+    for stage in Stage:
+        for action in MOVES:
+            sources, _, roles, _ = (text.split() for text in ALLOWED[action])
+            told = f"{role} {action} at {stage}"
+            if stage in sources and role in roles:
+                with undone():
+                    status = access.try_cell(world, stage, action, role)
+                # A guard may refuse it, or the case is with no unit, or with another than asked.
+                may_not = {404, 409, 403 if action == Action.ASSIST else 409}
+                assert status == 200 or (action in GUARDS and status in may_not), (told, status)
+            else:
+                status = access.try_cell(world, stage, action, role)
+                assert status in (403, 404, 409), (told, status)
+        assert fingerprint() == world.before, f"{role} changed something at {stage}"
 
 
 # --- the admin site: each model's pages, for superusers only ------------------------------------
