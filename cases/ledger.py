@@ -23,6 +23,7 @@ from django.conf import settings
 from django.contrib.gis.geos import Point
 from django.db import OperationalError, connection, transaction
 from django.db.models import Model
+from django.utils.translation import gettext as _
 
 from cases.choices import SCOPES, Action, ClockKind, Role
 from cases.errors import Busy, CityFilling, StaleCase
@@ -156,9 +157,9 @@ class Folder:
     def require_version(self, seen: int) -> None:
         """Raise StaleCase when the case has moved on since `seen`."""
         if self.case.version != seen:
+            words = {"number": self.case.number, "now": self.case.version, "seen": seen}
             raise StaleCase(
-                f"Case {self.case.number} is at version {self.case.version}, not {seen}: "
-                "look at it again.",
+                _("Case %(number)s is at version %(now)s, not %(seen)s: look at it again.") % words,
                 version=self.case.version,
                 stage=self.case.stage,
             )
@@ -175,7 +176,7 @@ def require_not_filling() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock_shared(%s)", [FILLING_LOCK])
         if not cursor.fetchone()[0]:
-            raise CityFilling("The demo month is being written. Try again in a minute.")
+            raise CityFilling(_("The demo month is being written. Try again in a minute."))
 
 
 def is_filling() -> bool:
@@ -502,7 +503,7 @@ def open_book(*scopes: str, at: datetime | None = None) -> Iterator[Book]:
     """
     heads, now, is_free = _lock_heads(scopes)
     if at is None and not is_free:
-        raise CityFilling("The demo month is being written. Try again in a minute.")
+        raise CityFilling(_("The demo month is being written. Try again in a minute."))
     last = max(head.at for head in heads.values())
     if at is not None and at < last:
         raise ValueError(f"{at} lies before the last event of the log, {last}")
@@ -557,6 +558,6 @@ def retrying(service: Callable[P, R]) -> Callable[P, R]:
                 if attempt == 3:
                     break
                 time.sleep(random.uniform(0.02, 0.1) * (attempt + 1))  # noqa: S311  # jitter
-        raise Busy("The case is being changed by somebody else. Try again.")
+        raise Busy(_("The case is being changed by somebody else. Try again."))
 
     return run

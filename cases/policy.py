@@ -12,7 +12,7 @@ from typing import Protocol
 
 from cases.choices import Action, Role
 from cases.errors import MoveNotAllowed, NotAllowed
-from cases.workflow import MOVES, CaseFacts, Who, refusal_of
+from cases.workflow import MOVES, CaseFacts, Who, not_from, not_yours, refusal_of
 from cityops.accounts.models import Grant, User
 from cityops.accounts.roles import ScopeKind
 
@@ -131,9 +131,9 @@ def require(
     if move is not None:
         roles = roles_over(user, case, assignee_id=assignee_id, who=move.who) & move.roles
     if move is None or not roles:
-        raise NotAllowed(f"You may not take the action {action} on this case.")
+        raise NotAllowed(not_yours(action))
     if case.stage not in move.sources:
-        raise MoveNotAllowed(f"A case in stage {case.stage} cannot take the action {action}.")
+        raise MoveNotAllowed(not_from(action, case.stage))
     refusals = {role: refusal_of(action, case, role, at=at) for role in sorted(roles)}
     free = [role for role, refusal in refusals.items() if not refusal]
     if not free:

@@ -10,6 +10,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from django.db.models import TextChoices
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from cases.choices import (
     FILED_STAGES,
     OPEN_STAGES,
@@ -26,31 +30,31 @@ from cases.errors import MoveNotAllowed
 _A, _S, _R, _C, _W = Action, Stage, Role, ClockKind, Waiting
 
 
-class Input(StrEnum):
+class Input(TextChoices):
     """A field an action asks for, in the order the fields stand in a form."""
 
-    CONDITION = "condition"
-    CELL = "cell"
-    DISTRICT = "district"
-    UNIT = "unit"
-    ASSIST = "assist"
-    HANDLER = "handler"
-    INTO = "into"
-    KIND = "kind"
-    REPLY_BY = "reply_by"
-    UNTIL = "until"
-    PERIOD = "period"
-    EFFECT = "effect"
-    REASON = "reason"
-    RULING = "ruling"
-    ASSIGNEE = "assignee"
-    SATISFACTION = "satisfaction"
-    PHOTOS = "photos"
-    PLACE = "place"
-    NOTE = "note"
-    FALSIFIED = "falsified"
-    PASSED = "passed"
-    APPROVED = "approved"
+    CONDITION = "condition", gettext_lazy("Filing condition")
+    CELL = "cell", gettext_lazy("Grid cell")
+    DISTRICT = "district", gettext_lazy("District")
+    UNIT = "unit", gettext_lazy("Unit")
+    ASSIST = "assist", gettext_lazy("Assisting units")
+    HANDLER = "handler", gettext_lazy("Handler")
+    INTO = "into", gettext_lazy("Merge into the case")
+    KIND = "kind", gettext_lazy("Kind of supervision")
+    REPLY_BY = "reply_by", gettext_lazy("Reply by")
+    UNTIL = "until", gettext_lazy("Until the day")
+    PERIOD = "period", gettext_lazy("Period")
+    EFFECT = "effect", gettext_lazy("Effect")
+    REASON = "reason", gettext_lazy("Reason")
+    RULING = "ruling", gettext_lazy("Ruling on the return")
+    ASSIGNEE = "assignee", gettext_lazy("Inspector")
+    SATISFACTION = "satisfaction", gettext_lazy("Satisfaction")
+    PHOTOS = "photos", gettext_lazy("Photo")
+    PLACE = "place", gettext_lazy("Place of the photo")
+    NOTE = "note", gettext_lazy("Note")
+    FALSIFIED = "falsified", gettext_lazy("The closing was feigned")
+    PASSED = "passed", gettext_lazy("Result")
+    APPROVED = "approved", gettext_lazy("Decision")
 
 
 BOOLEANS = frozenset({Input.FALSIFIED, Input.PASSED, Input.APPROVED})
@@ -110,81 +114,81 @@ ADJUST_EFFECTS = ("exempt", "leave_out", "put_in")
 def may_still_return(case: CaseFacts, _role: Role, at: datetime) -> str:
     """Refused once overdue, and to a unit named by arbitration (assessment.md §3)."""
     if not case.may_return:
-        return "The unit was named by arbitration and may not return the case."
+        return _("The unit was named by arbitration and may not return the case.")
     return not_overdue(case, _role, at)
 
 
 def not_overdue(case: CaseFacts, _role: Role, at: datetime) -> str:
     """Only until the deadline: what is asked later comes too late (domain.md §3)."""
     if case.due_at is not None and at > case.due_at:
-        return "The case is overdue: this had to come before its deadline."
+        return _("The case is overdue: this had to come before its deadline.")
     return ""
 
 
 def has_extension_left(case: CaseFacts, _role: Role, _at: datetime) -> str:
     """At most as many approved extensions as the city allows."""
-    return "" if case.extensions_left > 0 else "No further extension is possible."
+    return "" if case.extensions_left > 0 else _("No further extension is possible.")
 
 
 def has_suspension_left(case: CaseFacts, _role: Role, _at: datetime) -> str:
     """A case is suspended once."""
-    return "" if case.suspensions_left > 0 else "The case was suspended before."
+    return "" if case.suspensions_left > 0 else _("The case was suspended before.")
 
 
 def is_outside_report(case: CaseFacts, _role: Role, _at: datetime) -> str:
     """Verified are public, petition and media reports, and what other systems say."""
     if case.source in (Source.INSPECTOR, Source.LEADER):
-        return "Reports of inspectors and leaders' orders are not verified."
+        return _("Reports of inspectors and leaders' orders are not verified.")
     return ""
 
 
 def failed_or_reopened(case: CaseFacts, _role: Role, _at: datetime) -> str:
     """Rework follows a failed check or a reopening; a returned case is re-assigned."""
     if case.unit_id is None:
-        return "The case has no unit: re-assign it."
+        return _("The case has no unit: re-assign it.")
     if case.last_reason not in (CHECK_FAILED, REOPENED):
-        return "Rework follows a failed check; a returned case is re-assigned."
+        return _("Rework follows a failed check; a returned case is re-assigned.")
     return ""
 
 
 def was_returned(case: CaseFacts, _role: Role, _at: datetime) -> str:
     """A dispute is about a return, not about a failed check."""
     if case.last_reason in (CHECK_FAILED, REOPENED):
-        return "No unit returned this case; there is nothing to dispute."
+        return _("No unit returned this case; there is nothing to dispute.")
     return ""
 
 
 def within_reopening(case: CaseFacts, _role: Role, at: datetime) -> str:
     """Reopened within the days the city gives, fixed at closing."""
     if case.reopen_until is None or at > case.reopen_until:
-        return "The time for reopening this case has passed."
+        return _("The time for reopening this case has passed.")
     return ""
 
 
 def was_overdue(case: CaseFacts, _role: Role, _at: datetime) -> str:
     """Only an overdue finding is appealed against or confirmed."""
-    return "" if case.was_late else "The case was never overdue."
+    return "" if case.was_late else _("The case was never overdue.")
 
 
 def not_appealed(case: CaseFacts, _role: Role, _at: datetime) -> str:
     """One appeal a case."""
-    return "The unit has appealed before." if case.appeal else ""
+    return _("The unit has appealed before.") if case.appeal else ""
 
 
 def not_confirmed(case: CaseFacts, _role: Role, _at: datetime) -> str:
     """An exit is confirmed once."""
-    return "This exit was confirmed before." if case.exit_confirmed else ""
+    return _("This exit was confirmed before.") if case.exit_confirmed else ""
 
 
 def has_handler(case: CaseFacts, _role: Role, _at: datetime) -> str:
     """There is somebody to take it back from."""
-    return "" if case.handler_id is not None else "The case has no handler."
+    return "" if case.handler_id is not None else _("The case has no handler.")
 
 
 def _waits(wanted: Waiting | dict[Role, Waiting]) -> Guard:
     def waits(case: CaseFacts, role: Role, _at: datetime) -> str:
         name = wanted.get(role) if isinstance(wanted, dict) else wanted
-        return "" if name in case.waiting_for else "Nobody has asked for this."
+        return "" if name in case.waiting_for else _("Nobody has asked for this.")
 
     kinds = wanted.values() if isinstance(wanted, dict) else [wanted]
     waits.__doc__ = f"The case waits for it: {', '.join(kinds)}."
@@ -194,7 +198,7 @@ def _waits(wanted: Waiting | dict[Role, Waiting]) -> Guard:
 def _waits_not(*unwanted: Waiting) -> Guard:
     def waits_not(case: CaseFacts, _role: Role, _at: datetime) -> str:
         asked = not set(unwanted).isdisjoint(case.waiting_for)
-        return "This was asked for before and is not decided yet." if asked else ""
+        return _("This was asked for before and is not decided yet.") if asked else ""
 
     waits_not.__doc__ = f"Not asked for already: {', '.join(unwanted)}."
     return waits_not
@@ -632,14 +636,26 @@ def target_of(
     """
     move = MOVES.get(action)
     if move is None or stage not in move.sources:
-        raise MoveNotAllowed(f"A case in stage {stage} cannot take the action {action}.")
+        raise MoveNotAllowed(not_from(action, stage))
     if move.roles.isdisjoint(roles):
-        raise MoveNotAllowed(f"These roles may not take the action {action}.")
+        raise MoveNotAllowed(not_yours(action))
     targets = move.targets_from(stage)
     target = outcome or targets[0]
     if target not in targets:
-        raise MoveNotAllowed(f"The action {action} does not lead to {target}.")
+        words = {"action": action.label, "stage": target.label}
+        raise MoveNotAllowed(_("“%(action)s” does not lead to the stage “%(stage)s”.") % words)
     return target
+
+
+def not_from(action: Action, stage: str) -> str:
+    """Return that no case in `stage` takes this action, in the reader's language."""
+    words = {"action": action.label, "stage": Stage(stage).label}
+    return _("“%(action)s” cannot be done to a case that is “%(stage)s”.") % words
+
+
+def not_yours(action: Action) -> str:
+    """Return that the action is another's to take, in the reader's language."""
+    return _("“%(action)s” is not yours to do to this case.") % {"action": action.label}
 
 
 def actions_from(stage: Stage, *, roles: Iterable[Role]) -> list[Action]:

@@ -6,6 +6,8 @@ from datetime import date, time, timedelta
 from functools import lru_cache
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from cases.clock import Calendar, Season, SpecialDay
 from cases.errors import CalendarMissing
 from cases.models import WorkCalendar, WorkCalendarDay
@@ -15,7 +17,7 @@ def current_version() -> int:
     """Return the version new cases are timed with. Raises CalendarMissing before the first."""
     version = WorkCalendar.objects.values_list("version", flat=True).first()
     if version is None:
-        raise CalendarMissing("There is no working calendar yet; load the city to get one.")
+        raise CalendarMissing(_("There is no working calendar yet; load the city to get one."))
     return version
 
 
@@ -28,7 +30,9 @@ def load_calendar(version: int) -> Calendar:
     """
     row = WorkCalendar.objects.filter(version=version).first()
     if row is None:
-        raise CalendarMissing(f"There is no working calendar of version {version}.")
+        raise CalendarMissing(
+            _("There is no working calendar of version %(version)s.") % {"version": version}
+        )
     return Calendar(
         version=row.version,
         first=row.first_day,

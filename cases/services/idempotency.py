@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from cases.errors import KeyReused
 from cases.ledger import canonical
@@ -54,8 +55,8 @@ def claim(user: User | None, key: uuid.UUID | None, request: Any) -> Claim:
     before = IdempotencyKey.objects.get(user=user, key=key)
     if bytes(before.request_hash) != digest:
         raise KeyReused(
-            "This Idempotency-Key was used with another request: send a new key.",
-            fields={"Idempotency-Key": "make a new UUID for a new request"},
+            _("This Idempotency-Key was used with another request: send a new key."),
+            fields={"Idempotency-Key": _("make a new UUID for a new request")},
         )
     return Claim(answer=before.answer)
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib.gis.geos import Point
 from django.db import IntegrityError, connection
 from django.db.models import Model
+from django.utils.translation import gettext as _
 
 from cases import clock, policy
 from cases.choices import Action, ClockKind, LimitUnit, OrderKind, Role, Source, Stage
@@ -79,7 +80,7 @@ def report_case(
     InvalidInput, KeyReused.
     """
     if not policy.may_report(actor):
-        raise NotAllowed("Reporting needs the role inspector or operator.")
+        raise NotAllowed(_("Reporting needs the role inspector or operator."))
     held = claim(actor, key, ["report", report.canonical(), [p.sha256 for p in photos]])
     if held.answer is not None:
         return held.answer
@@ -110,24 +111,26 @@ def _require_fit(
     """Raise for what a source or a self-handled case needs and does not have."""
     if report.source == Source.LEADER and rules.condition is None:
         raise InvalidInput(
-            "A leader's order is filed at once, so it names its filing condition.",
-            fields={"condition": "take a code listed under /api/v1/categories/"},
+            _("A leader's order is filed at once, so it names its filing condition."),
+            fields={"condition": _("take a code listed under /api/v1/categories/")},
         )
     if report.order_kind and report.source != Source.HOTLINE:
-        raise InvalidInput("Only a 12345 order has a kind.", fields={"order_kind": "leave it out"})
+        raise InvalidInput(
+            _("Only a 12345 order has a kind."), fields={"order_kind": _("leave it out")}
+        )
     if not report.is_self_handled:
         return
     if not actor.holds(Role.INSPECTOR) or report.source != Source.INSPECTOR:
-        raise NotAllowed("Only inspectors handle things themselves.")
+        raise NotAllowed(_("Only inspectors handle things themselves."))
     if rules.condition is None:
         raise InvalidInput(
-            "A self-handled case names its filing condition.",
-            fields={"condition": "take a code listed under /api/v1/categories/"},
+            _("A self-handled case names its filing condition."),
+            fields={"condition": _("take a code listed under /api/v1/categories/")},
         )
     if not any(photo.kind == Attachment.Kind.AFTER for photo in photos):
         raise InvalidInput(
-            "A self-handled case comes with a photo taken after handling.",
-            fields={"after": "add a photo taken after handling"},
+            _("A self-handled case comes with a photo taken after handling."),
+            fields={"after": _("add a photo taken after handling")},
         )
 
 
@@ -143,13 +146,14 @@ def _once(report: Report) -> Iterator[None]:
     except IntegrityError as error:
         if "case_order_once" in str(error):
             raise InvalidInput(
-                f"The 12345 order {report.order_number} was entered before.",
-                fields={"order_number": "look for the case of this order"},
+                _("The 12345 order %(number)s was entered before.")
+                % {"number": report.order_number},
+                fields={"order_number": _("look for the case of this order")},
             ) from None
         if "client_uuid" in str(error):
             raise KeyReused(
-                "This Idempotency-Key belongs to another case: send a new key.",
-                fields={"Idempotency-Key": "make a new UUID for a new request"},
+                _("This Idempotency-Key belongs to another case: send a new key."),
+                fields={"Idempotency-Key": _("make a new UUID for a new request")},
             ) from None
         raise
 
@@ -171,15 +175,16 @@ def read_rules(report: Report) -> Rules:
         row = cursor.fetchone()
     if row is None:
         raise InvalidInput(
-            f"There is no class {report.category!r}.",
-            fields={"category": "take a code listed under /api/v1/categories/"},
+            _("There is no class “%(code)s”.") % {"code": report.category},
+            fields={"category": _("take a code listed under /api/v1/categories/")},
         )
     values = iter(row)
     minor, condition, options = (_read(model, values) for model in _RULE_MODELS)
     if report.condition and condition.pk is None:
         raise InvalidInput(
-            f"There is no filing condition {report.condition!r} of class {report.category!r}.",
-            fields={"condition": "take a code listed under /api/v1/categories/"},
+            _("There is no filing condition “%(condition)s” of class “%(code)s”.")
+            % {"condition": report.condition, "code": report.category},
+            fields={"condition": _("take a code listed under /api/v1/categories/")},
         )
     if condition.pk is not None:
         condition.minor = minor
@@ -194,13 +199,14 @@ def _require_component(report: Report) -> None:
     minor = found.first()
     if minor is None:
         raise InvalidInput(
-            f"There is no component {report.component!r}.",
-            fields={"component": "take the 16 digits on its label"},
+            _("There is no component “%(code)s”.") % {"code": report.component},
+            fields={"component": _("take the 16 digits on its label")},
         )
     if minor != report.category:
         raise InvalidInput(
-            f"Component {report.component} is of class {minor!r}, not {report.category!r}.",
-            fields={"category": "take the class of the component"},
+            _("Component %(component)s is of class “%(own)s”, not “%(code)s”.")
+            % {"component": report.component, "own": minor, "code": report.category},
+            fields={"category": _("take the class of the component")},
         )
 
 
@@ -372,7 +378,7 @@ _FIRST_OF_DAY = f"""
 def require_reporter(case: Case, actor: User) -> None:
     """Raise NotAllowed unless `actor` reported the case and may still report."""
     if case.reporter_id != actor.pk or not policy.may_report(actor):
-        raise NotAllowed("Only the reporter adds photos to a report.")
+        raise NotAllowed(_("Only the reporter adds photos to a report."))
 
 
 @retrying
@@ -388,7 +394,9 @@ def add_due_photo(*, number: str, photo: StoredPhoto, actor: User) -> Case:
     if photo.sha256 not in case.photos_due:
         if case.attachment_set.filter(sha256=photo.sha256).exists():
             return case
-        raise BadPhoto("The report did not announce this photo: list its SHA-256 when reporting.")
+        raise BadPhoto(
+            _("The report did not announce this photo: list its SHA-256 when reporting.")
+        )
     options = CityOptions.objects.get()
     condition = (
         Condition.objects.select_related("minor").get(code=case.condition_id)

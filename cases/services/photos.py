@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from cases.choices import Action
@@ -75,12 +76,12 @@ def store(upload: IO[bytes], *, kind: str, expected_sha256: str = "") -> StoredP
     """
     raw = upload.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
-        raise BadPhoto("The photo is larger than 10 MB. Take it in a smaller size.")
+        raise BadPhoto(_("The photo is larger than 10 MB. Take it in a smaller size."))
     if not raw:
-        raise BadPhoto("The photo is empty. Take it again.")
+        raise BadPhoto(_("The photo is empty. Take it again."))
     arrived = hashlib.sha256(raw).hexdigest()
     if expected_sha256 and arrived != expected_sha256:
-        raise BadPhoto("The photo did not arrive whole: its SHA-256 differs. Send it again.")
+        raise BadPhoto(_("The photo did not arrive whole: its SHA-256 differs. Send it again."))
     picture, taken_at, place = _decode(raw)
     large = _jpeg(picture, LONG_EDGE)
     stored = hashlib.sha256(large).hexdigest()
@@ -98,13 +99,15 @@ def _decode(raw: bytes) -> tuple[Image.Image, datetime | None, tuple[float, floa
     try:
         with Image.open(io.BytesIO(raw), formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
-                raise BadPhoto("The photo has more than 50 megapixels. Take it in a smaller size.")
+                raise BadPhoto(
+                    _("The photo has more than 50 megapixels. Take it in a smaller size.")
+                )
             exif = picture.getexif()
             taken_at, place = _taken_at(exif), _place(exif)
             picture.draft("RGB", (LONG_EDGE, LONG_EDGE))  # JPEG decodes straight to a smaller size
             return ImageOps.exif_transpose(picture).convert("RGB"), taken_at, place
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise BadPhoto("The file is not a JPEG, PNG or WebP photo that can be read.") from None
+        raise BadPhoto(_("The file is not a JPEG, PNG or WebP photo that can be read.")) from None
 
 
 def _taken_at(exif: Image.Exif) -> datetime | None:

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from cases import clock
 from cases.choices import Action, ClockKind, Role, Waiting
 from cases.errors import InvalidInput
@@ -111,7 +113,7 @@ def decide_suspension(book: Book, step: Step) -> None:
     filing.stop_waiting(step.folder, Waiting.SUSPENSION)
     if step.approved and until <= book.at:
         raise InvalidInput(
-            "The day asked for has passed.", fields={"approved": "refuse the request"}
+            _("The day asked for has passed."), fields={"approved": _("refuse the request")}
         )
     facts = {"approved": step.approved, "until": stamp(until)}
     ended = None
@@ -181,8 +183,8 @@ def adjust(book: Book, step: Step) -> None:
     assert step.by.actor is not None
     if request.asked_by_id == step.by.actor.pk:
         raise InvalidInput(
-            "Who proposed an adjustment does not decide on it.",
-            fields={"approved": "another assessor decides"},
+            _("Who proposed an adjustment does not decide on it."),
+            fields={"approved": _("another assessor decides")},
         )
     filing.stop_waiting(step.folder, Waiting.ADJUST)
     facts: dict[str, Any] = {"approved": step.approved}

@@ -1,5 +1,7 @@
 """What acceptor, inspector and duty chief do until a case is filed, and its re-classification."""
 
+from django.utils.translation import gettext as _
+
 from cases.choices import Action, ClockKind, Stage
 from cases.errors import InvalidInput
 from cases.ledger import Book
@@ -69,7 +71,8 @@ def reclassify(book: Book, step: Step) -> None:
     assert condition is not None
     if condition.pk == case.condition_id:
         raise InvalidInput(
-            "The case has this filing condition already.", fields={"condition": "take another one"}
+            _("The case has this filing condition already."),
+            fields={"condition": _("take another one")},
         )
     story = None
     if case.stage != Stage.FILED:

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from django.utils.translation import gettext as _
+
 from cases.choices import Action, ClockKind, Stage, Waiting
 from cases.errors import MoveNotAllowed
 from cases.ledger import Book
@@ -52,7 +54,10 @@ def void(book: Book, step: Step) -> None:
     """Take the case out of every denominator; a late one counts as late exit (assessment.md §4)."""
     duplicates = Case.objects.filter(merged_into=step.folder.case).order_by("number")
     if first := duplicates.first():
-        raise MoveNotAllowed(f"Case {first.number} is merged into this one: unmerge it first.")
+        words = {"number": first.number}
+        raise MoveNotAllowed(
+            _("Case %(number)s is merged into this one: unmerge it first.") % words
+        )
     _end(book, step, Stage.VOIDED, facts={"reason": step.reason})
 
 

@@ -1,11 +1,12 @@
 """Check the fields an action asks for, and read what they name, before the heads are locked."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from cases import policy
 from cases.choices import CITY, DISTRICT_SLUGS, Action, Role
@@ -37,8 +38,8 @@ def require_plain(inputs: dict[str, Any]) -> None:
         if not (_is_text(name) and (isinstance(value, bool) or _is_text(value))):
             shown = ascii(name)[1:-1]
             raise InvalidInput(
-                f"The input {shown} is neither text nor true or false.",
-                fields={shown: "send plain text"},
+                _("“%(name)s” is neither text nor true or false.") % {"name": shown},
+                fields={shown: _("send plain text")},
             )
 
 
@@ -73,19 +74,34 @@ def _require_the_fields(step: Step, move: Move) -> None:
     missing = [name for name in move.required - {Input.PHOTOS} if name not in step.inputs]
     if missing:
         raise InvalidInput(
-            f"The action {step.action} needs {', '.join(sorted(missing))}.",
-            fields=dict.fromkeys(sorted(missing), "is required"),
+            _("“%(action)s” still needs: %(fields)s.")
+            % {"action": step.action.label, "fields": _labels(missing)},
+            fields=dict.fromkeys(sorted(missing), _("is required")),
         )
     unknown = step.inputs.keys() - move.inputs
     if unknown:
         raise InvalidInput(
-            f"The action {step.action} takes no {', '.join(sorted(unknown))}.",
-            fields=dict.fromkeys(sorted(unknown), "is not an input of this action"),
+            _("“%(action)s” takes no %(fields)s.")
+            % {"action": step.action.label, "fields": ", ".join(sorted(unknown))},
+            fields=dict.fromkeys(sorted(unknown), _("is not an input of this action")),
         )
     for name, value in step.inputs.items():
         if isinstance(value, bool) != (name in BOOLEANS):
-            wanted = "true or false" if name in BOOLEANS else "text"
-            raise InvalidInput(f"`{name}` is {wanted}.", fields={name: f"send {wanted}"})
+            wanted = _("send true or false") if name in BOOLEANS else _("send plain text")
+            raise InvalidInput(
+                _("“%(field)s” is of another kind.") % {"field": Input(name).label},
+                fields={name: wanted},
+            )
+
+
+def _labels(names: Iterable[str]) -> str:
+    return _(", ").join(str(Input(name).label) for name in sorted(names))
+
+
+def _unknown(name: Input, value: str, hint: str) -> InvalidInput:
+    """Return the refusal of a value that names nothing."""
+    words = {"field": name.label, "value": value}
+    return InvalidInput(_("%(field)s: there is no “%(value)s”.") % words, fields={name: hint})
 
 
 def _boolean(_step: Step, _value: Any) -> None:
@@ -95,34 +111,27 @@ def _boolean(_step: Step, _value: Any) -> None:
 def _note(_step: Step, value: str) -> None:
     if len(value) > 1000:
         raise InvalidInput(
-            "A note is text of at most 1,000 characters.", fields={"note": "shorten it"}
+            _("A note is text of at most 1,000 characters."), fields={"note": _("shorten it")}
         )
 
 
 def _one_of(name: Input, known: tuple[str, ...], value: str) -> None:
     if value not in known:
-        raise InvalidInput(
-            f"There is no {name} {value!r}.", fields={name: f"take one of {', '.join(known)}"}
-        )
+        raise _unknown(name, value, _("take one of: %(known)s") % {"known": ", ".join(known)})
 
 
 def _condition(step: Step, value: str) -> None:
     found = Condition.objects.select_related("minor").filter(code=value, is_active=True)
     step.condition = found.first()
     if step.condition is None:
-        raise InvalidInput(
-            f"There is no filing condition {value!r}.",
-            fields={"condition": "take a code listed under /api/v1/categories/"},
-        )
+        raise _unknown(Input.CONDITION, value, _("take a code listed under /api/v1/categories/"))
 
 
 def _cell(step: Step, value: str) -> None:
     area = Area.objects.filter(level=Area.Level.CELL, code=value, valid__contains=timezone.now())
     found = area.first()
     if found is None:
-        raise InvalidInput(
-            f"There is no grid cell {value!r}.", fields={"cell": "take a 15-digit code of the grid"}
-        )
+        raise _unknown(Input.CELL, value, _("take a 15-digit code of the grid"))
     step.cell = locate(found.label.x, found.label.y)
     step.scopes.add(step.cell.district)
 
@@ -131,7 +140,7 @@ def _district(step: Step, value: str) -> None:
     _one_of(Input.DISTRICT, DISTRICT_SLUGS, value)
     if value == step.folder.case.district:
         raise InvalidInput(
-            "The case is already in that district.", fields={"district": "take another one"}
+            _("The case is already in that district."), fields={"district": _("take another one")}
         )
     step.district = value
     step.scopes.add(value)
@@ -143,8 +152,9 @@ def _unit(step: Step, value: str) -> None:
     if step.action == Action.REDISPATCH:
         if step.unit.parent_id not in (case.unit_id, case.parent_unit or None):
             raise InvalidInput(
-                f"{value!r} is no sub-unit of the unit that holds the case.",
-                fields={"unit": "take a sub-unit"},
+                _("“%(value)s” is no sub-unit of the unit that holds the case.")
+                % {"value": step.unit.name},
+                fields={"unit": _("take a sub-unit")},
             )
         return
     if step.unit.body in (CITY, case.district):
@@ -152,8 +162,8 @@ def _unit(step: Step, value: str) -> None:
     actor = step.by.actor
     if step.action != Action.ARBITRATE or actor is None or not policy.reach_of(actor).is_whole:
         raise InvalidInput(
-            f"The unit {value!r} belongs to another district.",
-            fields={"unit": "take a unit of the case's district or a city-wide utility"},
+            _("“%(value)s” belongs to another district.") % {"value": step.unit.name},
+            fields={"unit": _("take a unit of the case's district or a city-wide utility")},
         )
     step.district = step.unit.body
     step.scopes.add(step.unit.body)
@@ -165,22 +175,20 @@ def _assist(step: Step, value: str) -> None:
     lead = step.inputs.get(Input.UNIT, step.folder.case.unit_id)
     if lead in codes or not codes:
         raise InvalidInput(
-            "The lead unit does not assist itself.", fields={"assist": "take other units"}
+            _("The lead unit does not assist itself."), fields={"assist": _("take other units")}
         )
     asked = Assist.objects.filter(case=step.folder.case, answered_at=None, unit__in=codes)
     if asked.exists():
         raise InvalidInput(
-            "One of these units was asked before and has not reported yet.",
-            fields={"assist": "take other units"},
+            _("One of these units was asked before and has not reported yet."),
+            fields={"assist": _("take other units")},
         )
 
 
 def _active_unit(code: str, name: Input) -> Unit:
     unit = Unit.objects.filter(code=code, is_active=True).first()
     if unit is None:
-        raise InvalidInput(
-            f"There is no unit {code!r}.", fields={name: "take the code of an active unit"}
-        )
+        raise _unknown(name, code, _("take the code of an active unit"))
     return unit
 
 
@@ -196,22 +204,24 @@ def _handler(step: Step, value: str) -> None:
     step.handler = people.first()
     if step.handler is None:
         raise InvalidInput(
-            f"{value!r} does not belong to the unit that holds the case.",
-            fields={"handler": "take the user name of somebody of the unit"},
+            _("“%(value)s” does not belong to the unit that holds the case.") % {"value": value},
+            fields={"handler": _("take the user name of somebody of the unit")},
         )
 
 
 def _into(step: Step, value: str) -> None:
     if step.other is None:
         raise InvalidInput(
-            f"There is no case {value!r} to merge into.",
-            fields={"into": "take the number of another case you may see"},
+            _("There is no case %(number)s to merge into.") % {"number": value},
+            fields={"into": _("take the number of another case you may see")},
         )
 
 
 def _kind(step: Step, value: str) -> None:
     if step.by.role != Role.SUPERVISOR:
-        raise InvalidInput("The kind follows from who supervises.", fields={"kind": "leave it out"})
+        raise InvalidInput(
+            _("The kind follows from who supervises."), fields={"kind": _("leave it out")}
+        )
     _one_of(Input.KIND, (Supervision.Kind.IMPORTANT, Supervision.Kind.OVERDUE), value)
 
 
@@ -219,8 +229,8 @@ def _reply_by(step: Step, value: str) -> None:
     step.reply_by = _moment(value)
     if step.reply_by is None or not step.at < step.reply_by <= step.at + LONGEST_REPLY:
         raise InvalidInput(
-            "The reply-by time is no time within the next 90 days.",
-            fields={"reply_by": "send a time like 2026-11-27T18:00"},
+            _("The reply-by time is no time within the next 90 days."),
+            fields={"reply_by": _("send a time like 2026-11-27T18:00")},
         )
 
 
@@ -232,8 +242,8 @@ def _until(step: Step, value: str) -> None:
         step.until = timezone.make_aware(midnight).astimezone(UTC)
     if step.until is None or not step.at < step.until <= step.at + timedelta(days=days + 1):
         raise InvalidInput(
-            f"The end date is no day within the next {days} days.",
-            fields={"until": "send a day like 2026-12-31"},
+            _("The end date is no day within the next %(days)s days.") % {"days": days},
+            fields={"until": _("send a day like 2026-12-31")},
         )
 
 
@@ -255,9 +265,7 @@ def _moment(value: str) -> datetime | None:
 
 def _period(_step: Step, value: str) -> None:
     if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", value):
-        raise InvalidInput(
-            f"There is no period {value!r}.", fields={"period": "send a month like 2026-11"}
-        )
+        raise _unknown(Input.PERIOD, value, _("send a month like 2026-11"))
 
 
 def _effect(_step: Step, value: str) -> None:
@@ -283,7 +291,8 @@ def _place(step: Step, value: str) -> None:
         locate(lon, lat)
     except ValueError:
         raise InvalidInput(
-            f"{value!r} is no place.", fields={"place": "send lon,lat in WGS-84 degrees"}
+            _("“%(value)s” is no place.") % {"value": value},
+            fields={"place": _("send lon,lat in WGS-84 degrees")},
         ) from None
     step.photo_place = (lon, lat)
 
@@ -291,14 +300,11 @@ def _place(step: Step, value: str) -> None:
 def _assignee(step: Step, value: str) -> None:
     person = User.objects.filter(username=value, is_active=True).first()
     if person is None or not person.holds(Role.INSPECTOR):
-        raise InvalidInput(
-            f"There is no inspector {value!r}.",
-            fields={"assignee": "take an inspector's user name"},
-        )
+        raise _unknown(Input.ASSIGNEE, value, _("take an inspector's user name"))
     if step.action in _AUDITS and person.pk in _involved(step):
         raise InvalidInput(
-            f"{value!r} had to do with this case.",
-            fields={"assignee": "take an inspector who was not involved before"},
+            _("“%(value)s” had to do with this case.") % {"value": person.name},
+            fields={"assignee": _("take an inspector who was not involved before")},
         )
     step.assignee_id = person.pk
 

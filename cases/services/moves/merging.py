@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from cases.choices import ENDED_STAGES, UNIT_STAGES, Action, ClockKind, Stage
 from cases.errors import InvalidInput
 from cases.ledger import Book, Folder, stamp
@@ -19,7 +21,8 @@ def merge(book: Book, step: Step) -> None:
     """
     assert step.other is not None
     folder, case, survivor = step.folder, step.folder.case, step.other.case
-    _require_fit(case, survivor)
+    if said := why_unfit(case, survivor):
+        raise InvalidInput(said, fields={"into": _("take an open case filed before this one")})
     clocks = {kind: _left(book, folder, running) for kind, running in folder.clocks.items()}
     held: dict[str, Any] = {"clocks": clocks, "stage_before": case.stage_before}
     held |= {"due_at": stamp(case.due_at), "suspended_until": stamp(case.suspended_until)}
@@ -34,16 +37,16 @@ def merge(book: Book, step: Step) -> None:
     _take_in(book, step.other, case, due_at, step.by)
 
 
-def _require_fit(case: Case, survivor: Case) -> None:
+def why_unfit(case: Case, survivor: Case) -> str:
+    """Return why `case` cannot be merged into `survivor`, or nothing: the one filed first stays."""
     said = ""
     if survivor.stage in ENDED_STAGES:
-        said = f"Case {survivor.number} has ended."
+        said = _("Case %(number)s has ended.")
     elif survivor.district != case.district:
-        said = f"Case {survivor.number} lies in another district."
+        said = _("Case %(number)s lies in another district.")
     elif case.filed_at and not (survivor.filed_at and survivor.filed_at <= case.filed_at):
-        said = f"Case {survivor.number} was filed later: merge that one into this."
-    if said:
-        raise InvalidInput(said, fields={"into": "take an open case filed before this one"})
+        said = _("Case %(number)s was filed later: merge that one into this.")
+    return said % {"number": survivor.number} if said else ""
 
 
 def _left(book: Book, folder: Folder, running: StageClock) -> dict[str, int | None]:

@@ -1,5 +1,7 @@
 """An edited calendar reaches a case: its deadline is worked out again, from the run's own start."""
 
+from django.utils.translation import gettext as _
+
 from cases.choices import Action, ClockKind
 from cases.clock import PauseKind
 from cases.errors import MoveNotAllowed
@@ -27,7 +29,7 @@ def recompute(book: Book, folder: Folder, version: int, by: By) -> None:
     case, events = folder.case, events_of(folder.case)
     told = handling_story(case, events)
     if told is not None and handling_explained(case, told) is None:
-        raise MoveNotAllowed("The log does not explain the deadline of this case.")
+        raise MoveNotAllowed(_("The log does not explain the deadline of this case."))
     story = handling_story(case, events, load_calendar(version))
     case.calendar_version = version
     if story is not None:

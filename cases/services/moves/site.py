@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from django.utils.translation import gettext as _
+
 from cases.errors import InvalidInput
 from cases.ledger import Book
 from cases.models import Case, StageClock, Task
@@ -14,7 +16,7 @@ def send_task(
 ) -> None:
     """Record who is asked to look; the person stays out of the header. Raises InvalidInput."""
     if step.assignee_id is None:
-        raise InvalidInput("There is no inspector to send.", fields={"assignee": "name one"})
+        raise InvalidInput(_("There is no inspector to send."), fields={"assignee": _("name one")})
     words = step.by.words()
     words["private"]["assignee"] = step.assignee_id
     book.append(step.folder, step.action, clock=clock, **words)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.contrib.gis.geos import Point
+from django.utils.translation import gettext as _
 
 from cases.choices import Action, ClockKind, Stage, Waiting
 from cases.errors import InvalidInput, MoveNotAllowed
@@ -55,8 +56,8 @@ def _refusal_ruled_on(step: Step) -> Refusal:
     refusal = Refusal.objects.filter(case=step.folder.case, ruling="").order_by("pk").last()
     if refusal is None or not waits:
         raise InvalidInput(
-            "No unit returned this case, so there is nothing to rule on.",
-            fields={"ruling": "leave it out"},
+            _("No unit returned this case, so there is nothing to rule on."),
+            fields={"ruling": _("leave it out")},
         )
     return refusal
 
@@ -151,7 +152,7 @@ def assist(book: Book, step: Step) -> None:
     asked = list(Assist.objects.filter(case=case, answered_at=None))
     answered = [row for row in asked if row.unit_id in mine]
     if not answered:
-        raise MoveNotAllowed("Your unit has reported on its assistance.")
+        raise MoveNotAllowed(_("Your unit has reported on its assistance."))
     if len(answered) == len(asked):
         filing.stop_waiting(step.folder, Waiting.ASSIST)
     facts = {
@@ -187,8 +188,8 @@ def finish(book: Book, step: Step) -> None:
     folder, case = step.folder, step.folder.case
     if not step.photos and _needs_after_photo(case.condition):
         raise InvalidInput(
-            "This filing condition closes only with a photo taken after handling.",
-            fields={"photos": "add a photo taken after handling"},
+            _("This filing condition closes only with a photo taken after handling."),
+            fields={"photos": _("add a photo taken after handling")},
         )
     case.photo_doubts = _doubts(step)
     case.stage, case.handled_at = Stage.HANDLED, book.at
