@@ -1,53 +1,37 @@
 """The form of every action the table allows a reader, and what was sent with one."""
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cases import policy
-from cases.choices import CITY, Action, Role
+from cases.choices import CITY, Action, Role, Stage
 from cases.errors import InvalidInput
 from cases.forms import ANSWER_WORDS
-from cases.models import Case, CityOptions, Condition, District, Supervision, Task, Unit
-from cases.selectors.duplicates import Candidate, candidates
+from cases.models import Case, CityOptions, Condition, District, Request, Supervision, Unit
+from cases.selectors.beside import Beside, beside
+from cases.services.moves.inputs import LONGEST_REPLY
 from cases.services.photos import StoredPhoto, kind_of_photos, store
+from cases.views.beside import request_words
 from cases.views.words import EFFECT_WORDS, REASON_WORDS, RULING_WORDS, SATISFACTION_WORDS
 from cases.workflow import BOOLEANS, MOVES, REASONS, RULINGS, Input
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
 MAX_PHOTOS = 2
+USUAL_SUSPENSION = timedelta(days=30)  # a suggestion only
 _LONGEST_VERSION = 9  # digits that fit the column
-_LABELS = {
-    Input.CONDITION: gettext_lazy("Filing condition"),
-    Input.CELL: gettext_lazy("Grid cell"),
-    Input.DISTRICT: gettext_lazy("District"),
-    Input.UNIT: gettext_lazy("Unit"),
-    Input.ASSIST: gettext_lazy("Assisting units"),
-    Input.HANDLER: gettext_lazy("Handler"),
-    Input.INTO: gettext_lazy("Merge into the case"),
-    Input.KIND: gettext_lazy("Kind of supervision"),
-    Input.REPLY_BY: gettext_lazy("Reply by"),
-    Input.UNTIL: gettext_lazy("Until the day"),
-    Input.PERIOD: gettext_lazy("Period"),
-    Input.EFFECT: gettext_lazy("Effect"),
-    Input.REASON: gettext_lazy("Reason"),
-    Input.RULING: gettext_lazy("Ruling on the return"),
-    Input.ASSIGNEE: gettext_lazy("Inspector"),
-    Input.SATISFACTION: gettext_lazy("Satisfaction"),
-    Input.PHOTOS: gettext_lazy("Photo"),
-    Input.NOTE: gettext_lazy("Note"),
-    Input.FALSIFIED: gettext_lazy("The closing was feigned"),
-    Input.PASSED: gettext_lazy("Result"),
-    Input.APPROVED: gettext_lazy("Decision"),
-}  # also the order the fields stand in; the two result buttons close a form
 _RESULTS = (Input.PASSED, Input.APPROVED)  # a form that asks for one ends in two buttons
 _DECISION_WORDS = (gettext_lazy("Approve"), gettext_lazy("Refuse"))
+_NO_FIELDS = {Input.PLACE, *_RESULTS}  # said by the phone, or by the button that sends the form
 _WIDGETS = {
     Input.CELL: "text",
     Input.INTO: "text",
@@ -60,48 +44,163 @@ _WIDGETS = {
     Input.ASSIST: "multiple",
 }
 
+# What somebody's turn it is to do: on top, the first one open.
+NEXT = (
+    *(Action.ACCEPT, Action.ANSWER_VERIFY, Action.FILE, Action.DISPATCH, Action.SIGN),
+    *(Action.DECIDE_EXTENSION, Action.DECIDE_SUSPENSION, Action.DECIDE_APPEAL, Action.ADJUST),
+    *(Action.ASSIST, Action.FINISH, Action.SEND_CHECK, Action.ANSWER_CHECK, Action.REWORK),
+    *(Action.ARBITRATE, Action.CLOSE, Action.ANSWER_AUDIT, Action.REPLY_SUPERVISION),
+)
+# The others, below quiet headings; what ends a case stands last.
+GROUPS = (
+    (
+        gettext_lazy("Decide"),
+        (
+            *(Action.RECLASSIFY, Action.ASSIGN_HANDLER, Action.RELEASE_HANDLER, Action.RESUME),
+            *(Action.DEFER, Action.REOPEN, Action.CONFIRM_EXIT, Action.PROPOSE_ADJUST),
+            Action.RECOMPUTE_DEADLINE,
+        ),
+    ),
+    (
+        gettext_lazy("Ask"),
+        (
+            *(Action.SEND_VERIFY, Action.REQUEST_EXTENSION, Action.REQUEST_SUSPENSION),
+            *(Action.SEND_ASSIST, Action.APPEAL, Action.REVISIT),
+            *(Action.AUDIT_CLOSURE, Action.AUDIT_DECLINE),
+        ),
+    ),
+    (gettext_lazy("Supervise"), (Action.REMIND, Action.SUPERVISE)),
+    (
+        gettext_lazy("Move elsewhere"),
+        (
+            *(Action.REASSIGN, Action.REDISPATCH, Action.TRANSFER, Action.RETURN),
+            *(Action.DISPUTE, Action.MERGE, Action.UNMERGE),
+        ),
+    ),
+    (
+        gettext_lazy("End"),
+        (Action.DECLINE, Action.DECLINE_FILING, Action.FORCE_CLOSE, Action.VOID),
+    ),
+)
+FINAL = GROUPS[-1][1]
+_DECIDES = {
+    Action.DECIDE_EXTENSION: Request.Kind.EXTENSION,
+    Action.DECIDE_SUSPENSION: Request.Kind.SUSPENSION,
+    Action.DECIDE_APPEAL: Request.Kind.APPEAL,
+    Action.ADJUST: Request.Kind.ADJUST,
+}
+
 Choices = list[tuple[str, str]]
+Groups = list[tuple[str, Choices]]  # each with its heading; one without heading stands alone
 
 
 @dataclass(frozen=True)
 class Field:
-    """One input of an action as its form shows it."""
+    """One input of an action as its form shows it; `low` and `high` bound a day or time."""
 
     name: str
     label: str
     widget: str  # select unless the field needs another
     is_required: bool
     value: str = ""
-    choices: Choices = field(default_factory=list)
+    groups: Groups = field(default_factory=list)
+    low: str = ""
+    high: str = ""
+    hint: str = ""  # how to mend what was refused
+
+    @property
+    def choices(self) -> Choices:
+        """Every choice, whatever its group."""
+        return [choice for _heading, choices in self.groups for choice in choices]
+
+    @property
+    def values(self) -> list[str]:
+        """The choices made of a field that takes several."""
+        return self.value.split(",") if self.value else []
 
 
 @dataclass(frozen=True)
 class ActionForm:
     """The form of one action; `key` makes sending it twice the same as once.
 
-    `buttons` are name, yes and no of a form that ends in a result.
+    `submit` names the case where the action ends it; `buttons` are name, yes and no of a form
+    that ends in a result; `about` says what is to be decided on.
     """
 
     action: str
     label: str
     fields: list[Field]
     key: uuid.UUID
+    submit: str
     is_open: bool = False
     buttons: tuple[str, str, str] | None = None
+    about: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the action ends the case."""
+        return self.action in FINAL
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a reader can do: their turn on top, the first open, and the rest under headings."""
+
+    first: ActionForm | None
+    turn: list[ActionForm]
+    groups: list[tuple[str, list[ActionForm]]]
 
 
 # --- forms --------------------------------------------------------------------------------------
 
 
-def action_forms(user: User, case: Case, *, said: dict[str, Any] | None = None) -> list[ActionForm]:
-    """Return a form for each action the table allows `user` now, filled with what was `said`."""
-    task = Task.objects.open().filter(case=case).first()
-    assignee_id = task.assignee_id if task else None
-    actions = policy.actions_for(user, case, at=timezone.now(), assignee_id=assignee_id)
-    return [
-        _form(action, case, user, said if said and said.get("action") == action else {})
-        for action in actions
+def offer_of(forms: list[ActionForm], case: Case) -> Offer:
+    """Return the forms as they stand on a page.
+
+    A form that was refused is not moved: its page opens it where it stands.
+    """
+    by_action = {form.action: form for form in forms}
+    turns = [*NEXT, Action.REASSIGN] if case.stage == Stage.RETURNED else NEXT
+    turn = [by_action.pop(action) for action in turns if action in by_action]
+    groups = [
+        (str(title), [by_action[action] for action in actions if action in by_action])
+        for title, actions in GROUPS
     ]
+    first = turn.pop(0) if turn else None
+    return Offer(first, turn, [(title, found) for title, found in groups if found])
+
+
+def action_forms(
+    user: User,
+    case: Case,
+    *,
+    rows: Beside | None = None,
+    said: dict[str, Any] | None = None,
+    hints: dict[str, str] | None = None,
+) -> list[ActionForm]:
+    """Return a form for each action the table allows `user` now, filled with what was `said`.
+
+    `rows` are those beside the case, if read before; `hints` say at which field how to mend what
+    was refused.
+    """
+    rows = rows or beside(case, user)
+    assignee_id = rows.task.assignee_id if rows.task else None
+    actions = policy.actions_for(user, case, at=timezone.now(), assignee_id=assignee_id)
+    lists = _Lists(case, user)
+    about = {request.kind: request_words(request) for request in rows.requests}
+    forms = []
+    for action in actions:
+        is_this = bool(said) and said is not None and said.get("action") == action
+        forms.append(
+            _form(
+                action,
+                lists,
+                said=said if is_this and said else {},
+                hints=hints if is_this else None,
+                about=about.get(_DECIDES[action], "") if action in _DECIDES else "",
+            )
+        )
+    return forms
 
 
 def common_form(
@@ -111,56 +210,83 @@ def common_form(
 
     For actions whose choices hang on the district of the case alone.
     """
-    forms = [_form(action, one, user, said) for one in {c.district: c for c in cases}.values()]
+    by_district = {case.district: case for case in cases}
+    forms = [_form(action, _Lists(case, user), said=said) for case in by_district.values()]
     if not forms:
         return None
     fields = [
-        replace(same[0], choices=list(dict.fromkeys(row for f in same for row in f.choices)))
+        replace(same[0], groups=_merged(field.groups for field in same))
         for same in zip(*(form.fields for form in forms), strict=True)
     ]
     return replace(forms[0], fields=fields)
+
+
+def _merged(lists: Iterable[Groups]) -> Groups:
+    """Return the groups of several lists, each choice once."""
+    merged: dict[str, dict[tuple[str, str], None]] = {}
+    for heading, choices in (group for groups in lists for group in groups):
+        merged.setdefault(heading, {}).update(dict.fromkeys(choices))
+    return [(heading, list(choices)) for heading, choices in merged.items()]
 
 
 def row_form(
     action: Action, case: Case, user: User, *, known: Mapping[Input, Choices]
 ) -> ActionForm:
     """Return the form of an action for a row of a list, with choices already `known`."""
-    return _form(action, case, user, {}, known)
+    return _form(action, _Lists(case, user, known), said={})
 
 
 def _form(
     action: Action,
-    case: Case,
-    user: User,
+    lists: "_Lists",
+    *,
     said: Mapping[str, Any],
-    known: Mapping[Input, Choices] = MappingProxyType({}),
+    hints: dict[str, str] | None = None,
+    about: str = "",
 ) -> ActionForm:
-    move = MOVES[action]
-    names = [name for name in _LABELS if name in move.inputs and name not in _RESULTS]
-    if action == Action.SUPERVISE and not user.holds(Role.SUPERVISOR):
+    move, case = MOVES[action], lists.case
+    names = [name for name in Input if name in move.inputs and name not in _NO_FIELDS]
+    if action == Action.SUPERVISE and not lists.user.holds(Role.SUPERVISOR):
         names.remove(Input.KIND)  # a leader's order is a leader's order
-    fields = [
-        Field(
-            name=name.value,
-            label=str(_LABELS[name]),
-            widget=_WIDGETS.get(name, "select"),
-            is_required=name in move.required,
-            value=str(said.get(name, _default(name, action, case))),
-            choices=known[name] if name in known else _choices(name, action, case, user),
+    fields = []
+    for name in names:
+        low, high = _bounds(name, lists)
+        fields.append(
+            Field(
+                name=name.value,
+                label=str(name.label),
+                widget=_WIDGETS.get(name, "select"),
+                is_required=name in move.required,
+                value=str(said.get(name, _default(name, action, lists))),
+                groups=_groups(name, action, lists),
+                low=low,
+                high=high,
+                hint=(hints or {}).get(name, ""),
+            )
         )
-        for name in names
-    ]
     result = next((name for name in _RESULTS if name in move.required), None)
     buttons = None
     if result is not None:
         yes, no = ANSWER_WORDS.get(action, _DECISION_WORDS)
         buttons = (result.value, str(yes), str(no))
-    return ActionForm(action.value, str(action.label), fields, uuid.uuid4(), bool(said), buttons)
+    label = str(action.label)
+    submit = label
+    if action in FINAL:
+        words = {"action": label, "number": f"HH…{case.number[-5:]}"}
+        submit = _("%(action)s %(number)s") % words
+    return ActionForm(action.value, label, fields, uuid.uuid4(), submit, bool(said), buttons, about)
 
 
-def _default(name: Input, action: Action, case: Case) -> str:
+def _default(name: Input, action: Action, lists: "_Lists") -> str:
+    case, now = lists.case, timezone.localtime()
     if name == Input.PERIOD:
-        return f"{timezone.localdate():%Y-%m}"
+        return f"{now:%Y-%m}"
+    if name == Input.REPLY_BY:
+        reply_by = now + timedelta(hours=lists.options.supervise_reply_h)
+        return f"{reply_by:%Y-%m-%dT%H:%M}"
+    if name == Input.UNTIL:
+        longest = timedelta(days=lists.options.max_suspension_days)
+        return f"{(now + min(USUAL_SUSPENSION, longest)).date()}"
     if action in (Action.REDISPATCH, Action.RECLASSIFY):
         return ""
     preset = {
@@ -171,25 +297,40 @@ def _default(name: Input, action: Action, case: Case) -> str:
     return preset.get(name) or ""
 
 
-def _choices(name: Input, action: Action, case: Case, user: User) -> Choices:
+def _bounds(name: Input, lists: "_Lists") -> tuple[str, str]:
+    """Return the first and the last day or time a field takes, in its widget's words."""
+    now = timezone.localtime()
+    if name == Input.REPLY_BY:
+        return f"{now:%Y-%m-%dT%H:%M}", f"{now + LONGEST_REPLY:%Y-%m-%dT%H:%M}"
+    if name == Input.UNTIL:
+        last = now + timedelta(days=lists.options.max_suspension_days)
+        return f"{now.date()}", f"{last.date()}"
+    return "", ""
+
+
+def _groups(name: Input, action: Action, lists: "_Lists") -> Groups:
+    if name in lists.known:
+        return [("", lists.known[name])]
     if name == Input.CONDITION:
-        return _conditions(action, case)
+        return lists.conditions(action)
     if name == Input.UNIT:
-        return [(row.pk, row.name) for row in _units(action, case, user)]
+        return lists.units_for(action)
     if name == Input.ASSIST:
-        active = Unit.objects.filter(is_active=True).exclude(pk=case.unit_id)
-        return [(row.pk, row.name) for row in active]
+        return lists.by_body(row for row in lists.units if row.pk != lists.case.unit_id)
+    return [("", choices)] if (choices := _choices(name, action, lists)) else []
+
+
+def _choices(name: Input, action: Action, lists: "_Lists") -> Choices:
     if name == Input.REASON:
         return [(code, str(REASON_WORDS[code])) for code in REASONS[action]]
     if name == Input.DISTRICT:
-        others = District.objects.exclude(pk=case.district)
-        return [(row.pk, row.name) for row in others]
+        return [
+            (slug, name) for slug, name in lists.districts.items() if slug != lists.case.district
+        ]
     if name == Input.HANDLER:
-        return _people(grant__role=Role.UNIT, grant__scope_key=case.unit_id)
+        return _people(grant__role=Role.UNIT, grant__scope_key=lists.case.unit_id)
     if name == Input.ASSIGNEE:
         return _people(grant__role=Role.INSPECTOR)
-    if name == Input.INTO:
-        return [(row.case.number, row.case.number) for row in duplicates_of(case, user)]
     return [(code, str(words)) for code, words in _WORDS.get(name, {}).items()]
 
 
@@ -203,35 +344,64 @@ _WORDS: dict[Input, dict[str, Any]] = {
 }
 
 
-def duplicates_of(case: Case, user: User) -> list[Candidate]:
-    """Return the open cases this one may be a duplicate of, as far as `user` may see them."""
-    return candidates(case, user, CityOptions.objects.get())
-
-
-def _conditions(action: Action, case: Case) -> Choices:
-    """Return the conditions of the case's class; those of every class to re-classify."""
-    rows = Condition.objects.filter(is_active=True).select_related("minor")
-    if action == Action.RECLASSIFY:
-        others = rows.exclude(pk=case.condition_id).order_by("minor", "code")
-        return [(r.code, f"{r.minor.name} · {r.text} · {r.limit_text}") for r in others]
-    return [(r.code, f"{r.text} · {r.limit_text}") for r in rows.filter(minor=case.minor_id)]
-
-
 def _people(**where: Any) -> Choices:
     people = User.objects.filter(is_active=True, **where).distinct().order_by("name", "pk")
     return [(one.username, one.name) for one in people]
 
 
-def _units(action: Action, case: Case, user: User) -> list[Unit]:
-    """Return the units a case may go to, those of its district first, the city-wide ones last."""
-    rows = Unit.objects.filter(is_active=True)
-    if action == Action.REDISPATCH:
-        return list(rows.filter(parent__in=[case.unit_id, case.parent_unit]))
-    bodies = {CITY, case.district}
-    if action == Action.ARBITRATE and policy.reach_of(user).is_whole:
-        bodies |= set(District.objects.values_list("pk", flat=True))
-    found = [row for row in rows if row.body in bodies]
-    return sorted(found, key=lambda r: (r.body != case.district, r.body == CITY, r.name))
+class _Lists:
+    """What the forms of one case choose from, each list read once and only if a form needs it."""
+
+    def __init__(
+        self, case: Case, user: User, known: Mapping[Input, Choices] = MappingProxyType({})
+    ) -> None:
+        self.case, self.user, self.known = case, user, known
+
+    @cached_property
+    def options(self) -> CityOptions:
+        """The city's options."""
+        return CityOptions.objects.get()
+
+    @cached_property
+    def districts(self) -> dict[str, str]:
+        """Names of the districts by their slug."""
+        return {row.pk: row.name for row in District.objects.all()}
+
+    @cached_property
+    def units(self) -> list[Unit]:
+        """The active units: those of the case's district, the others, the city-wide ones."""
+        rows = Unit.objects.filter(is_active=True).order_by("district", "code")
+        return sorted(rows, key=lambda r: (r.body == CITY, r.body != self.case.district))
+
+    def conditions(self, action: Action) -> Groups:
+        """Return the conditions of the case's class; those of every class to re-classify."""
+        rows = Condition.objects.filter(is_active=True).select_related("minor")
+        if action != Action.RECLASSIFY:
+            own = rows.filter(minor=self.case.minor_id)
+            return [("", [(row.code, f"{row.text} · {row.limit_text}") for row in own])]
+        groups: dict[str, Choices] = {}
+        for row in rows.exclude(pk=self.case.condition_id).order_by("minor__order", "no"):
+            heading = f"{row.minor.major_name} · {row.minor.name}"
+            groups.setdefault(heading, []).append((row.code, f"{row.text} · {row.limit_text}"))
+        return list(groups.items())
+
+    def units_for(self, action: Action) -> Groups:
+        """Return the units a case may go to."""
+        if action == Action.REDISPATCH:
+            parents = {self.case.unit_id, self.case.parent_unit} - {"", None}
+            return self.by_body(row for row in self.units if row.parent_id in parents)
+        bodies: Collection[str] = {CITY, self.case.district}
+        if action == Action.ARBITRATE and policy.reach_of(self.user).is_whole:
+            bodies = {CITY, *self.districts}
+        return self.by_body(row for row in self.units if row.body in bodies)
+
+    def by_body(self, units: Iterable[Unit]) -> Groups:
+        """Return units under the names of their districts."""
+        groups: dict[str, Choices] = {}
+        for row in units:
+            heading = self.districts.get(row.body, _("whole city"))
+            groups.setdefault(heading, []).append((row.pk, row.name))
+        return list(groups.items())
 
 
 # --- what was sent ------------------------------------------------------------------------------
@@ -241,7 +411,10 @@ def sent_action(request: UserRequest) -> Action:
     """Return the action of a form. Raises InvalidInput."""
     name = request.POST.get("action", "")
     if name not in MOVES:
-        raise InvalidInput(f"There is no action {name!r}.", fields={"action": "take a listed one"})
+        raise InvalidInput(
+            _("There is no action “%(name)s”.") % {"name": name},
+            fields={"action": _("take a listed one")},
+        )
     return Action(name)
 
 
@@ -250,8 +423,8 @@ def sent_version(request: UserRequest) -> int:
     text = request.POST.get("seen_version", "")
     if not text.isascii() or not text.isdigit() or len(text) > _LONGEST_VERSION:
         raise InvalidInput(
-            "The version of the case you saw is missing.",
-            fields={"seen_version": "load the page again"},
+            _("The version of the case you saw is missing."),
+            fields={"seen_version": _("load the page again")},
         )
     return int(text)
 
@@ -262,7 +435,7 @@ def sent_key(request: UserRequest) -> uuid.UUID:
         return uuid.UUID(request.POST.get("key", ""))
     except ValueError:
         raise InvalidInput(
-            "The key of the form is missing.", fields={"key": "load the page again"}
+            _("The key of the form is missing."), fields={"key": _("load the page again")}
         ) from None
 
 

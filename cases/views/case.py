@@ -1,5 +1,7 @@
 """The case page: facts, photos, history, and the actions the table allows this reader."""
 
+import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
@@ -12,25 +14,31 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from cases.choices import Role
+from cases.choices import Action, Role
 from cases.errors import Refusal
-from cases.models import Case
+from cases.models import Attachment, Case, CityOptions
+from cases.selectors.beside import beside
+from cases.selectors.duplicates import Candidate, candidates
 from cases.selectors.timeline import events_of
 from cases.services.moves import require_may_try, take_action
+from cases.services.moves.merging import why_unfit
 from cases.views.action_forms import (
+    ActionForm,
     action_forms,
-    duplicates_of,
+    offer_of,
     sent_action,
     sent_inputs,
     sent_key,
     sent_photos,
     sent_version,
 )
+from cases.views.beside import facts, flags
+from cases.views.timeline import timeline
 from cases.views.words import (
-    DOUBT_WORDS,
     deadline_words,
+    hours_and_minutes,
     light_of,
-    line_of,
+    mask_phones,
     photos_of,
     place_words,
     rule_words,
@@ -51,6 +59,11 @@ _REFUSALS = {
     "bad_photo": gettext_lazy("The photo could not be stored."),
     "idempotency_key_reused": gettext_lazy("This form was already sent with other contents."),
 }
+_BEFORE = (Attachment.Kind.NEAR, Attachment.Kind.FAR)
+# Whoever decides on a new report, or merges, is shown what may be the same thing.
+_COMPARE = frozenset(
+    {Action.ACCEPT, Action.DECLINE, Action.FILE, Action.DECLINE_FILING, Action.MERGE}
+)
 
 
 # --- views --------------------------------------------------------------------------------------
@@ -114,7 +127,9 @@ def visible_case(user: User, number: str) -> Case:
 
 def case_in_sight(user: User, number: str) -> Case | None:
     """Return the case with what its page shows, or None where `user` may not see it."""
-    found = Case.objects.visible_to(user).select_related("minor", "condition", "unit", "component")
+    found = Case.objects.visible_to(user).select_related(
+        "minor", "condition", "unit", "component", "handler"
+    )
     return found.filter(number=number).first()
 
 
@@ -136,29 +151,87 @@ def _page(request: UserRequest, case: Case, refusal: Refusal | None = None) -> H
 def case_context(
     request: UserRequest, case: Case, refusal: Refusal | None = None
 ) -> dict[str, Any]:
-    now, events = timezone.now(), events_of(case)
-    said = request.POST if refusal else {}
+    """Return what the page and the panel show of a case."""
+    now, events, user = timezone.now(), events_of(case), request.user
+    options, rows = CityOptions.objects.get(), beside(case, user)
+    said = {name: ",".join(request.POST.getlist(name)) for name in request.POST}
+    forms = action_forms(
+        user,
+        case,
+        rows=rows,
+        said=said if refusal else {},
+        hints=refusal.fields if refusal else {},
+    )
+    is_operator = user.holds(Role.OPERATOR)
     return {
         "case": case,
         "light": light_of(case, at=now),
+        "flags": flags(case, rows, options, at=now),
         "place": place_words(case, at=now),
         "rule": rule_words(case, at=now),
-        "photos": photos_of(case),
-        "photo_doubts": [DOUBT_WORDS[code] for code in case.photo_doubts],
-        "duplicates": duplicates_of(case, request.user),
+        "description": case.description if is_operator else mask_phones(case.description),
+        "beside": facts(case, rows, user),
+        "photos": _photo_groups(case),
+        "duplicates": _duplicates(case, user, forms, options),
         "photos_late": case.photos_late(at=now),
         "deadlines": deadline_words(case, events),
-        "lines": [line_of(event) for event in events],
-        "forms": action_forms(request.user, case, said=dict(said.items())),
+        "lines": timeline(events, user),
+        "offer": offer_of(forms, case),
         "next": request.GET.get("next", ""),
         "refusal": refusal,
         "refusal_words": refusal_words(refusal) if refusal else "",
+        "refusal_hints": _unplaced(refusal, forms) if refusal else [],
     }
 
 
+def _photo_groups(case: Case) -> dict[str, Any]:
+    """Return the photos before and after handling, and apart from them those of looking at it."""
+    photos = photos_of(case)
+    return {
+        "before": [photo for photo in photos if photo.kind in _BEFORE],
+        "after": [photo for photo in photos if photo.kind == Attachment.Kind.AFTER],
+        "others": [
+            photo for photo in photos if photo.kind not in (*_BEFORE, Attachment.Kind.AFTER)
+        ],
+    }
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A case that may be the same thing, with the form that merges this one into it."""
+
+    candidate: Candidate
+    age: str
+    key: uuid.UUID | None  # none where the reader may not merge
+
+
+def _duplicates(
+    case: Case, user: User, forms: list[ActionForm], options: CityOptions
+) -> list[Twin]:
+    offered = {form.action for form in forms}
+    if _COMPARE.isdisjoint(offered):
+        return []
+    may_merge = Action.MERGE in offered
+    return [
+        Twin(
+            candidate,
+            hours_and_minutes(int(candidate.age.total_seconds())),
+            uuid.uuid4() if may_merge and not why_unfit(case, candidate.case) else None,
+        )
+        for candidate in candidates(case, user, options)
+    ]
+
+
+def _unplaced(refusal: Refusal, forms: list[ActionForm]) -> list[str]:
+    """Return the hints of a refusal that no open field shows."""
+    shown = {field.name for form in forms if form.is_open for field in form.fields}
+    return [hint for name, hint in refusal.fields.items() if name not in shown]
+
+
 def refusal_words(refusal: Refusal) -> str:
-    """Return a refusal as one sentence in the reader's language, without its details."""
-    return code_words(refusal.code)
+    """Return a refusal as one sentence; two are said otherwise to a person than to a program."""
+    is_ours = refusal.code in ("stale_case", "idempotency_key_reused")
+    return code_words(refusal.code) if is_ours else refusal.message
 
 
 def code_words(code: str) -> str:

@@ -25,11 +25,11 @@ from cases.forms import AnswerForm, RefusableForm, ReportForm
 from cases.models import Attachment, Case, Component, Event, Task
 from cases.services.intake import report_case
 from cases.services.moves import take_action
+from cases.views.timeline import opinion_of
 from cases.views.words import (
     DOUBT_WORDS,
     REASON_WORDS,
     light_of_task,
-    line_of,
     photos_of,
     place_words,
     places_of,
@@ -256,7 +256,7 @@ def _sent_words(task: Task) -> str:
     """Return what whoever asked wants looked at."""
     action = _ASKED[Task.Kind(task.kind)].sent_by
     sent = Event.objects.filter(case=task.case_id, action=action).order_by("-case_seq").first()
-    return line_of(sent).opinion if sent else ""
+    return opinion_of(sent) if sent else ""
 
 
 def _declined_words(case: Case) -> str:

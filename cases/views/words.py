@@ -1,18 +1,14 @@
-"""A case in the reader's words: its time light, its place, the lines of its timeline."""
+"""A case in the reader's words: its time light, its place, what the reader may read of people."""
 
-import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from django.utils.dateparse import parse_datetime
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cases import clock
+from cases import clock, policy
 from cases.choices import OPEN_STAGES, UNIT_STAGES, ClockKind, LimitUnit, Role, Stage, Waiting
 from cases.errors import CalendarMissing
 from cases.models import (
@@ -23,16 +19,14 @@ from cases.models import (
     District,
     Event,
     Responsibility,
-    Supervision,
     Task,
-    Unit,
 )
-from cases.models.category import limit_text
 from cases.selectors.calendars import load_calendar
 from cases.selectors.deadline import deadlines_of
 from cases.selectors.responsibility import REGISTER
 from cases.selectors.timeline import shown_due
 from cases.workflow import CHECK_FAILED, REOPENED
+from cityops.accounts.models import User
 
 REASON_WORDS = {
     "not_responsible": gettext_lazy("not our responsibility"),
@@ -109,19 +103,6 @@ class Light:
     due_at: datetime | None
 
 
-@dataclass(frozen=True)
-class Line:
-    """One event of the timeline in the reader's words."""
-
-    event: Event
-    action: str
-    source: str
-    target: str
-    role: str
-    opinion: str
-    facts: list[str]
-
-
 def light_of(case: Case, *, at: datetime) -> Light | None:
     """Return the time light at `at` in the reader's words; None where no clock runs."""
     if case.stage in _NO_CLOCK:
@@ -153,9 +134,14 @@ def light_of_task(task: Task, *, at: datetime) -> Light:
 
 
 def _left_words(left_s: int) -> str:
-    hours, minutes = divmod(abs(left_s) // 60, 60)
-    words = {"time": f"{hours}:{minutes:02}"}
+    words = {"time": hours_and_minutes(abs(left_s))}
     return _("%(time)s left") % words if left_s >= 0 else _("%(time)s over") % words
+
+
+def hours_and_minutes(seconds: int) -> str:
+    """Return a length of time as h:mm."""
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours}:{minutes:02}"
 
 
 def _left_s(case: Case, due_at: datetime, *, at: datetime) -> int:
@@ -215,70 +201,26 @@ def deadline_words(case: Case, events: list[Event]) -> list[tuple[str, list[str]
     return [(str(kinds[ClockKind(one["kind"])]), one["lines"]) for one in told]
 
 
-def line_of(event: Event) -> Line:
-    """Return an event as the timeline shows it."""
-    stages, roles = dict(Stage.choices), dict(Role.choices)
-    said = json.loads(event.private) if event.private else {}
-    return Line(
-        event=event,
-        action=event.get_action_display(),
-        source=str(stages.get(Stage(event.from_stage), "")) if event.from_stage else "",
-        target=event.get_to_stage_display(),
-        role=str(roles.get(Role(event.actor_role), event.actor_role)),
-        opinion=said.get("opinion") or "",
-        facts=_fact_words(event.data.get("facts") or {}),
-    )
+# --- whom the reader may read of ------------------------------------------------------------------
+
+# Mobile and trunk numbers; a case number or the code of a component is none.
+_PHONE = re.compile(r"(?<![\dA-Za-z])(1[3-9]\d|0\d{2,3}-?)\d{3,4}(\d{4})(?!\d)")
 
 
-def _fact_words(facts: dict[str, Any]) -> list[str]:
-    """Return what an event says beside its action, in the reader's words."""
-    said = [
-        words(facts[name]) for name, words in _FACTS.items() if facts.get(name) not in (None, "")
-    ]
-    if "value" in facts:
-        said.append("+ " + limit_text(facts["value"], LimitUnit(facts["unit"])))
-    return said
+def may_see_people(reader: User) -> bool:
+    """Whether the reader sees who acted: the posts of the centres do, units and inspectors not."""
+    reach = policy.reach_of(reader)
+    return reach.is_whole or bool(reach.districts)
 
 
-def _passed(value: bool) -> str:  # noqa: FBT001  # a fact's value
-    return _("passed") if value else _("failed")
+def mask_phones(text: str) -> str:
+    """Return the text with the middle of every phone number hidden: 138****2210."""
+    return _PHONE.sub(r"\1****\2", text)
 
 
-def _approved(value: bool) -> str:  # noqa: FBT001  # a fact's value
-    return _("approved") if value else _("refused")
-
-
-def _moment(value: str) -> str:
-    at = parse_datetime(value)
-    return date_format(localtime(at), "Y-m-d H:i") if at else value
-
-
-def _unit_name(code: str) -> str:
-    unit = Unit.objects.filter(pk=code).first()
-    return unit.name if unit else code
-
-
-def _district_name(slug: str) -> str:
-    district = District.objects.filter(pk=slug).first()
-    return district.name if district else slug
-
-
-_FACTS: dict[str, Any] = {
-    "reason": lambda code: str(REASON_WORDS.get(code, code)),
-    "ruling": lambda code: str(RULING_WORDS.get(code, code)),
-    "passed": _passed,
-    "falsified": lambda _value: _("falsified"),
-    "approved": _approved,
-    "upheld": _approved,
-    "until": lambda value: _("until %(at)s") % {"at": _moment(value)},
-    "reply_by": lambda value: _("reply by %(at)s") % {"at": _moment(value)},
-    "kind": lambda code: str(dict(Supervision.Kind.choices).get(code, code)),
-    "to_district": lambda slug: "→ " + _district_name(slug),
-    "assist_unit": _unit_name,
-    "into": lambda number: "→ " + number,
-    "number": str,
-    "satisfaction": lambda value: str(SATISFACTION_WORDS[str(value)]),
-    "period": str,
-    "effect": lambda code: str(EFFECT_WORDS.get(code, code)),
-    "doubts": lambda codes: ", ".join(str(DOUBT_WORDS[code]) for code in codes),
-}
+def contact_words(case: Case, reader: User) -> str:
+    """Return whom to answer; in full to operators, who answer, to others only a hint of it."""
+    if reader.holds(Role.OPERATOR):
+        return case.contact
+    words = (word if "*" in word else word[:1] + "**" for word in mask_phones(case.contact).split())
+    return " ".join(words)

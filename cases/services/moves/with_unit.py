@@ -131,8 +131,8 @@ def _ask_to_assist(book: Book, step: Step) -> None:
     asked = Assist.objects.filter(case=case, answered_at=None, unit__in=step.assisting)
     if first := asked.order_by("pk").first():
         raise InvalidInput(
-            f"The unit {first.unit_id} has been asked and has not reported yet.",
-            fields={"assist": "take other units"},
+            _("“%(unit)s” has been asked and has not reported yet.") % {"unit": first.unit.name},
+            fields={"assist": _("take other units")},
         )
     for unit in step.assisting:
         if unit.pk not in case.assist_units:

@@ -85,7 +85,20 @@ function step(by) {
   row.scrollIntoView({ block: "nearest" });
 }
 
-const isTyping = () => panel.querySelector("details[open]") !== null;
+// A form was opened, or something was entered into the one that stands open.
+const isTyping = () =>
+  panel.querySelector("details[open]") !== null ||
+  [...panel.querySelectorAll(".turn :is(input, select, textarea)")].some(isEntered);
+
+function isEntered(field) {
+  if (field === document.activeElement) return true;
+  if (field.type === "checkbox") return field.checked !== field.defaultChecked;
+  if (field.tagName === "SELECT") {
+    const first = field.querySelector("[selected]")?.value ?? "";
+    return field.value !== first;
+  }
+  return field.value !== field.defaultValue;
+}
 
 document.addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
