@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
+from cases.management.commands.workflow_table import workflow_page
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/*.md")]
 RUNBOOK = (ROOT / "deploy/README.md").read_text(encoding="utf-8")
@@ -32,6 +34,12 @@ def test_every_page_of_docs_stands_in_the_index():
     assert [
         p.name for p in ROOT.glob("docs/*.md") if p.name != "index.md" and p.name not in index
     ] == []
+
+
+def test_the_workflow_page_is_the_table_as_it_is():
+    page = (ROOT / "docs/workflow.md").read_text(encoding="utf-8")
+
+    assert page == workflow_page(), "run: manage.py workflow_table > docs/workflow.md"
 
 
 def test_every_command_stands_in_the_runbook():
