@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 
+from cases.choices import Waiting
 from cases.models import Assist, Case, Reply, Request, Supervision, Task
 from cityops.accounts.models import User
 
@@ -28,12 +29,13 @@ def beside(case: Case, user: User) -> Beside:
     assists = Assist.objects.filter(case=case).select_related("unit").order_by("asked_at", "pk")
     is_asked = case.stage in Task.STAGES.values()
     tasks = Task.objects.open().filter(case=case).select_related("assignee")
+    owes_reply = Waiting.REPLY in case.waiting_for
     group = Q(merged_into=case) | Q(number=case.merged_into_id)
     seen = Case.objects.visible_to(user).filter(group).order_by("number")
     numbers = list(seen.values_list("number", flat=True))
     return Beside(
         requests=list(requests.order_by("asked_at")) if case.waiting_for else [],
-        supervisions=list(ordered.order_by("reply_by")) if case.supervised else [],
+        supervisions=list(ordered.order_by("reply_by")) if owes_reply else [],
         assists=list(assists) if case.assist_units else [],
         replies=list(Reply.objects.filter(case=case, given_at=None).order_by("due_at")),
         task=tasks.first() if is_asked else None,

@@ -4,12 +4,14 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+import segno
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
@@ -19,6 +21,7 @@ from cases.errors import Refusal
 from cases.models import Attachment, Case, CityOptions
 from cases.selectors.beside import beside
 from cases.selectors.duplicates import Candidate, candidates
+from cases.selectors.locator import locator
 from cases.selectors.timeline import events_of
 from cases.services.moves import require_may_try, take_action
 from cases.services.moves.merging import why_unfit
@@ -143,9 +146,24 @@ def _panel_after(request: UserRequest, number: str, done: str) -> HttpResponse:
 
 
 def _page(request: UserRequest, case: Case, refusal: Refusal | None = None) -> HttpResponse:
-    template = PANEL if is_fragment(request) else "cases/case/page.html"
     status = refusal.status if refusal else 200
-    return render(request, template, case_context(request, case, refusal), status=status)
+    context = case_context(request, case, refusal)
+    if is_fragment(request):
+        return render(request, PANEL, context, status=status)
+    address = request.build_absolute_uri(case.get_absolute_url())
+    context |= {
+        "locator": locator(case),
+        "address": address,
+        "qr": _qr(address),
+        "now": timezone.now(),
+    }
+    return render(request, "cases/case/page.html", context, status=status)
+
+
+def _qr(address: str) -> SafeString:
+    """Return the QR code of an address as an SVG for the printed page."""
+    code = segno.make_qr(address, error="m")
+    return mark_safe(code.svg_inline(border=0, omitsize=True))  # noqa: S308  # an image of ours
 
 
 def case_context(

@@ -1,5 +1,6 @@
 """The case page: what it shows, whom it hides from, and the actions it offers and takes."""
 
+import re
 import uuid
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from cases.views.action_forms import action_forms
 from tests.support.people import person
 from tests.support.spine import act, dispatched, photo, report, unit_person
 
-STATEMENTS = 20
+STATEMENTS = 21
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
 
 
@@ -101,6 +102,7 @@ def test_page_has_no_inline_code_and_is_constant_in_statements(
     with django_assert_num_queries(STATEMENTS):
         assert client.get(f"/cases/{number}/").content.decode().count("<q>") == 0
 
+    assert re.findall(r"<script(?![^>]* src=)", page) == []
     assert "style=" not in page
 
 
