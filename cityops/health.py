@@ -19,7 +19,7 @@ from django.views.decorators.http import require_safe
 
 from cases.errors import CalendarMissing
 from cases.models.effect import QUEUES
-from cases.selectors.calendars import unannounced_years
+from cases.selectors.calendars import unannounced_years, uncovered_years
 from cases.selectors.machinery import canaries_late, relay_lag_s
 from cityops.accounts.http import UserRequest
 from cityops.accounts.roles import Role
@@ -148,10 +148,18 @@ def _disk() -> Part:
 
 
 def _calendar() -> Part:
+    today = timezone.localdate()
     try:
-        years = unannounced_years(today=timezone.localdate())
+        years, missing = unannounced_years(today=today), uncovered_years(today=today)
     except CalendarMissing:
         return Part(_("Working calendar"), _("there is none"), _("Load the city: load_city DIR."))
+    if missing:
+        return Part(
+            _("Working calendar"),
+            _("not covered: %(years)s; no deadline of working time can fall there")
+            % {"years": ", ".join(map(str, missing))},
+            _("Publish a calendar with that year under Administration, now."),
+        )
     if not years:
         return Part(_("Working calendar"), _("the holidays of this year and the next are known"))
     return Part(

@@ -49,9 +49,16 @@ def unannounced_years(*, today: date) -> list[int]:
     A year is uncertain while its holidays are not announced, or while it is not covered at all.
     """
     calendar = load_calendar(current_version())
-    covered = range(calendar.first.year, calendar.last.year + 1)
+    missing = uncovered_years(today=today)
     years = (today.year, today.year + 1)
-    return [year for year in years if year not in covered or year in calendar.provisional_years]
+    return [year for year in years if year in missing or year in calendar.provisional_years]
+
+
+def uncovered_years(*, today: date) -> list[int]:
+    """Return which of this year and the next no deadline of working time can fall in."""
+    calendar = load_calendar(current_version())
+    covered = range(calendar.first.year, calendar.last.year + 1)
+    return [year for year in (today.year, today.year + 1) if year not in covered]
 
 
 def _special_day(row: WorkCalendarDay) -> SpecialDay:

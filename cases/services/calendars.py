@@ -12,17 +12,8 @@ from django.db import connection, transaction
 from cases.clock import Calendar, Season, SpecialDay
 from cases.errors import StaleCalendar
 from cases.models import WorkCalendar, WorkCalendarDay
-from cases.selectors.calendars import current_version, load_calendar, season_of
+from cases.selectors.calendars import load_calendar, season_of
 from cityops.accounts.models import User
-
-__all__ = [
-    "SHIPPED",
-    "current_version",
-    "load_calendar",
-    "publish_calendar",
-    "read_calendar",
-    "seed_calendars",
-]
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data" / "calendar"
 _LOCK = 0x63616C65  # "cale": two publishers at once would each extend the version they saw

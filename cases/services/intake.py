@@ -27,12 +27,11 @@ from cases.models import (
     MinorClass,
     Task,
 )
-from cases.selectors.calendars import load_calendar
+from cases.selectors.calendars import current_version, load_calendar
 from cases.selectors.inspectors import inspector_for
 from cases.selectors.place import Place, locate
 from cases.selectors.timeline import case_answer
 from cases.services import filing
-from cases.services.calendars import current_version
 from cases.services.idempotency import claim
 from cases.services.moves.site import new_task
 from cases.services.photos import StoredPhoto, attach

@@ -83,6 +83,7 @@ def test_health_page_says_which_holidays_are_not_announced(page, monkeypatch):
     for today, words in (
         (date(2026, 11, 26), "holidays not announced: 2027; until then only weekends"),
         (date(2025, 6, 1), "the holidays of this year and the next are known"),
+        (date(2027, 6, 1), "not covered: 2028; no deadline of working time can fall there"),
     ):
         monkeypatch.setattr(health.timezone, "localdate", lambda today=today: today)
 

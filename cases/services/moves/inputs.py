@@ -12,9 +12,9 @@ from cases import policy
 from cases.choices import CITY, DISTRICT_SLUGS, Action, Role
 from cases.errors import InvalidInput
 from cases.models import Area, Assist, Condition, Request, Supervision, Unit
+from cases.selectors.calendars import current_version
 from cases.selectors.inspectors import inspector_for
 from cases.selectors.place import locate
-from cases.services.calendars import current_version
 from cases.services.moves.step import Step
 from cases.workflow import ADJUST_EFFECTS, BOOLEANS, REASONS, RULINGS, Input, Move
 from cityops.accounts.models import User
