@@ -1,7 +1,8 @@
 """The working calendar under /admin/: edit a year, see what it changes, publish a new version."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -114,7 +115,13 @@ def _begin(request: HttpRequest, year: int, version: int, calendar: Calendar) ->
                 )
                 % {"year": year},
             )
-    lines = [
+    form = CalendarYearForm(initial={"is_provisional": is_provisional})
+    return Edit(year, version, calendar, form, _lines(special, year))
+
+
+def _lines(special: Iterable[SpecialDay], year: int) -> StretchesOfAYear:
+    """Return the form of these days: a line a stretch, in order, and some empty ones."""
+    told = [
         {
             "first": one.first,
             "last": one.last,
@@ -124,8 +131,7 @@ def _begin(request: HttpRequest, year: int, version: int, calendar: Calendar) ->
         }
         for one in stretches(special)
     ]
-    form = CalendarYearForm(initial={"is_provisional": is_provisional})
-    return Edit(year, version, calendar, form, StretchFormSet(initial=lines, year=year))
+    return StretchFormSet(initial=told, year=year)
 
 
 def _show(
@@ -136,6 +142,8 @@ def _show(
     *,
     status: int = 200,
 ) -> HttpResponse:
+    if preview is not None:
+        edit = replace(edit, days=_lines(edit.days.days(), edit.year))
     context = {**page, "edit": edit, "preview": preview, "title": _("Working calendar")}
     return render(request, "cases/calendar/edit.html", context, status=status)
 
@@ -180,8 +188,24 @@ def version_context(version: int) -> Page:
         "is_current": True,
         "version": version,
         "waiting": waiting_for(version).count(),
-        "runs": recomputations(version)[:RUNS_SHOWN],
+        "runs": [
+            (run, _outcome_words(run.outcome)) for run in recomputations(version)[:RUNS_SHOWN]
+        ],
     }
+
+
+def _outcome_words(outcome: str) -> str:
+    """Return what a worker noted, in the reader's language."""
+    words = {
+        "moved": _("deadlines moved"),
+        "kept": _("deadlines unchanged"),
+        "not explained": _("left alone, as the log does not explain them"),
+        "busy": _("busy, to be tried again"),
+        "timed already": _("timed already"),
+    }
+    parts = (part.partition(" ") for part in outcome.split(", "))
+    told = (f"{count} {words.get(what, what)}" for count, _space, what in parts)
+    return " · ".join(told).strip()
 
 
 def recompute(request: HttpRequest, user: User, version: int) -> HttpResponse:

@@ -235,8 +235,10 @@ def test_a_line_taken_away_is_a_day_less(admin):
     page = admin.get(ADD, {"year": 2026})
     sent = filled(page) | {"days-0-DELETE": "on"}
 
-    preview = admin.post(ADD, {**sent, "preview": "1"}).context["preview"]
+    answer = admin.post(ADD, {**sent, "preview": "1"})
 
+    preview = answer.context["preview"]
+    assert len(answer.context["edit"].days.forms) == 12 + 4  # and empty lines for more
     days = [row[0].day for row in preview.days]
     assert days == [date(2026, 1, 1) + timedelta(n) for n in range(3)]
 

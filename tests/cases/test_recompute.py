@@ -331,7 +331,7 @@ def test_the_page_of_the_version_asks_for_it_and_tells_how_far_it_is(people, day
     assert "1 open case is timed with an earlier version." in before
     assert asked.redirect_chain == [(f"{page}change/", 302)]
     assert "The recomputation is under way." in under_way
-    assert "<td>1 moved</td>" in after
+    assert "<td>1 deadlines moved</td>" in after
     assert "No open case is timed with an earlier version." in after
     assert client.post("/admin/cases/workcalendar/99/recompute/").status_code == 404
     assert client.get(f"{page}recompute/").status_code == 405
