@@ -15,6 +15,7 @@ from cases.ledger import FILLING_LOCK
 from cases.models import Case, DistrictHead, Effect, Event
 from cases.relay import take_due
 from cases.selectors.calendars import current_version, load_calendar
+from cases.services.bulk import Row, take_actions
 from cases.services.calendars import publish_calendar
 from cases.services.city import load_city
 from cases.services.effects import run_effect
@@ -82,6 +83,26 @@ def test_five_people_on_one_version_one_succeeds(city):
     refused = [result for result in results if isinstance(result, Refusal)]
     assert len(refused) == 4
     assert Event.objects.filter(action="accept").count() == 1
+
+
+def test_many_cases_sent_twice_at_once_are_done_once(city):
+    inspector, unit = person("i1", Role.INSPECTOR, grids=("431202",)), "brigade"
+    dispatcher, key = person("d1", Role.DISPATCHER), uuid.uuid4()
+    for _ in range(3):
+        report_case(report=REPORT, actor=inspector, key=uuid.uuid4())
+    rows = [Row(*row) for row in Case.objects.order_by("pk").values_list("number", "version")]
+
+    def dispatch():
+        return take_actions(
+            action=Action.DISPATCH, actor=dispatcher, rows=rows, inputs={"unit": unit}, key=key
+        )
+
+    first, second = together(dispatch, dispatch)
+
+    assert first == second
+    assert {result.code for result in first} == {"done"}
+    assert Event.objects.filter(action=Action.DISPATCH).count() == 3
+    assert verify_ledger() == []
 
 
 def test_reports_at_once_leave_a_dense_log(city):
