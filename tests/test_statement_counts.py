@@ -27,7 +27,7 @@ COUNTS = {
     ("dispatcher1", "/cases/"): 10,
     ("dispatcher1", "/cases/?q=hx&show=200"): 11,
     ("dispatcher1", "/api/v1/locate/?lon=109.9765&lat=27.5505"): 4,
-    ("inspector1", "/m/"): 6,
+    ("inspector", "/m/"): 6,
     ("unit", "/unit/"): 9,
 }
 
@@ -42,7 +42,8 @@ def taken(username, address):
 
 def counts():
     busiest = Case.objects.open().exclude(unit=None).earliest("pk").unit_id
-    names = {"unit": f"unit-{busiest}"}
+    reporter = Case.objects.filter(source="inspector").earliest("pk").reporter.username
+    names = {"unit": f"unit-{busiest}", "inspector": reporter}
     return {(who, address): taken(names.get(who, who), address) for who, address in COUNTS}
 
 
