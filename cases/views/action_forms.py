@@ -150,6 +150,11 @@ class Offer:
     turn: list[ActionForm]
     groups: list[tuple[str, list[ActionForm]]]
 
+    @property
+    def compares_first(self) -> bool:
+        """Whether what may be the same thing is looked at before the first form is sent."""
+        return self.first is not None and self.first.action in (Action.ACCEPT, Action.FILE)
+
 
 # --- forms --------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from cases.choices import OPEN_STAGES, UNIT_STAGES, Action, Waiting
+from cases.choices import OPEN_STAGES, UNIT_STAGES, Action, Stage, Waiting
 from cases.models import Assist, Case, CityOptions, District, Request, Supervision
 from cases.selectors.beside import Beside
 from cases.views.words import (
@@ -131,6 +131,9 @@ def _of_the_place(case: Case, options: CityOptions) -> Iterator[Flag]:
 
 
 def _of_the_way(case: Case) -> Iterator[Flag]:
+    if case.stage in (Stage.RETURNED, Stage.DISPUTED) and case.last_reason:
+        reason = REASON_WORDS.get(case.last_reason, case.last_reason)
+        yield Flag("soon", _("returned: %(reason)s") % {"reason": reason})
     for code in case.photo_doubts:
         yield Flag("soon", str(DOUBT_WORDS[code]))
     if case.cycle > 1:

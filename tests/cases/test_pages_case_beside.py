@@ -104,6 +104,7 @@ def test_a_returned_case_is_the_dispatchers_to_re_assign(people, condition):
     first, turn, _groups = offered(people.dispatcher, number)
 
     assert (first, turn) == ("reassign", [])
+    assert "</span> Returned: another reason </li>" in page_of(people.dispatcher, number)
 
 
 def test_what_ends_a_case_is_named_with_it(people, condition):
@@ -313,6 +314,7 @@ def test_duplicates_are_shown_to_who_decides_and_merged_by_one_button(people, co
 
     acceptor, dispatcher = (page_of(who, second) for who in (people.acceptor, people.dispatcher))
 
+    assert acceptor.index("Perhaps the same") < acceptor.index('<div class="turn">')
     assert f'<a href="/cases/{first}/">{first}</a>' in acceptor
     assert "0 m away, reported 0:00 h earlier" in acceptor
     assert "Merge into HH" not in acceptor

@@ -5,17 +5,17 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browsers import MONITOR, ZHONGFANG
+from tests.support.browsers import MONITOR
 
 pytestmark = pytest.mark.journey
 
 CONDITION = "event-0110-1"
+HECHENG = (109.9765, 27.5505)
 
 
 def test_a_usual_case_prints_on_one_sheet(desks, running_city):
     token = running_city.manage("token", "inspector3")
-    place = ZHONGFANG["longitude"], ZHONGFANG["latitude"]
-    number = running_city.file_case(token, CONDITION, CONDITION.rpartition("-")[0], place)
+    number = running_city.file_case(token, CONDITION, CONDITION.rpartition("-")[0], HECHENG)
     page = desks.open("dispatcher1", f"/cases/{number}/", MONITOR)
     expect(page.get_by_role("button", name="Print")).to_be_visible()
 

@@ -254,6 +254,13 @@ const keys = {
   escape: () => queue.querySelector("[aria-current]")?.focus(),
 };
 
+// Ctrl+Enter sends the form one is in; a form that ends in two buttons waits for one of them.
+panel.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+  const form = event.target.closest("form");
+  if (form?.querySelectorAll("[type=submit]").length === 1) form.requestSubmit();
+});
+
 document.addEventListener("keydown", (event) => {
   if (!keysOn.checked || event.isComposing) return;
   if (event.ctrlKey || event.altKey || event.metaKey) return;
