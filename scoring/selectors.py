@@ -36,10 +36,10 @@ def facts_between(
     facts = Facts()
     with _without_nested_loops(), connection.cursor() as cursor:
         cursor.execute(FACTS, words)
-        for body, name, number, tenths, *rest in cursor:
-            facts.members[body, name, number] += 1
-            if tenths is not None:
-                facts.assessed.add(Assessed(number, body, Fraction(tenths, 10), *rest))
+        rows = cursor.fetchall()
+    facts.members.update(row[:3] for row in rows)
+    for body, _, number, tenths, *rest in (row for row in rows if row[3] is not None):
+        facts.assessed.add(Assessed(number, body, Fraction(tenths, 10), *rest))
     return facts
 
 
