@@ -379,13 +379,16 @@ class _Lists:
         return sorted(rows, key=lambda r: (r.body == CITY, r.body != self.case.district))
 
     def conditions(self, action: Action) -> Groups:
-        """Return the conditions of the case's class; those of every class to re-classify."""
+        """Return the conditions of every class, those of the case's own class first."""
         rows = Condition.objects.filter(is_active=True).select_related("minor")
-        if action != Action.RECLASSIFY:
-            own = rows.filter(minor=self.case.minor_id)
-            return [("", [(row.code, f"{row.text} · {row.limit_text}") for row in own])]
+        if action == Action.RECLASSIFY:
+            rows = rows.exclude(pk=self.case.condition_id)
+        own_first = [
+            *rows.filter(minor=self.case.minor_id).order_by("no"),
+            *rows.exclude(minor=self.case.minor_id).order_by("minor__order", "no"),
+        ]
         groups: dict[str, Choices] = {}
-        for row in rows.exclude(pk=self.case.condition_id).order_by("minor__order", "no"):
+        for row in own_first:
             heading = f"{row.minor.major_name} · {row.minor.name}"
             groups.setdefault(heading, []).append((row.code, f"{row.text} · {row.limit_text}"))
         return list(groups.items())
