@@ -261,7 +261,7 @@ def _form(
                 name=name.value,
                 label=str(name.label),
                 widget=_WIDGETS.get(name, "select"),
-                is_required=name in move.required,
+                is_required=name in move.required or _is_photo_needed(name, action, case),
                 value=str(said.get(name, _default(name, action, lists))),
                 groups=_groups(name, action, lists),
                 low=low,
@@ -280,6 +280,12 @@ def _form(
         words = {"action": label, "number": f"HH…{case.number[-5:]}"}
         submit = _("%(action)s %(number)s") % words
     return ActionForm(action.value, label, fields, uuid.uuid4(), submit, bool(said), buttons, about)
+
+
+def _is_photo_needed(name: Input, action: Action, case: Case) -> bool:
+    """Whether the filing condition lets the handling finish with a photo only."""
+    is_photo = (name, action) == (Input.PHOTOS, Action.FINISH)
+    return is_photo and case.condition is not None and case.condition.needs_after_photo
 
 
 def _default(name: Input, action: Action, lists: "_Lists") -> str:

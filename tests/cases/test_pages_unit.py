@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cases.choices import Action, Role
-from cases.models import Case, Event, Unit
+from cases.models import Case, Condition, Event, Unit
 from cases.views.unit import VIEWS
 from tests.cases.test_pages_phone import client_of, upload
 from tests.support.people import person
@@ -170,6 +170,17 @@ def test_nearest_deadline_stands_first(people, condition):
     Case.objects.filter(number=second).update(due_at=timezone.now())
 
     assert shown(inbox(unit)) == ("sign", [second, first])
+
+
+@pytest.mark.parametrize("is_needed", [True, False])
+def test_row_asks_for_the_photo_the_condition_needs(people, number, is_needed):
+    unit = sign(number)
+    Condition.objects.update(needs_after_photo=is_needed)
+
+    page = inbox(unit).content.decode()
+
+    (first, second) = re.findall(r'<input id="HH\d+-photos-\d"[^>]*>', page)
+    assert ("required" in first, "required" in second) == (is_needed, False)
 
 
 # --- head, handlers and sub-units ----------------------------------------------------------------
