@@ -18,7 +18,7 @@ REMINDERS = (Role.DISPATCHER, Role.ACCEPTOR, Role.SUPERVISOR, Role.DUTY_CHIEF)
 
 def found_twice(life: Life, at: datetime) -> None:
     """Plan that the dispatcher sees two reports of one problem."""
-    life.aside(at, life.draw(4, 45), merge)
+    life.aside(at, life.draw(4, 45), merge, by_night=True)
 
 
 def while_open(life: Life, at: datetime) -> None:

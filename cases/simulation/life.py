@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils import timezone
+
 from cases import policy
 from cases.choices import Action, Role
 from cases.models import Case
@@ -109,9 +111,27 @@ class Life:
 
         self.run.plan(moment, go)
 
-    def aside(self, at: datetime, delay: timedelta, step: "Step") -> None:
-        """Plan a step beside the main way; it must find out itself whether it still makes sense."""
-        self.run.later(at, delay, lambda moment: step(self, moment))
+    def aside(
+        self, at: datetime, delay: timedelta, step: "Step", *, by_night: bool = False
+    ) -> None:
+        """Plan a step beside the main way; it must find out itself whether it still makes sense.
+
+        Offices do not work by night; the centre does.
+        """
+        moment = at + delay / self.run.speed
+        if not by_night and not self.run.services.is_live:
+            moment = self.by_day(moment)
+        self.run.plan(moment, lambda now: step(self, now))
+
+    def by_day(self, at: datetime) -> datetime:
+        """Put off what would come by night to the next morning."""
+        local = timezone.localtime(at)
+        if 7 <= local.hour < 21:
+            return at
+        morning = local.replace(hour=7, minute=30, second=0, microsecond=0)
+        if local.hour >= 21:
+            morning += timedelta(days=1)
+        return morning + self.draw(0, 90)
 
     def perhaps(self, at: datetime, *chances: Chance) -> None:
         """Plan what chance will have beside the main way."""

@@ -19,7 +19,10 @@ Moment = Callable[[datetime], None]  # what happens at a moment
 
 
 class Run:
-    """The steps still to come, and what became of those done."""
+    """The steps still to come, and what became of those done.
+
+    A live run goes through its cases `speed` times faster than life.
+    """
 
     def __init__(self, city: City, services: Services, *, speed: float = 1) -> None:
         self.city, self.services, self.speed = city, services, speed
@@ -37,10 +40,6 @@ class Run:
     def plan(self, at: datetime, step: Moment) -> None:
         """Do `step` at a moment."""
         heapq.heappush(self._heap, (at, next(self._order), step))
-
-    def later(self, at: datetime, delay: timedelta, step: Moment) -> None:
-        """Do `step` a while after `at`; a live run goes through its cases faster than life."""
-        self.plan(at + delay / self.speed, step)
 
     def plan_days(self, start: datetime, days: int, total: int, begin: Moment) -> None:
         """Plan `total` beginnings over `days` from `start` on, each day when it comes."""

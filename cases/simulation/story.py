@@ -4,8 +4,6 @@ import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from django.utils import timezone
-
 from cases.choices import Action, Role, Source, Stage
 from cases.models import Attachment
 from cases.simulation import afterwards, beside, screening, waiting
@@ -176,13 +174,7 @@ def work(life: Life, at: datetime) -> None:
 
 def _by_day(life: Life, at: datetime) -> datetime:
     """Put off work that is no emergency from the night to the next morning."""
-    local = timezone.localtime(at)
-    if life.draft.condition.limit_unit in EMERGENCIES or 7 <= local.hour < 21:
-        return at
-    morning = local.replace(hour=7, minute=30, second=0, microsecond=0)
-    if local.hour >= 21:
-        morning += timedelta(days=1)
-    return morning + life.draw(0, 90)
+    return at if life.draft.condition.limit_unit in EMERGENCIES else life.by_day(at)
 
 
 def finish(life: Life, at: datetime) -> None:

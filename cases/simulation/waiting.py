@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from cases.choices import Action, Role, Stage
+from cases.models import Kind
 from cases.simulation import beside
 from cases.simulation.life import Chance, Life
 
@@ -15,8 +16,8 @@ EXTENDED_EARLY = 0.01  # of works that would be in time all the same
 ENDORSED = 0.9  # by the head of unit
 UNDECIDED = 0.1  # of endorsed requests the dispatcher does not get to before they lapse
 EXTENDED = 0.85  # of decided requests
-SUSPENDED = 0.02  # of works: planned works, a budget, the season
-DEFERRED = 0.005  # of works: a leader decides
+SUSPENDED = 0.03  # of works on components: planned works, a budget, the season
+DEFERRED = 0.008  # of works on components: a leader decides
 GRANTED = 0.75  # of requests for suspension
 SHORT = 0.6  # of suspensions last days, the others weeks
 RESUMED_EARLY = 0.2  # of suspensions
@@ -39,7 +40,7 @@ def while_worked_on(
         odds = EXTENDED_LATE_WORKS if is_works else EXTENDED_LATE
     if minutes > 60 and life.happens(odds):
         life.aside(at, left - life.draw(20, min(minutes * 0.8, 900)), ask_extension)
-    elif is_works:
+    elif is_works and life.draft.condition.minor.kind == Kind.COMPONENT:
         middle = minutes * 0.3
         suspended = Chance(SUSPENDED, 20, max(21, int(middle)), ask_suspension)
         life.perhaps(at, suspended, Chance(DEFERRED, 20, max(21, int(middle)), defer))
