@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from cases.choices import Action, Role, Source
+from cases.choices import Action, Role, Source, Stage
 from cases.models import Attachment
 from cases.simulation.life import Chance, Life
 
@@ -60,7 +60,7 @@ def of_leaving(life: Life, at: datetime) -> None:
 
 def revisit(life: Life, at: datetime) -> None:
     """Ask the reporter how satisfied he is."""
-    is_cross = life.is_late or life.stage == "declined"
+    is_cross = life.is_late or life.stage == Stage.DECLINED
     (mark,) = life.random.choices("54321", CROSS if is_cross else PLEASED)
     life.ask(at, Action.REVISIT, Role.OPERATOR, words={"satisfaction": mark})
 
@@ -104,10 +104,10 @@ def expect_answer(life: Life, at: datetime) -> None:
 
 def answer_audit(life: Life, at: datetime) -> None:
     """Say whether the closing or the declining holds."""
-    odds = RIGHTLY_DECLINED if life.stage == "declined" else life.profile.passes
+    odds = RIGHTLY_DECLINED if life.stage == Stage.DECLINED else life.profile.passes
     passed = life.happens(odds)
     words = {"passed": passed, "photos": life.city.album.pick(life.random, Attachment.Kind.AUDIT)}
-    if not passed and life.stage == "closed":
+    if not passed and life.stage == Stage.CLOSED:
         words |= {"falsified": life.happens(FALSIFIED), "note": "现场与结案照片不符"}
     life.ask(at, Action.ANSWER_AUDIT, life.assignee(), words=words)
 

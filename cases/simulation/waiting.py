@@ -50,7 +50,7 @@ def _when_late(life: Life, at: datetime, left: timedelta) -> None:
     """Plan what follows from the lateness: the timer's order is replied to, some leave."""
     past = max(left, timedelta())
     if life.happens(REPLIED_OVERDUE):
-        life.aside(at, past + life.draw(40, 1500), beside.reply)
+        life.aside(at, past + life.draw(15, 360), beside.reply)
     if life.happens(VOIDED_LATE):
         life.aside(at, past + life.draw(30, 2000), beside.void)
     if life.is_left and life.happens(FORCED):
