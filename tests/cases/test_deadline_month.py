@@ -37,8 +37,9 @@ def test_every_deadline_of_a_month_explains_itself(settings, tmp_path, caplog):
         assert base == case.base_due_at, case.number
         seen["explained"] += 1
         seen.update({pause.kind.value for pause in story.pauses})
+        seen["extended"] += bool(story.extensions)
 
     assert caplog.text == ""
     assert seen["explained"] > 400
     assert seen["checked"] > 300
-    assert seen["returned"] >= 3
+    assert min(seen[what] for what in ("returned", "extended", "suspended", "merged")) >= 1
