@@ -145,6 +145,8 @@ _REASONS = {
 }
 _NOTED = {"supervise", "reply_supervision", "appeal", "confirm_exit", "propose_adjust"}
 _ENDING = {"decline", "decline_filing", "void", "force_close", "merge"}
+_SELDOM = {"decide_extension", "decide_suspension", "decide_appeal", "appeal", "unmerge"}
+_SELDOM |= {"audit_closure", "audit_decline", "answer_audit", "release_handler", "assist"}
 _CHOICES = {
     "condition": ["event-0112-1", "event-0112-2"],
     "unit": ["office", "brigade", "zone-office"],
@@ -243,14 +245,16 @@ class Lives(RuleBasedStateMachine):
         return {"condition": condition, "filed_no": self.filed}
 
     def _do_what_somebody_may(self):
-        """Go onward, by what was done least."""
+        """Go onward by what was done least; what seldom may be done goes first."""
         life, now = self.chance.choice([self.lives[0], *self.lives]), timezone.now()
         found = []
         for action in ALLOWED:
             said, inputs = self._inputs(life, action)
             able = [one for one in PEOPLE if life.allows(one, action, now, said)]
-            is_note = ALLOWED[action][1] == "same"
-            rank = self.taken[action] + is_note + 2 * (action in _ENDING) + 2 * self.chance.random()
+            rank = 2 * self.taken[action] + 3 * self.chance.random()
+            rank += (
+                (ALLOWED[action][1] == "same") + 4 * (action in _ENDING) - 3 * (action in _SELDOM)
+            )
             found += [(rank, self.chance.choice(able), action, said, inputs)] if able else []
         if found:
             self._act(life, *min(found, key=itemgetter(0))[1:])
