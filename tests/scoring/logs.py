@@ -248,7 +248,7 @@ class _Walk:
             "suspended": [self.resume, self.resume, self.remind],
             "handled": [self.send_check],
             "checking": [self.check],
-            "checked": [self.close],
+            "checked": [self.close, self.close, self.recompute],
             "returned": [self.rework, self.reassign, self.dispute],
             "disputed": [self.arbitrate],
             "closed": [self.reopen, self.appeal, self.appeal, self.audit],

@@ -61,6 +61,10 @@ ALTERED = {  # a rule, and how it is got wrong
         "s.case_seq >= coalesce(o.seq, 0) AS is_judged",
         "true AS is_judged",
     ),
+    "a recomputed deadline holds for a finished run too": (
+        "WHEN r.action = 'recompute_deadline' AND r.due_at IS NOT NULL",
+        "WHEN false",
+    ),
     "a deadline recomputed since acts as if known": (
         "WHEN m.key IS NOT NULL THEN m.due_at WHEN",
         "WHEN false THEN m.due_at WHEN",
