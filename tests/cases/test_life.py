@@ -361,6 +361,20 @@ def test_survivor_whose_clock_stands_still_takes_no_deadline_over(people):
     assert running(first) == clocks
 
 
+def test_order_of_a_merged_case_keeps_its_own_limit(people, condition):
+    first = dispatched(people, condition)
+    words = {"source": "hotline", "order_number": "HT-2", "order_kind": "complaint"}
+    second = report(people, condition, **words)["number"]
+    before = StageClock.objects.get(case__number=second, kind="hotline")
+    act(second, Action.MERGE, people.dispatcher, into=first)
+    assert running(second) == []
+
+    act(second, Action.UNMERGE, people.dispatcher)
+
+    after = StageClock.objects.get(case__number=second, kind="hotline", ended_at=None)
+    assert (after.due_at, after.soon_at) == (before.due_at, before.soon_at)
+
+
 def test_survivor_is_not_voided_while_it_holds_a_duplicate(people, condition):
     first, second = dispatched(people, condition), dispatched(people, condition)
     act(second, Action.MERGE, people.dispatcher, into=first)

@@ -49,13 +49,13 @@ def why_unfit(case: Case, survivor: Case) -> str:
     return said % {"number": survivor.number} if said else ""
 
 
-def _left(book: Book, folder: Folder, running: StageClock) -> dict[str, int | None]:
-    """Return what remains of a clock, in seconds of its own time."""
+def _left(book: Book, folder: Folder, running: StageClock) -> dict[str, Any]:
+    """Return what remains of a clock, in seconds of its own time, or what it runs to whatever."""
     if running.kind == ClockKind.HANDLE:
         left, base = filing.left_of_run(book, folder)
         return {"left_s": left, "base_left_s": base}
-    if running.due_at is None:
-        return {"left_s": None}
+    if running.kind in _NEVER_HELD or running.due_at is None:
+        return {"due_at": stamp(running.due_at), "soon_at": stamp(running.soon_at)}
     return {"left_s": max(0, int((running.due_at - book.at).total_seconds()))}
 
 
@@ -75,7 +75,7 @@ def _take_in(
         and book.at < due_at < own
     )
     if takes and due_at is not None:
-        facts["own_due_at"] = own
+        facts |= {"own_due_at": own, "own_base_due_at": case.base_due_at}
         filing.set_deadline(book, folder, due_at)
         if case.base_due_at is not None:
             case.base_due_at = min(case.base_due_at, due_at)
@@ -88,8 +88,7 @@ def unmerge(book: Book, step: Step) -> None:
     held, minutes = case.held, step.options.check_min
     case.stage, case.stage_before = case.stage_before, held["stage_before"]
     case.held, case.merged_into = held["suspended"], None
-    until = held["suspended_until"]
-    case.suspended_until = datetime.fromisoformat(until) if until else None
+    case.suspended_until = _moment(held["suspended_until"])
     for kind, words in sorted(held["clocks"].items()):
         _start_again(book, folder, ClockKind(kind), words)
     is_run = case.stage in UNIT_STAGES
@@ -107,17 +106,22 @@ def _start_again(book: Book, folder: Folder, kind: ClockKind, words: dict[str, A
         filing.start_handling(
             book, folder, left_s=words["left_s"], base_left_s=words["base_left_s"]
         )
-    elif kind == ClockKind.SUSPEND:
-        until = folder.case.suspended_until
-        book.start_clock(folder, kind, due_at=until, soon_at=None)
-    elif words["left_s"] is not None:
+    elif "due_at" in words:
+        due_at, soon_at = (_moment(words[name]) for name in ("due_at", "soon_at"))
+        book.start_clock(folder, kind, due_at=due_at, soon_at=soon_at)
+    else:
         left = timedelta(seconds=words["left_s"])
         book.start_clock(folder, kind, due_at=book.at + left, soon_at=book.at + left * 0.8)
-        if kind in _OF_THE_STAGE:
+        if kind != ClockKind.EXTEND:
             folder.starts = {"kind": kind.value, "due_at": stamp(book.at + left)}
 
 
-_OF_THE_STAGE = frozenset(ClockKind) - {ClockKind.EXTEND, ClockKind.SUPERVISE, ClockKind.HOTLINE}
+# A reporter, a supervisor, and a suspension wait for the day that was named, merged or not.
+_NEVER_HELD = frozenset({ClockKind.HOTLINE, ClockKind.SUPERVISE, ClockKind.SUSPEND})
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _send_again(book: Book, step: Step, minutes: int) -> None:
@@ -135,22 +139,25 @@ def _send_again(book: Book, step: Step, minutes: int) -> None:
 def _let_go(book: Book, folder: Folder, duplicate: Case, by: filing.By) -> None:
     """Write it into the survivor's log; a deadline taken over from the duplicate is given back."""
     case = folder.case
-    own_due_at = _own_deadline(case, duplicate)
-    gives_back = own_due_at is not None and case.stage in UNIT_STAGES
-    if gives_back and own_due_at is not None:
-        filing.set_deadline(book, folder, own_due_at)
-        case.base_due_at = own_due_at
+    own = _own_deadlines(case, duplicate)
+    gives_back = own is not None and case.stage in UNIT_STAGES
+    if gives_back and own is not None:
+        filing.set_deadline(book, folder, own[0])
+        case.base_due_at = own[1]
     facts = {"number": duplicate.number}
     book.append(folder, Action.LET_GO, facts=facts, sets_clock=gives_back, **by.words())
 
 
-def _own_deadline(case: Case, duplicate: Case) -> datetime | None:
-    """Return the deadline the survivor gave up for this duplicate, if nothing changed it since."""
-    changes = case.event_set.filter(sets_clock=True).order_by("-case_seq")
-    last = changes.first()
+def _own_deadlines(case: Case, duplicate: Case) -> tuple[datetime, datetime] | None:
+    """Return the deadline the survivor gave up for this duplicate, if nothing changed it since.
+
+    And the same without extensions.
+    """
+    last = case.event_set.filter(sets_clock=True).order_by("-case_seq").first()
     if last is None or last.action != Action.TAKE_IN:
         return None
     facts = last.data["facts"]
     if facts["number"] != duplicate.number:
         return None
-    return datetime.fromisoformat(facts["own_due_at"])
+    own, base = (datetime.fromisoformat(facts[n]) for n in ("own_due_at", "own_base_due_at"))
+    return own, base
