@@ -13,7 +13,7 @@ from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from cases.choices import Action, Role
+from cases.choices import Action, Role, Waiting
 from cases.models import Case, District, Draw, Refusal, Reply, Unit
 from cases.selectors.draws import results_of, revisits_due
 from cases.services.replies import give_reply
@@ -72,7 +72,9 @@ def draws(request: UserRequest) -> HttpResponse:
     seen = Case.objects.all().visible_to(request.user)
     numbers = {n for draw in rows for drawn in draw.numbers.values() for n in drawn}
     visible = set(seen.filter(number__in=numbers).values_list("number", flat=True))
+    adjust = seen.filter(waiting_for__contains=[Waiting.ADJUST]).select_related("minor")
     context = {
+        "adjustments": adjust.order_by("number") if request.user.holds(Role.ASSESSOR) else [],
         "rows": [
             {
                 "draw": draw,
@@ -85,7 +87,7 @@ def draws(request: UserRequest) -> HttpResponse:
                 ],
             }
             for draw in rows
-        ]
+        ],
     }
     return render(request, "cases/centre/draws.html", context)
 

@@ -123,6 +123,17 @@ def test_operator_gives_an_answer_once_and_revisits(people, condition):
     assert f"/cases/{number}/" not in client.get("/replies/").content.decode().split("<main")[1]
 
 
+def test_second_assessor_finds_what_waits_for_them(people, condition):
+    number = closed(people, condition)
+    one, two = person("as1", Role.ASSESSOR), person("as2", Role.ASSESSOR)
+    words = {"period": "2026-11", "effect": "exempt", "note": "系统故障"}
+    act(number, Action.PROPOSE_ADJUST, one, **words)
+
+    assert f"/cases/{number}/" in client_of(two).get("/draws/").content.decode()
+    act(number, Action.ADJUST, two, approved=False)
+    assert f"/cases/{number}/" not in client_of(two).get("/draws/").content.decode()
+
+
 @pytest.mark.parametrize("reply", ["", "x", "0", "9" * 30])
 def test_unknown_answer_is_not_found(people, reply):
     assert client_of(people.operator).post("/replies/", {"reply": reply}).status_code == 404
