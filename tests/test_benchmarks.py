@@ -9,7 +9,7 @@ from cases.models import Case, DistrictHead, Event, Request
 from cases.services.demo_users import create_demo_users
 from cases.services.intake import next_number
 from cases.services.ledger_check import verify_ledger
-from cases.simulation import simulate
+from cases.simulation import beside, simulate
 from deploy.benchmarks.fill import CannotFillError, fill
 
 UNTIL = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
@@ -25,7 +25,8 @@ def told_apart(column):
     return Case.objects.exclude(**{column: None}).values(column).distinct().count()
 
 
-def test_a_month_becomes_many_cases_with_true_chains(settings, tmp_path, eventful):
+def test_a_month_becomes_many_cases_with_true_chains(settings, tmp_path, eventful, monkeypatch):
+    monkeypatch.setattr(beside, "REPORTED_AGAIN", 0.5)
     settings.DEMO, settings.DEMO_PASSWORD_FILE = True, tmp_path / "demo_password"
     settings.DEMO_PASSWORD_FILE.write_text("the-demo-password\n")
     create_demo_users()
