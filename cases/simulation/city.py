@@ -248,6 +248,8 @@ class City:
             source=source,
             accuracy_m=self.random.randrange(4, 30) if source == Source.INSPECTOR else None,
             is_self_handled=False,
+            order_number="",
+            order_kind="",
         )
         return self._by_somebody(report, community, draft.condition, at)
 

@@ -171,3 +171,15 @@ def test_a_month_knows_every_action_of_the_table(demo, eventful):
     resumed = Event.objects.filter(action="resume", actor_role="system")
     assert max(event.at - event.clock_due_at for event in resumed) <= SCAN_EVERY
     assert Event.objects.filter(action="finish", case__in=resumed.values("case")).exists()
+
+
+def test_only_what_the_hotline_brings_again_has_an_order(demo):
+    city = City(seed=1)
+    drafts = (city.draft(UNTIL) for _ in range(1000))
+    order = next(draft for draft in drafts if draft.report.order_number)
+
+    again = [city.again(order, "", UNTIL).report for _ in range(30)]
+
+    assert {report.source for report in again} >= {"hotline", "inspector"}
+    assert all(bool(report.order_kind) == (report.source == "hotline") for report in again)
+    assert order.report.order_number not in {report.order_number for report in again}
