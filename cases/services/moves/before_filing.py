@@ -79,7 +79,11 @@ def reclassify(book: Book, step: Step) -> None:
         story = handling_story(case, events_of(case), filing.case_limit(folder)[1])
     case.minor, case.condition = condition.minor, condition
     case.limit_value, case.limit_unit = filing.limit_of(condition, case.built_up, step.options)
-    facts = {"limit_value": case.limit_value, "limit_unit": case.limit_unit}
+    facts = {
+        "limit_value": case.limit_value,
+        "limit_unit": case.limit_unit,
+        "recurs": condition.minor.recurs,
+    }
     if story is not None:
         again = story.with_limit(filing.case_limit(folder)[0])
         due_at = again.explanation.due
