@@ -42,7 +42,7 @@ from tests.support.access import fingerprint
 from tests.support.city import SmallCity, open_logs
 from tests.support.people import person
 
-LIVES = int(os.environ.get("CITYOPS_LIVES", "30"))
+LIVES = int(os.environ.get("CITYOPS_LIVES", "60"))
 FIRST = int(os.environ.get("CITYOPS_FIRST_LIFE", "1"))
 STEPS = 40
 NEAR = timedelta(seconds=2)  # remaining time is kept in whole seconds
@@ -251,10 +251,9 @@ class Lives(RuleBasedStateMachine):
         for action in ALLOWED:
             said, inputs = self._inputs(life, action)
             able = [one for one in PEOPLE if life.allows(one, action, now, said)]
+            ends = action in _ENDING and life is self.lives[0]  # the others end when they may
             rank = 2 * self.taken[action] + 3 * self.chance.random()
-            rank += (
-                (ALLOWED[action][1] == "same") + 4 * (action in _ENDING) - 3 * (action in _SELDOM)
-            )
+            rank += (ALLOWED[action][1] == "same") + 4 * ends - 3 * (action in _SELDOM)
             found += [(rank, self.chance.choice(able), action, said, inputs)] if able else []
         if found:
             self._act(life, *min(found, key=itemgetter(0))[1:])
