@@ -13,6 +13,7 @@ from tests.cases.test_workflow import ALLOWED
 MINUTES = {"accept": 15, "dispatch": 15, "sign": 60, "verify": 30, "check": 30}
 MINUTES |= {"arbitrate": 240, "extend": 120}
 HOURS = {"event-0112-1": 8, "event-0112-2": 24}  # emergency hours: nights and holidays included
+NAMED = {"hotline", "supervise", "suspend"}  # wait for the day named, merged or not
 OF_A_RUN = {"extension_head", "extension", "suspension"}  # lapse with it, and at its deadline
 ENDED = {"closed", "declined", "voided", "merged"}
 UNIT_STAGES = {"dispatched", "handling", "rework"}
@@ -374,7 +375,8 @@ class Life:
     def _merge(self) -> None:
         aside = {"before": self.before, "assignee": self.assignee, "waits": set(self.waits)}
         aside |= {"clocks": {k: due - self._at for k, due in self.clocks.items()}}
-        aside |= {"until": self.clocks.get("suspend"), "left": self.left}
+        aside |= {"named": {k: self.clocks[k] for k in NAMED & self.clocks.keys()}}
+        aside |= {"left": self.left}
         before, due, into = self.stage, self.clocks.get("handle"), self._said["into"]
         unanswered = self.unanswered
         self._end("merged")
@@ -392,8 +394,8 @@ class Life:
         self.assignee, self.left = aside["assignee"], aside["left"]
         for kind, length in aside["clocks"].items():
             self._start(kind, max(length, timedelta()))
-        if aside["until"]:
-            self.clocks["suspend"] = aside["until"]
+        self.clocks |= aside["named"]
+        self.awaits_route = self.stage == "filed"
 
     def _reopen(self) -> None:
         self.stage, self.last_reason, self.assignee = "returned", "reopened", ""
