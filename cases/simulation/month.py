@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, Exists, Max, OuterRef, Q
+from django.db.models import Count, Exists, F, Max, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from cases.choices import ClockKind, Stage
+from cases.choices import ClockKind, Role, Stage
 from cases.ledger import FILLING_LOCK
-from cases.models import Case, DemoMonth, DistrictHead, Draw, Event, StageClock
+from cases.models import Case, DemoMonth, DistrictHead, Draw, Event, Reply, StageClock
 from cases.services.deadlines import scan_deadlines
 from cases.services.upkeep import refresh_statistics
 from cases.simulation.city import CannotSimulateError, City
@@ -49,10 +49,18 @@ def simulate(
         run.plan_days(start, days, days * per_day, lambda at: new_case(run, at))
         plan_weeks(run, start, days)
         _drive(run, start, until, total=days * per_day, progress=progress)
+        _give_answers(run, until)
         month.ended_at = timezone.now()
         month.save(update_fields=["ended_at"])
         refresh_statistics()
     return run.done
+
+
+def _give_answers(run: Run, until: datetime) -> None:
+    """Let an operator have answered the reporters within half a day; the last are still owed."""
+    soon = timedelta(hours=12)
+    owed = Reply.objects.filter(given_at=None, due_at__lt=until - soon)
+    owed.update(given_at=F("due_at") + soon / 3, given_by=run.city.people.find(Role.OPERATOR))
 
 
 def district_counts() -> list[dict[str, Any]]:

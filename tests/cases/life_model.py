@@ -153,7 +153,9 @@ class Life:
                 is_here = DISTRICT_OF[said["unit"]] == self.district
                 yield is_here or (action == "arbitrate" and not person.scope)
                 yield "ruling" not in said or (
-                    bool(self.returned_by) and self.stage in ("returned", "disputed")
+                    bool(self.returned_by)
+                    and self.stage in ("returned", "disputed")
+                    and self.last_reason not in ("check_failed", "reopened")
                 )
             case "merge":
                 into = said["into"]

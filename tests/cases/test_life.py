@@ -231,6 +231,28 @@ def test_return_is_written_into_the_refusal_ledger_and_ruled_on(people, conditio
     assert case_of(number).due_at <= before.due_at + timedelta(minutes=1)
 
 
+def test_failed_check_is_no_return_to_rule_on(people, condition):
+    number, unit = signed(people, condition)
+    act(number, Action.RETURN, unit, reason="not_responsible")
+    act(number, Action.REASSIGN, people.dispatcher, unit=unit.grants[0].scope_key)
+    act(number, Action.SIGN, unit)
+    act(number, Action.FINISH, unit, photos=(photo(),))
+    act(number, Action.ANSWER_CHECK, people.checker, passed=False)
+    before = Event.objects.count()
+
+    with pytest.raises(InvalidInput) as refused:
+        act(
+            number,
+            Action.REASSIGN,
+            people.dispatcher,
+            unit=unit.grants[0].scope_key,
+            ruling="unjustified",
+        )
+
+    assert set(refused.value.fields) == {"ruling"}
+    assert (Event.objects.count(), Refusal.objects.get().ruling) == (before, "")
+
+
 def test_dispute_is_opened_and_the_arbitrated_unit_may_not_return(people, condition):
     number, unit = signed(people, condition)
     act(number, Action.RETURN, unit, reason="not_responsible")

@@ -13,7 +13,7 @@ from cases.models import Assist, Condition, Refusal, Task
 from cases.services import filing
 from cases.services.moves.site import send_task
 from cases.services.moves.step import Step
-from cases.workflow import Input
+from cases.workflow import CHECK_FAILED, REOPENED, Input
 
 METRIC = 4546  # EPSG of the city's projection, metres
 
@@ -52,8 +52,10 @@ def assign(book: Book, step: Step) -> None:
 
 def _refusal_ruled_on(step: Step) -> Refusal:
     """Return the return a ruling is about. Raises InvalidInput where there is none."""
-    waits = step.folder.case.stage in (Stage.RETURNED, Stage.DISPUTED)
-    refusal = Refusal.objects.filter(case=step.folder.case, ruling="").order_by("pk").last()
+    case = step.folder.case
+    waits = case.stage in (Stage.RETURNED, Stage.DISPUTED)
+    waits = waits and case.last_reason not in (CHECK_FAILED, REOPENED)
+    refusal = Refusal.objects.filter(case=case, ruling="").order_by("pk").last()
     if refusal is None or not waits:
         raise InvalidInput(
             _("No unit returned this case, so there is nothing to rule on."),
