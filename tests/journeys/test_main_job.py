@@ -14,9 +14,9 @@ CONDITION = "event-0110-1"  # exposed refuse
 
 
 def open_case(city) -> str:
-    """File a case in 中方县 as an inspector who stands there."""
+    """File a case in 中方县, near where a journey looks for a mark but not on top of it."""
     token = city.manage("token", "inspector3")
-    place = ZHONGFANG["longitude"], ZHONGFANG["latitude"]
+    place = ZHONGFANG["longitude"] + 0.006, ZHONGFANG["latitude"]
     return city.file_case(token, CONDITION, CONDITION.rpartition("-")[0], place)
 
 

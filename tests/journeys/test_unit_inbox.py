@@ -15,7 +15,7 @@ CONDITION = "event-0110-1"  # exposed refuse
 
 def test_unit_head_and_desk_find_what_waits_for_them(desks, running_city):
     token = running_city.manage("token", "inspector7")
-    place = ZHONGFANG["longitude"], ZHONGFANG["latitude"]
+    place = ZHONGFANG["longitude"] - 0.006, ZHONGFANG["latitude"]  # alone there on the map
     number = running_city.file_case(token, CONDITION, CONDITION.rpartition("-")[0], place)
     desk = desks.open("dispatcher-zhongfang", "/desk/?view=all", MONITOR)
     mark = desk.locator(f'#desk .case-mark[data-case="{number}"]')
