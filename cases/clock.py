@@ -6,7 +6,7 @@ table of sessions with running totals, so each question is two look-ups, whateve
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -424,14 +424,14 @@ def _earlier(
 ) -> tuple[_Ran, Shared | None]:
     """Return the run that ends first: one's own, or what the deadline taken over left."""
     left = max(0, used(shared.at, shared.due, calendar, is_working=limit.is_working))
-    taken = _run(
-        shared.at,
-        left,
-        limit,
-        calendar,
-        [pause for pause in pauses if pause.start >= shared.at],
-        [extension for extension in extensions if extension.approved_at >= shared.at],
-    )
+    later = [pause for pause in pauses if pause.start >= shared.at]
+    added = [extension for extension in extensions if extension.approved_at >= shared.at]
+    taken = _run(shared.at, left, limit, calendar, later, added)
+    if not later:  # the moment taken over, not the whole seconds to it
+        due = shared.due
+        for extension in added:
+            due = due_at(due, extension.limit, calendar)
+        taken = replace(taken, due=due)
     if own.due is None or taken.due is None:
         is_earlier = (taken.left_s or 0) < (own.left_s or 0)
     else:

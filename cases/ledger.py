@@ -38,7 +38,9 @@ _last_asked = (-ASK_AGAIN_S, False)  # when this process asked whether it is hel
 # Columns that name no part of the case's state, or are the identity of the row itself.
 _NOT_STATE = {"id", "number", "client_uuid", "case_seq"}
 # Free text and persons stay out of headers.
-PRIVATE = {"address", "description", "contact", "reporter_id", "handler_id"}
+PRIVATE = {
+    *("address", "description", "contact", "order_number", "reporter_id", "handler_id"),
+}
 _COLUMNS = [f.attname for f in Case._meta.concrete_fields if f.attname not in _NOT_STATE]
 # A change of one of these makes an open form wrong.
 _VERSIONED = {"stage", "point", "minor_id", "condition_id", "unit_id", "due_at", "district"}

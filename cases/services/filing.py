@@ -143,6 +143,7 @@ def assign(
     case.left_s, case.base_left_s = None, None
     case.last_reason, case.handled_at = "", None
     case.handler, case.photo_doubts, case.extension_count = None, [], 0
+    case.exit_confirmed = False  # of an earlier exit
     start_handling(book, folder, left_s=left_s, base_left_s=base_left_s)
     book.start_minutes(folder, ClockKind.SIGN, options.sign_min)
     said = {"rule": rule, "fallback": is_fallback, **(facts or {})}

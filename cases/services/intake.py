@@ -302,6 +302,8 @@ def _self_handle(
     assert condition is not None
     case.reported_at = case.handled_at = book.at
     case.stage, case.calendar_version = Stage.HANDLED, rules.calendar_version
+    case.extensions_left = rules.options.max_extensions  # for a unit, if the check fails
+    case.suspensions_left = rules.options.max_suspensions
     case.limit_value, case.limit_unit = filing.limit_of(condition, case.built_up, rules.options)
     facts = {"photos": [photo.sha256 for photo in photos]}
     book.append(

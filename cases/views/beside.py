@@ -26,6 +26,7 @@ APPEAL_WORDS = {
     "endorsed": gettext_lazy("appeal: endorsed, the acceptor is to decide"),
     "upheld": gettext_lazy("appeal upheld: exempt in statistics"),
     "refused": gettext_lazy("appeal refused"),
+    "lapsed": gettext_lazy("appeal lapsed: the case was reopened"),
 }
 _SHAPES = {"late": "■", "soon": "▲", "paused": "◆", "said": "●"}
 # Asked for by a request, which tells more than that it is waited for.

@@ -76,6 +76,7 @@ APPEAL_WORDS = {
     "endorsed": gettext_lazy("appeal endorsed"),
     "upheld": gettext_lazy("appeal upheld: exempt"),
     "refused": gettext_lazy("appeal refused"),
+    "lapsed": gettext_lazy("appeal lapsed: the case was reopened"),
 }
 # What a row says it waits for, but in the view that is about it.
 _MARKS = {

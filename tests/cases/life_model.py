@@ -201,6 +201,7 @@ class Life:
         self._end_run()
         self.waits -= {"reply", "audit"}
         self.stage, self.before, self.clocks, self.assignee = stage, "", {}, ""
+        self.exit_confirmed = False
 
     def _accept(self) -> None:
         self.stage = "accepted"
@@ -245,7 +246,7 @@ class Life:
         goes_on = self._said.get("ruling") == "unjustified" and ruled == self._said["unit"]
         length = self.left if goes_on and self.left is not None else self.limit
         self.stage, self.unit, self.left = "dispatched", self._said["unit"], None
-        self.last_reason, self.has_handler = "", False
+        self.last_reason, self.has_handler, self.exit_confirmed = "", False, False
         self._stop("dispatch", "arbitrate")
         self._start("sign")
         self._start("handle", length)
@@ -393,6 +394,7 @@ class Life:
         assert self.into is not None
         self.into.unsure.add("handle")  # gets its own deadline back if nothing changed it since
         self.stage, self.before, self.into = self.before, aside["before"], None
+        self.exit_confirmed = False
         self.assignee, self.left = aside["assignee"], aside["left"]
         for kind, length in aside["clocks"].items():
             self._start(kind, max(length, timedelta()))
@@ -402,7 +404,8 @@ class Life:
     def _reopen(self) -> None:
         self.stage, self.last_reason, self.assignee = "returned", "reopened", ""
         self.was_late, self.extensions_left, self.left = False, 2, None
-        self.waits.discard("audit")
+        self.waits -= {"audit", "appeal", "appeal_acceptor"}
+        self.exit_confirmed = False
         if self.unit:
             self._start("handle", self.limit)
         self._start("dispatch")

@@ -135,7 +135,7 @@ def test_suspension_keeps_what_remains_and_resumes_by_itself(people, condition):
         act(number, Action.REQUEST_SUSPENSION, unit, reason="season", until=day(30))
 
 
-@pytest.mark.parametrize("until", ["", "soon", "2020-01-01", "2099-01-01"])
+@pytest.mark.parametrize("until", ["", "soon", "2020-01-01", "2099-01-01", "9999-12-31"])
 def test_suspension_needs_a_day_within_a_year(people, condition, until):
     number, unit = signed(people, condition)
     before = Event.objects.count()
@@ -568,6 +568,52 @@ def test_redispatch_keeps_run_and_deadline(people, condition):
     assert Case.objects.all().visible_to(unit).exists()
     with pytest.raises(NotAllowed):
         act(number, Action.FINISH, unit, photos=(photo(),))
+
+
+def test_only_a_sub_unit_is_redispatched_to(people, condition):
+    number, _ = signed(people, condition)
+    case = case_of(number)
+    elsewhere = Unit.objects.filter(is_active=True, parent=None).exclude(district=case.district)
+    before = Event.objects.count()
+
+    for code in (elsewhere.first().pk, case.unit_id):
+        with pytest.raises(InvalidInput) as refused:
+            act(number, Action.REDISPATCH, people.dispatcher, unit=code)
+        assert set(refused.value.fields) == {"unit"}
+
+    assert (case_of(number).unit_id, Event.objects.count()) == (case.unit_id, before)
+
+
+def test_reopening_ends_what_was_asked_about_the_cycle_before(people, condition):
+    number, unit = signed(people, condition)
+    past = timezone.now() - timedelta(hours=1)
+    StageClock.objects.filter(case__number=number, kind="handle").update(due_at=past)
+    leader = person("leader", Role.LEADER)
+    due = f"{timezone.localtime() + timedelta(days=1):%Y-%m-%dT%H:%M}"
+    act(number, Action.SUPERVISE, leader, note="请尽快办理", reply_by=due)
+    act(number, Action.FINISH, unit, photos=(photo(),))
+    act(number, Action.ANSWER_CHECK, people.checker, passed=True)
+    act(number, Action.CLOSE, people.chief)
+    assert Supervision.objects.get().answered_at is not None
+    act(number, Action.APPEAL, unit, note="暴雨")
+
+    act(number, Action.REOPEN, people.chief, reason="came_back")
+
+    case = case_of(number)
+    assert (case.waiting_for, case.appeal, case.was_late) == ([], "lapsed", False)
+    assert Request.objects.get().state == "lapsed"
+
+
+def test_unit_of_a_failed_self_handled_case_may_ask_for_time(people, condition):
+    number = report(people, condition, is_self_handled=True, photos=(photo(),))["number"]
+    act(number, Action.ANSWER_CHECK, Task.objects.get().assignee, passed=False)
+    district = case_of(number).district
+    code = Unit.objects.filter(is_active=True, district=district).first().pk
+    act(number, Action.REASSIGN, people.dispatcher, unit=code)
+
+    act(number, Action.REQUEST_EXTENSION, unit_person(number), reason="weather")
+
+    assert case_of(number).waiting_for == [Waiting.EXTENSION_HEAD]
 
 
 def test_doubtful_photos_are_flagged_not_refused(people, condition):

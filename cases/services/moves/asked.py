@@ -9,7 +9,7 @@ from cases import clock
 from cases.choices import Action, ClockKind, Role, Waiting
 from cases.errors import InvalidInput
 from cases.ledger import Book, Folder, stamp
-from cases.models import Assist, Request
+from cases.models import Assist, Request, Supervision
 from cases.services import filing
 from cases.services.moves.step import Step
 from cases.workflow import Input
@@ -58,6 +58,8 @@ def lapse_requests(folder: Folder, *, at: datetime) -> None:
     kinds = [kind for kind, names in _WAITS.items() if waits.isdisjoint(names)]
     still = Request.objects.filter(case=folder.case, state__in=Request.OPEN, kind__in=kinds)
     still.update(state=Request.State.LAPSED, decided_at=at)
+    if Waiting.REPLY in folder.waited and Waiting.REPLY not in waits:
+        Supervision.objects.filter(case=folder.case, answered_at=None).update(answered_at=at)
 
 
 def _outcome(step: Step) -> Request.State:

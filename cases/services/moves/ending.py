@@ -66,7 +66,7 @@ def _end(book: Book, step: Step, stage: Stage, *, facts: dict[str, str]) -> None
     run = (case.unit_id or "", case.body)
     ended = filing.stop_all(book, folder)
     case.stage, case.stage_before, case.held = stage, "", {}
-    case.suspended_until, case.is_deferred = None, False
+    case.suspended_until, case.is_deferred, case.exit_confirmed = None, False, False
     if stage == Stage.CLOSED:
         case.closed_at = book.at
         case.reopen_until = book.at + timedelta(days=step.options.reopen_days)
@@ -81,7 +81,10 @@ def reopen(book: Book, step: Step) -> None:
     case.cycle += 1
     case.was_late, case.extension_count, case.photo_doubts = False, 0, []
     case.extensions_left = step.options.max_extensions
-    filing.stop_waiting(folder, Waiting.AUDIT)
+    if not {Waiting.APPEAL, Waiting.APPEAL_ACCEPTOR}.isdisjoint(case.waiting_for):
+        case.appeal = "lapsed"  # it was about the cycle that ends here
+    filing.stop_waiting(folder, Waiting.AUDIT, Waiting.APPEAL, Waiting.APPEAL_ACCEPTOR)
+    case.exit_confirmed = False
     if case.unit_id is not None:
         filing.start_handling(book, folder)
     book.start_minutes(folder, ClockKind.DISPATCH, step.options.dispatch_min)

@@ -150,7 +150,8 @@ def _unit(step: Step, value: str) -> None:
     case = step.folder.case
     step.unit = _active_unit(value, Input.UNIT)
     if step.action == Action.REDISPATCH:
-        if step.unit.parent_id not in (case.unit_id, case.parent_unit or None):
+        parents = {case.unit_id, case.parent_unit} - {None, ""}
+        if step.unit.parent_id not in parents or step.unit.pk == case.unit_id:
             raise InvalidInput(
                 _("“%(value)s” is no sub-unit of the unit that holds the case.")
                 % {"value": step.unit.name},
@@ -237,7 +238,7 @@ def _reply_by(step: Step, value: str) -> None:
 def _until(step: Step, value: str) -> None:
     days = step.options.max_suspension_days
     last = _day(value)
-    if last is not None:
+    if last is not None and last.year < 9999:  # the day after it is still one
         midnight = datetime.combine(last + timedelta(days=1), time())
         step.until = timezone.make_aware(midnight).astimezone(UTC)
     if step.until is None or not step.at < step.until <= step.at + timedelta(days=days + 1):

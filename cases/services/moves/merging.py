@@ -31,7 +31,7 @@ def merge(book: Book, step: Step) -> None:
     ended = filing.stop_all(book, folder)
     case.waiting_for = waits  # nobody decides while it is merged, and nothing lapses
     case.stage_before, case.stage, case.held = case.stage, Stage.MERGED, held
-    case.suspended_until, case.merged_into = None, survivor
+    case.suspended_until, case.merged_into, case.exit_confirmed = None, survivor, False
     facts = {"into": survivor.number}
     book.append(folder, Action.MERGE, clock=ended, facts=facts, run=run, **step.by.words())
     _take_in(book, step.other, case, due_at, step.by)
@@ -87,7 +87,7 @@ def unmerge(book: Book, step: Step) -> None:
     folder, case = step.folder, step.folder.case
     held, minutes = case.held, step.options.check_min
     case.stage, case.stage_before = case.stage_before, held["stage_before"]
-    case.held, case.merged_into = held["suspended"], None
+    case.held, case.merged_into, case.exit_confirmed = held["suspended"], None, False
     case.suspended_until = _moment(held["suspended_until"])
     for kind, words in sorted(held["clocks"].items()):
         _start_again(book, folder, ClockKind(kind), words)
