@@ -3,7 +3,7 @@
 import pytest
 
 from cases.choices import Source
-from cases.simulation import beside, city, waiting
+from cases.simulation import afterwards, beside, city, waiting
 from cases.simulation.life import Life
 
 RARE = 0.12  # odds below which something is rare
@@ -24,3 +24,4 @@ def eventful(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(city, "AT_BORDER", 0.1)
     monkeypatch.setitem(city.SOURCES, Source.HOTLINE, 30.0)
     monkeypatch.setattr(waiting, "FORCED", 0.9)
+    monkeypatch.setattr(afterwards, "CONFIRMED", 1.0)
