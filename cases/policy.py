@@ -12,7 +12,8 @@ from typing import Protocol
 
 from cases.choices import Action, Role
 from cases.errors import MoveNotAllowed, NotAllowed
-from cases.workflow import MOVES, CaseFacts, Who, not_from, not_yours, refusal_of
+from cases.guards import CaseFacts
+from cases.workflow import MOVES, Who, not_from, not_yours, refusal_of
 from cityops.accounts.models import Grant, User
 from cityops.accounts.roles import ScopeKind
 

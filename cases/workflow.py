@@ -4,11 +4,10 @@ The table draws the buttons and forms, guards the services, is repeated by a dat
 on events, fills docs/workflow.md and answers the API. Pure Python. Source: domain.md §3.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext as _
@@ -21,11 +20,28 @@ from cases.choices import (
     Action,
     ClockKind,
     Role,
-    Source,
     Stage,
     Waiting,
 )
 from cases.errors import MoveNotAllowed
+from cases.guards import (
+    CaseFacts,
+    Guard,
+    failed_or_reopened,
+    has_extension_left,
+    has_handler,
+    has_suspension_left,
+    is_outside_report,
+    may_still_return,
+    not_appealed,
+    not_confirmed,
+    not_overdue,
+    waits_for,
+    waits_not_for,
+    was_overdue,
+    was_returned,
+    within_reopening,
+)
 
 _A, _S, _R, _C, _W = Action, Stage, Role, ClockKind, Waiting
 
@@ -58,150 +74,23 @@ class Input(TextChoices):
 
 
 BOOLEANS = frozenset({Input.FALSIFIED, Input.PASSED, Input.APPROVED})
-
-
-class CaseFacts(Protocol):
-    """What the guards read of a case; times are aware."""
-
-    stage: str
-    source: str
-    due_at: datetime | None
-    may_return: bool
-    last_reason: str
-    waiting_for: list[str]
-    extensions_left: int
-    suspensions_left: int
-    handler_id: int | None
-    reopen_until: datetime | None
-    was_late: bool
-    appeal: str
-    exit_confirmed: bool
-    unit_id: str | None
-
-
-# A guard returns why the action is refused now to somebody in that role, or "".
-Guard = Callable[[CaseFacts, Role, datetime], str]
-
-CHECK_FAILED = "check_failed"
-REOPENED = "reopened"
-RETURN_REASONS = ("not_responsible", "unclear_place", "duplicate", "other")
-DECLINE_REASONS = ("not_in_scope", "not_found", "duplicate", "other")
-END_REASONS = ("wrong_report", "no_longer_there", "cannot_be_done", "other")
-REOPEN_REASONS = ("not_solved", "came_back", "new_evidence", "other")
-EXTENSION_REASONS = ("weather", "material", "coordination", "other")
-SUSPENSION_REASONS = ("planned_works", "budget", "season", "other")
-TRANSFER_REASONS = ("border", "wrong_place", "other")
+_DECLINE_REASONS = ("not_in_scope", "not_found", "duplicate", "other")
+_END_REASONS = ("wrong_report", "no_longer_there", "cannot_be_done", "other")
+_SUSPENSION_REASONS = ("planned_works", "budget", "season", "other")
 REASONS: dict[Action, tuple[str, ...]] = {
-    _A.RETURN: RETURN_REASONS,
-    _A.DECLINE: DECLINE_REASONS,
-    _A.DECLINE_FILING: DECLINE_REASONS,
-    _A.FORCE_CLOSE: END_REASONS,
-    _A.VOID: END_REASONS,
-    _A.REOPEN: REOPEN_REASONS,
-    _A.REQUEST_EXTENSION: EXTENSION_REASONS,
-    _A.REQUEST_SUSPENSION: SUSPENSION_REASONS,
-    _A.DEFER: SUSPENSION_REASONS,
-    _A.TRANSFER: TRANSFER_REASONS,
+    _A.RETURN: ("not_responsible", "unclear_place", "duplicate", "other"),
+    _A.DECLINE: _DECLINE_REASONS,
+    _A.DECLINE_FILING: _DECLINE_REASONS,
+    _A.FORCE_CLOSE: _END_REASONS,
+    _A.VOID: _END_REASONS,
+    _A.REOPEN: ("not_solved", "came_back", "new_evidence", "other"),
+    _A.REQUEST_EXTENSION: ("weather", "material", "coordination", "other"),
+    _A.REQUEST_SUSPENSION: _SUSPENSION_REASONS,
+    _A.DEFER: _SUSPENSION_REASONS,
+    _A.TRANSFER: ("border", "wrong_place", "other"),
 }
 RULINGS = ("justified", "unjustified")
-SUPERVISION_KINDS = ("important", "overdue", "leader")
 ADJUST_EFFECTS = ("exempt", "leave_out", "put_in")
-
-
-# --- guards -------------------------------------------------------------------------------------
-
-
-def may_still_return(case: CaseFacts, _role: Role, at: datetime) -> str:
-    """Refused once overdue, and to a unit named by arbitration (assessment.md §3)."""
-    if not case.may_return:
-        return _("The unit was named by arbitration and may not return the case.")
-    return not_overdue(case, _role, at)
-
-
-def not_overdue(case: CaseFacts, _role: Role, at: datetime) -> str:
-    """Only until the deadline: what is asked later comes too late (domain.md §3)."""
-    if case.due_at is not None and at > case.due_at:
-        return _("The case is overdue: this had to come before its deadline.")
-    return ""
-
-
-def has_extension_left(case: CaseFacts, _role: Role, _at: datetime) -> str:
-    """At most as many approved extensions as the city allows."""
-    return "" if case.extensions_left > 0 else _("No further extension is possible.")
-
-
-def has_suspension_left(case: CaseFacts, _role: Role, _at: datetime) -> str:
-    """A case is suspended once."""
-    return "" if case.suspensions_left > 0 else _("The case was suspended before.")
-
-
-def is_outside_report(case: CaseFacts, _role: Role, _at: datetime) -> str:
-    """Verified are public, petition and media reports, and what other systems say."""
-    if case.source in (Source.INSPECTOR, Source.LEADER):
-        return _("Reports of inspectors and leaders' orders are not verified.")
-    return ""
-
-
-def failed_or_reopened(case: CaseFacts, _role: Role, _at: datetime) -> str:
-    """Rework follows a failed check or a reopening; a returned case is re-assigned."""
-    if case.unit_id is None:
-        return _("The case has no unit: re-assign it.")
-    if case.last_reason not in (CHECK_FAILED, REOPENED):
-        return _("Rework follows a failed check; a returned case is re-assigned.")
-    return ""
-
-
-def was_returned(case: CaseFacts, _role: Role, _at: datetime) -> str:
-    """A dispute is about a return, not about a failed check."""
-    if case.last_reason in (CHECK_FAILED, REOPENED):
-        return _("No unit returned this case; there is nothing to dispute.")
-    return ""
-
-
-def within_reopening(case: CaseFacts, _role: Role, at: datetime) -> str:
-    """Reopened within the days the city gives, fixed at closing."""
-    if case.reopen_until is None or at > case.reopen_until:
-        return _("The time for reopening this case has passed.")
-    return ""
-
-
-def was_overdue(case: CaseFacts, _role: Role, _at: datetime) -> str:
-    """Only an overdue finding is appealed against or confirmed."""
-    return "" if case.was_late else _("The case was never overdue.")
-
-
-def not_appealed(case: CaseFacts, _role: Role, _at: datetime) -> str:
-    """One appeal a case."""
-    return _("The unit has appealed before.") if case.appeal else ""
-
-
-def not_confirmed(case: CaseFacts, _role: Role, _at: datetime) -> str:
-    """An exit is confirmed once."""
-    return _("This exit was confirmed before.") if case.exit_confirmed else ""
-
-
-def has_handler(case: CaseFacts, _role: Role, _at: datetime) -> str:
-    """There is somebody to take it back from."""
-    return "" if case.handler_id is not None else _("The case has no handler.")
-
-
-def _waits(wanted: Waiting | dict[Role, Waiting]) -> Guard:
-    def waits(case: CaseFacts, role: Role, _at: datetime) -> str:
-        name = wanted.get(role) if isinstance(wanted, dict) else wanted
-        return "" if name in case.waiting_for else _("Nobody has asked for this.")
-
-    kinds = wanted.values() if isinstance(wanted, dict) else [wanted]
-    waits.__doc__ = f"The case waits for it: {', '.join(kinds)}."
-    return waits
-
-
-def _waits_not(*unwanted: Waiting) -> Guard:
-    def waits_not(case: CaseFacts, _role: Role, _at: datetime) -> str:
-        asked = not set(unwanted).isdisjoint(case.waiting_for)
-        return _("This was asked for before and is not decided yet.") if asked else ""
-
-    waits_not.__doc__ = f"Not asked for already: {', '.join(unwanted)}."
-    return waits_not
 
 
 # --- the table ----------------------------------------------------------------------------------
@@ -216,7 +105,7 @@ class Who(StrEnum):
 
 @dataclass(frozen=True)
 class Move:
-    """One row of the table. More than one target, or `may_stay`: the outcome decides.
+    """One row of the table. More than one target, or one and `may_stay`: the outcome decides.
 
     `stops` and `starts` name the stage clocks that may be stopped or started; all others run on.
     """
@@ -243,6 +132,9 @@ class Move:
         return (*self.targets, stage) if self.may_stay else self.targets
 
 
+STAYS: tuple[Stage, ...] = ()  # the targets of an action that leaves the case where it is
+
+
 def _move(
     sources: Iterable[Stage],
     targets: Stage | tuple[Stage, ...],
@@ -255,43 +147,20 @@ def _move(
     starts: Iterable[ClockKind] = (),
     may_stay: bool = False,
     tells_reporter: bool = False,
-) -> Move:
-    return Move(
-        frozenset(sources),
-        targets if isinstance(targets, tuple) else (targets,),
-        frozenset(roles),
-        frozenset(required),
-        frozenset(optional),
-        guards,
-        frozenset(stops),
-        frozenset(starts),
-        may_stay=may_stay,
-        tells_reporter=tells_reporter,
-    )
-
-
-def _note(
-    sources: Iterable[Stage],
-    roles: Iterable[Role],
-    *,
-    required: Iterable[Input] = (),
-    optional: Iterable[Input] = (Input.NOTE,),
-    guards: tuple[Guard, ...] = (),
-    stops: Iterable[ClockKind] = (),
-    starts: Iterable[ClockKind] = (),
     who: Who = Who.LEAD,
 ) -> Move:
-    """Return a row of an action that leaves the case where it is."""
+    leads_to = targets if isinstance(targets, tuple) else (targets,)
     return Move(
         frozenset(sources),
-        (),
+        leads_to,
         frozenset(roles),
         frozenset(required),
         frozenset(optional),
         guards,
         frozenset(stops),
         frozenset(starts),
-        may_stay=True,
+        may_stay=may_stay or not leads_to,
+        tells_reporter=tells_reporter,
         who=who,
     )
 
@@ -420,12 +289,13 @@ MOVES: dict[Action, Move] = {
         {_S.MERGED}, tuple(s for s in _S if s in OPEN_STAGES), {_R.DISPATCHER}, starts=_ANY_CLOCK
     ),
     # --- asked and decided beside the main way
-    _A.DECIDE_EXTENSION: _note(
+    _A.DECIDE_EXTENSION: _move(
         UNIT_STAGES,
+        STAYS,
         {_R.UNIT_HEAD, _R.DISPATCHER},
         required={_I.APPROVED},
         guards=(
-            _waits({_R.UNIT_HEAD: _W.EXTENSION_HEAD, _R.DISPATCHER: _W.EXTENSION}),
+            waits_for({_R.UNIT_HEAD: _W.EXTENSION_HEAD, _R.DISPATCHER: _W.EXTENSION}),
             not_overdue,
         ),
         stops={_C.EXTEND},
@@ -436,118 +306,133 @@ MOVES: dict[Action, Move] = {
         _S.SUSPENDED,
         {_R.DISPATCHER},
         required={_I.APPROVED},
-        guards=(_waits(_W.SUSPENSION), not_overdue),
+        guards=(waits_for(_W.SUSPENSION), not_overdue),
         stops={_C.HANDLE, _C.EXTEND},
         starts={_C.SUSPEND},
         may_stay=True,
     ),
-    _A.DECIDE_APPEAL: _note(
+    _A.DECIDE_APPEAL: _move(
         {_S.CLOSED},
+        STAYS,
         {_R.DISPATCHER, _R.ACCEPTOR},
         required={_I.APPROVED},
-        guards=(_waits({_R.DISPATCHER: _W.APPEAL, _R.ACCEPTOR: _W.APPEAL_ACCEPTOR}),),
+        guards=(waits_for({_R.DISPATCHER: _W.APPEAL, _R.ACCEPTOR: _W.APPEAL_ACCEPTOR}),),
     ),
-    _A.ASSIST: _note(
+    _A.ASSIST: _move(
         UNIT_STAGES,
+        STAYS,
         {_R.UNIT},
         optional=_WORDS,
-        guards=(_waits(_W.ASSIST),),
+        guards=(waits_for(_W.ASSIST),),
         who=Who.ASSISTING,
     ),
-    _A.REPLY_SUPERVISION: _note(
+    _A.REPLY_SUPERVISION: _move(
         OPEN_STAGES,
+        STAYS,
         {_R.UNIT, _R.UNIT_HEAD, _R.DISPATCHER},
         required={_I.NOTE},
         optional=(),
-        guards=(_waits(_W.REPLY),),
+        guards=(waits_for(_W.REPLY),),
         stops={_C.SUPERVISE},
     ),
-    _A.ASSIGN_HANDLER: _note(UNIT_STAGES, {_R.UNIT_HEAD}, required={_I.HANDLER}),
-    _A.RELEASE_HANDLER: _note(UNIT_STAGES, {_R.UNIT_HEAD}, guards=(has_handler,)),
-    _A.REDISPATCH: _note(UNIT_STAGES, {_R.UNIT_HEAD, _R.DISPATCHER}, required={_I.UNIT}),
-    _A.REQUEST_EXTENSION: _note(
+    _A.ASSIGN_HANDLER: _move(UNIT_STAGES, STAYS, {_R.UNIT_HEAD}, required={_I.HANDLER}),
+    _A.RELEASE_HANDLER: _move(UNIT_STAGES, STAYS, {_R.UNIT_HEAD}, guards=(has_handler,)),
+    _A.REDISPATCH: _move(UNIT_STAGES, STAYS, {_R.UNIT_HEAD, _R.DISPATCHER}, required={_I.UNIT}),
+    _A.REQUEST_EXTENSION: _move(
         UNIT_STAGES,
+        STAYS,
         {_R.UNIT},
         required={_I.REASON},
         guards=(
             not_overdue,
             has_extension_left,
-            _waits_not(_W.EXTENSION_HEAD, _W.EXTENSION),
+            waits_not_for(_W.EXTENSION_HEAD, _W.EXTENSION),
         ),
     ),
-    _A.REQUEST_SUSPENSION: _note(
+    _A.REQUEST_SUSPENSION: _move(
         {_S.HANDLING, _S.REWORK},
+        STAYS,
         {_R.UNIT},
         required={_I.REASON, _I.UNTIL},
-        guards=(not_overdue, has_suspension_left, _waits_not(_W.SUSPENSION)),
+        guards=(not_overdue, has_suspension_left, waits_not_for(_W.SUSPENSION)),
     ),
-    _A.SEND_ASSIST: _note(UNIT_STAGES, {_R.DISPATCHER}, required={_I.ASSIST}),
-    _A.RECLASSIFY: _note(
+    _A.SEND_ASSIST: _move(UNIT_STAGES, STAYS, {_R.DISPATCHER}, required={_I.ASSIST}),
+    _A.RECLASSIFY: _move(
         {_S.FILED, _S.DISPATCHED, _S.HANDLING},
+        STAYS,
         {_R.DUTY_CHIEF},
         required={_I.CONDITION},
         starts={_C.HANDLE},
     ),
     # --- said about a case
-    _A.REMIND: _note(
+    _A.REMIND: _move(
         OPEN_STAGES,
+        STAYS,
         {_R.ACCEPTOR, _R.DUTY_CHIEF, _R.DISPATCHER, _R.SUPERVISOR, _R.SYSTEM},
     ),
-    _A.SUPERVISE: _note(
+    _A.SUPERVISE: _move(
         OPEN_STAGES,
+        STAYS,
         {_R.LEADER, _R.SUPERVISOR, _R.SYSTEM},
         required={_I.NOTE, _I.REPLY_BY},
         optional={_I.KIND},
         starts={_C.SUPERVISE},
     ),
-    _A.REVISIT: _note({_S.CLOSED, _S.DECLINED}, {_R.OPERATOR}, required={_I.SATISFACTION}),
-    _A.APPEAL: _note(
+    _A.REVISIT: _move({_S.CLOSED, _S.DECLINED}, STAYS, {_R.OPERATOR}, required={_I.SATISFACTION}),
+    _A.APPEAL: _move(
         {_S.CLOSED},
+        STAYS,
         {_R.UNIT, _R.UNIT_HEAD},
         required={_I.NOTE},
         optional={_I.PHOTOS},
         guards=(was_overdue, not_appealed),
     ),
-    _A.AUDIT_CLOSURE: _note(
+    _A.AUDIT_CLOSURE: _move(
         {_S.CLOSED},
+        STAYS,
         {_R.SUPERVISOR, _R.SYSTEM},
         optional={_I.ASSIGNEE, _I.NOTE},
-        guards=(_waits_not(_W.AUDIT),),
+        guards=(waits_not_for(_W.AUDIT),),
     ),
-    _A.AUDIT_DECLINE: _note(
+    _A.AUDIT_DECLINE: _move(
         {_S.DECLINED},
+        STAYS,
         {_R.SUPERVISOR, _R.SYSTEM},
         optional={_I.ASSIGNEE, _I.NOTE},
-        guards=(_waits_not(_W.AUDIT),),
+        guards=(waits_not_for(_W.AUDIT),),
     ),
-    _A.ANSWER_AUDIT: _note(
+    _A.ANSWER_AUDIT: _move(
         {_S.CLOSED, _S.DECLINED},
+        STAYS,
         {_R.INSPECTOR},
         required={_I.PASSED},
         optional={_I.FALSIFIED, *_WORDS},
-        guards=(_waits(_W.AUDIT),),
+        guards=(waits_for(_W.AUDIT),),
     ),
-    _A.ADJUST: _note(
+    _A.ADJUST: _move(
         {*_AFTER_FILING, _S.VOIDED, _S.MERGED},
+        STAYS,
         {_R.ASSESSOR},
         required={_I.APPROVED},
-        guards=(_waits(_W.ADJUST),),
+        guards=(waits_for(_W.ADJUST),),
     ),
-    _A.CONFIRM_EXIT: _note(
+    _A.CONFIRM_EXIT: _move(
         {*_AFTER_FILING, _S.VOIDED, _S.MERGED},
+        STAYS,
         {_R.ASSESSOR},
         required={_I.NOTE},
         optional=(),
         guards=(was_overdue, not_confirmed),
     ),
-    _A.PROPOSE_ADJUST: _note(
+    _A.PROPOSE_ADJUST: _move(
         {*_AFTER_FILING, _S.VOIDED, _S.MERGED},
+        STAYS,
         {_R.ASSESSOR},
         required={_I.PERIOD, _I.EFFECT, _I.NOTE},
         optional=(),
-        guards=(_waits_not(_W.ADJUST),),
+        guards=(waits_not_for(_W.ADJUST),),
     ),
-    _A.RECOMPUTE_DEADLINE: _note(FILED_STAGES, {_R.ADMIN, _R.SYSTEM}, starts={_C.HANDLE}),
+    _A.RECOMPUTE_DEADLINE: _move(FILED_STAGES, STAYS, {_R.ADMIN, _R.SYSTEM}, starts={_C.HANDLE}),
     # --- back, aside, and out
     _A.RETURN: _move(
         {_S.DISPATCHED, _S.HANDLING},
@@ -566,7 +451,7 @@ MOVES: dict[Action, Move] = {
         stops={_C.DISPATCH},
         starts={_C.ARBITRATE},
     ),
-    _A.TRANSFER: _note({_S.FILED}, {_R.DISPATCHER}, required={_I.DISTRICT, _I.REASON}),
+    _A.TRANSFER: _move({_S.FILED}, STAYS, {_R.DISPATCHER}, required={_I.DISTRICT, _I.REASON}),
     _A.DEFER: _move(
         {_S.HANDLING, _S.REWORK},
         _S.SUSPENDED,

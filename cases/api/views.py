@@ -41,8 +41,9 @@ from cases.selectors.timeline import case_answer, events_of
 from cases.services import bulk
 from cases.services.intake import Report, add_due_photo, report_case, require_reporter
 from cases.services.moves import require_may_try, take_action
+from cases.services.moves.inputs import with_booleans
 from cases.services.photos import StoredPhoto, kind_of_photos, store
-from cases.workflow import BOOLEANS, MOVES, Input
+from cases.workflow import MOVES, Input
 from cityops.accounts.models import User
 
 PAGE = 100
@@ -340,10 +341,7 @@ def _action_inputs(request: Request, said: dict[str, Any]) -> dict[str, Any]:
     """Return the fields beside action and version; a form's "true" and "false" become booleans."""
     assert isinstance(request.data, dict)
     inputs = {k: v for k, v in request.data.items() if k not in (*said, "photos", "claimed_at")}
-    return {
-        name: value == "true" if name in BOOLEANS and value in ("true", "false") else value
-        for name, value in inputs.items()
-    }
+    return with_booleans(inputs)
 
 
 def _action_photos(request: Request, action: Action) -> tuple[StoredPhoto, ...]:

@@ -11,7 +11,7 @@ from cases.models import CityOptions, Draw, Task
 from cases.selectors.draws import drawn_from, heads_before, in_order, seed_of
 from cases.selectors.inspectors import inspector_for
 from cases.services import filing
-from cases.services.moves.site import new_task
+from cases.services.moves.site import ask_to_look
 
 WEEK = timedelta(days=7)
 _AUDITS = {
@@ -95,9 +95,8 @@ def send_audit(number: str, draw: Draw, *, at: datetime | None = None) -> int:
     minutes = CityOptions.objects.get().audit_min
     with open_book(case.scope, at=at) as book:
         filing.wait_for(folder, Waiting.AUDIT)
-        facts, private = {"draw": draw.name}, {"assignee": assignee_id}
-        book.append(folder, action, facts=facts, private=private)
-    task = new_task(book, case, kind, assignee_id, minutes=minutes)
+        facts = {"draw": draw.name}
+        task = ask_to_look(book, folder, action, kind, assignee_id, minutes=minutes, facts=facts)
     task.draw = draw
     task.save()
     return 1

@@ -33,7 +33,7 @@ from cases.selectors.place import Place, locate
 from cases.selectors.timeline import case_answer
 from cases.services import filing
 from cases.services.idempotency import claim
-from cases.services.moves.site import new_task
+from cases.services.moves.site import check_now
 from cases.services.photos import StoredPhoto, attach
 from cityops.accounts.models import User
 
@@ -316,11 +316,7 @@ def _self_handle(
     )
     if not rules.options.auto_check or checker_id is None:
         return []
-    case.stage = Stage.CHECKING
-    book.start_minutes(folder, ClockKind.CHECK, rules.options.check_min)
-    book.append(folder, Action.SEND_CHECK, private={"assignee": checker_id})
-    minutes = rules.options.check_min
-    return [new_task(book, case, Task.Kind.CHECK, checker_id, minutes=minutes)]
+    return [check_now(book, folder, checker_id, minutes=rules.options.check_min)]
 
 
 def accept_and_file(

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from cases.choices import Action, Role, Source, Stage
+from cases.guards import CHECK_FAILED, REOPENED
 from cases.models import Attachment
 from cases.simulation import afterwards, beside, screening, waiting
 from cases.simulation.city import EMERGENCIES, NEIGHBOURS
 from cases.simulation.life import Life, Next
 from cases.simulation.run import Run
-from cases.workflow import CHECK_FAILED, REOPENED
 from cityops.accounts.models import User
 
 JUSTIFIED = 0.5  # of returns: another unit of the district gets the case

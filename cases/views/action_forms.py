@@ -18,11 +18,11 @@ from cases.errors import InvalidInput
 from cases.forms import ANSWER_WORDS
 from cases.models import Case, CityOptions, Condition, District, Request, Supervision, Unit
 from cases.selectors.beside import Beside, beside
-from cases.services.moves.inputs import LONGEST_REPLY
+from cases.services.moves.inputs import LONGEST_REPLY, with_booleans
 from cases.services.photos import StoredPhoto, kind_of_photos, store
 from cases.views.beside import request_words
 from cases.views.words import EFFECT_WORDS, REASON_WORDS, RULING_WORDS, SATISFACTION_WORDS
-from cases.workflow import BOOLEANS, MOVES, REASONS, RULINGS, Input
+from cases.workflow import MOVES, REASONS, RULINGS, Input
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
@@ -462,14 +462,6 @@ def sent_inputs(request: UserRequest, action: Action) -> dict[str, Any]:
         if name in request.POST
     }
     return with_booleans(inputs)
-
-
-def with_booleans(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Return inputs of a form with the words true and false of yes-or-no fields as booleans."""
-    return {
-        name: value == "true" if name in BOOLEANS and value in ("true", "false") else value
-        for name, value in inputs.items()
-    }
 
 
 def sent_photos(request: UserRequest, action: Action) -> tuple[StoredPhoto, ...]:

@@ -36,18 +36,12 @@ from cases.selectors.case_search import (
 )
 from cases.services import bulk
 from cases.views.case import code_words
-from cases.views.words import Light, light_of, places_of
+from cases.views.words import LIGHT_WORDS, Light, light_of, places_of
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
 SIZES = (50, 100, 200)
 
-_LIGHT_WORDS = {
-    "late": gettext_lazy("overdue"),
-    "soon": gettext_lazy("due soon"),
-    "normal": gettext_lazy("on time"),
-    "paused": gettext_lazy("paused"),
-}
 _STAGE_WORDS = {"open": gettext_lazy("all open"), "ended": gettext_lazy("all ended")}
 _PERIOD_WORDS = {
     "reported": gettext_lazy("reported on"),
@@ -225,7 +219,7 @@ def offered(rows: Iterable[Row]) -> list[Action]:
 def _selects(filters: Filters) -> list[Select]:
     """Return the filters chosen from lists, in the words of the reader."""
     districts = [(one.slug, one.short_name) for one in District.objects.all()]
-    lights = [(name, str(_LIGHT_WORDS[name])) for name in LIGHTS]
+    lights = [(name, str(LIGHT_WORDS[name][1])) for name in LIGHTS]
     options: dict[str, tuple[Options, str]] = {
         "stage": (_plain((one, _stage_words(one)) for one in STAGES), _("any stage")),
         "light": (_plain(lights), _("any light")),

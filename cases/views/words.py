@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from cases import clock, policy
 from cases.choices import OPEN_STAGES, UNIT_STAGES, ClockKind, LimitUnit, Role, Stage, Waiting
 from cases.errors import CalendarMissing
+from cases.guards import CHECK_FAILED, REOPENED
 from cases.models import (
     Area,
     Attachment,
@@ -25,7 +26,6 @@ from cases.selectors.calendars import load_calendar
 from cases.selectors.deadline import deadlines_of
 from cases.selectors.responsibility import REGISTER
 from cases.selectors.timeline import shown_due
-from cases.workflow import CHECK_FAILED, REOPENED
 from cityops.accounts.models import User
 
 REASON_WORDS = {
@@ -83,7 +83,7 @@ DOUBT_WORDS = {
     "taken_before": gettext_lazy("the photo was taken before the case was dispatched"),
     "taken_away": gettext_lazy("the photo was taken away from the place"),
 }
-_LIGHTS = {
+LIGHT_WORDS = {
     "normal": ("○", gettext_lazy("on time")),
     "soon": ("▲", gettext_lazy("due soon")),
     "late": ("■", gettext_lazy("overdue")),
@@ -108,7 +108,7 @@ def light_of(case: Case, *, at: datetime) -> Light | None:
     if case.stage in _NO_CLOCK:
         return None
     key = case.light(at=at)
-    shape, word = _LIGHTS[key]
+    shape, word = LIGHT_WORDS[key]
     due_at = shown_due(case)
     return Light(key, shape, str(word), _remaining(case, due_at, at=at), due_at)
 
@@ -128,7 +128,7 @@ def light_of_task(task: Task, *, at: datetime) -> Light:
     """Return the time light of a task at `at`; what is asked of inspectors runs day and night."""
     soon_at = task.sent_at + (task.due_at - task.sent_at) * 0.8
     key = "late" if at > task.due_at else "soon" if at >= soon_at else "normal"
-    shape, word = _LIGHTS[key]
+    shape, word = LIGHT_WORDS[key]
     left_s = int((task.due_at - at).total_seconds())
     return Light(key, shape, str(word), _left_words(left_s), task.due_at)
 

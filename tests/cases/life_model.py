@@ -18,6 +18,13 @@ OF_A_RUN = {"extension_head", "extension", "suspension"}  # lapse with it, and a
 ENDED = {"closed", "declined", "voided", "merged"}
 UNIT_STAGES = {"dispatched", "handling", "rework"}
 PARENT = {"squad": "office"}
+
+
+def main_of(unit: str) -> str:
+    """Return the unit a sub-unit counts as."""
+    return PARENT.get(unit, unit)
+
+
 DISTRICT_OF = {"office": "hecheng", "brigade": "hecheng", "zone-office": "landport"}
 
 
@@ -243,7 +250,8 @@ class Life:
     def _dispatch(self) -> None:
         self._end_run()
         ruled = self.returned_by.pop() if "ruling" in self._said else ""
-        goes_on = self._said.get("ruling") == "unjustified" and ruled == self._said["unit"]
+        is_same = main_of(ruled) == main_of(self._said["unit"])
+        goes_on = self._said.get("ruling") == "unjustified" and is_same
         length = self.left if goes_on and self.left is not None else self.limit
         self.stage, self.unit, self.left = "dispatched", self._said["unit"], None
         self.last_reason, self.has_handler, self.exit_confirmed = "", False, False

@@ -12,19 +12,9 @@ from cases.services.draws import draw_samples, make_draw
 from cases.services.ledger_check import verify_ledger
 from tests.cases.test_pages_case import client_of
 from tests.support.people import person
-from tests.support.spine import act, dispatched, photo, report, unit_person
+from tests.support.spine import act, closed, dispatched, report, unit_person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
-
-
-def closed(people, condition):
-    number = dispatched(people, condition)
-    unit = unit_person(number)
-    act(number, Action.SIGN, unit)
-    act(number, Action.FINISH, unit, photos=(photo(),))
-    act(number, Action.ANSWER_CHECK, people.checker, passed=True)
-    act(number, Action.CLOSE, people.chief)
-    return number
 
 
 @pytest.fixture
@@ -38,7 +28,7 @@ def next_monday():
 
 
 def test_draw_can_be_repeated_from_what_is_printed(people, condition):
-    numbers = [closed(people, condition) for _ in range(4)]
+    numbers = [closed(people, condition)[0] for _ in range(4)]
     CityOptions.objects.update(audits_a_week=2)
     end = next_monday().replace(hour=0, minute=0, second=0, microsecond=0)
 
@@ -55,7 +45,7 @@ def test_draw_can_be_repeated_from_what_is_printed(people, condition):
 
 
 def test_audits_are_sent_once_to_strangers(people, condition, strangers):
-    number = closed(people, condition)
+    number = closed(people, condition)[0]
     declined = report(people, condition, source="hotline")["number"]
     act(declined, Action.DECLINE, people.acceptor, reason="not_in_scope")
     at = next_monday()
@@ -75,7 +65,7 @@ def test_audits_are_sent_once_to_strangers(people, condition, strangers):
 
 
 def test_case_reopened_before_the_draw_is_not_audited(people, condition, strangers):
-    number = closed(people, condition)
+    number = closed(people, condition)[0]
     act(number, Action.REOPEN, people.chief, reason="came_back")
 
     assert draw_samples(at=next_monday()) == "0 audits sent"
@@ -85,13 +75,13 @@ def test_case_reopened_before_the_draw_is_not_audited(people, condition, strange
 
 
 def test_nobody_is_asked_where_everybody_was_involved(people, condition):
-    closed(people, condition)
+    closed(people, condition)[0]
 
     assert draw_samples(at=next_monday()) == "0 audits sent"
 
 
 def test_draws_page_shows_seed_and_results(people, condition, strangers):
-    closed(people, condition)
+    closed(people, condition)[0]
     draw_samples(at=next_monday())
     supervisor = person("sup", Role.SUPERVISOR)
 
@@ -124,7 +114,7 @@ def test_operator_gives_an_answer_once_and_revisits(people, condition):
 
 
 def test_second_assessor_finds_what_waits_for_them(people, condition):
-    number = closed(people, condition)
+    number = closed(people, condition)[0]
     one, two = person("as1", Role.ASSESSOR), person("as2", Role.ASSESSOR)
     words = {"period": "2026-11", "effect": "exempt", "note": "系统故障"}
     act(number, Action.PROPOSE_ADJUST, one, **words)

@@ -26,39 +26,19 @@ from cases.services.ledger_check import verify_ledger
 from tests.support.people import person
 from tests.support.spine import (
     act,
+    case_of,
+    closed,
     dispatched,
+    head_of,
     photo,
     report,
     run_dispatch,
+    signed,
     unexplained,
     unit_person,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
-
-
-def case_of(number) -> Case:
-    return Case.objects.get(number=number)
-
-
-def signed(people, condition):
-    number = dispatched(people, condition)
-    unit = unit_person(number)
-    act(number, Action.SIGN, unit)
-    return number, unit
-
-
-def closed(people, condition):
-    number, unit = signed(people, condition)
-    act(number, Action.FINISH, unit, photos=(photo(),))
-    act(number, Action.ANSWER_CHECK, people.checker, passed=True)
-    act(number, Action.CLOSE, people.chief)
-    return number, unit
-
-
-def head_of(number):
-    code = case_of(number).unit_id
-    return person(f"h-{code}", Role.UNIT_HEAD, code)
 
 
 def day(days):
@@ -330,6 +310,47 @@ def test_merge_shares_the_earliest_deadline_and_unmerge_restores_all(people):
     assert running(second) == [ClockKind.HANDLE, ClockKind.SIGN]
     assert abs(case.due_at - sooner) < timedelta(seconds=5)
     assert case_of(first).due_at == own
+
+
+@pytest.mark.parametrize("first_out", ["soonest", "sooner"])
+def test_survivor_always_has_the_earliest_deadline_of_its_group(people, first_out):
+    known = Condition.objects.filter(is_active=True, limit_unit__startswith="emergency")
+    limits = {condition.limit_text: condition for condition in known.order_by("code")}
+    long, short = (limits[text] for text in ("1 emergency day", "2 emergency hours"))
+    middle = next(c for c in known if c.limit_unit == "emergency_hour" and c.limit_value > 2)
+    survivor, sooner, soonest = (dispatched(people, c) for c in (long, middle, short))
+    own, due = case_of(survivor).due_at, {n: case_of(n).due_at for n in (sooner, soonest)}
+    act(sooner, Action.MERGE, people.dispatcher, into=survivor)
+    act(soonest, Action.MERGE, people.dispatcher, into=survivor)
+    assert case_of(survivor).due_at == due[soonest]
+
+    out = {"soonest": [soonest, sooner], "sooner": [sooner, soonest]}[first_out]
+    act(out[0], Action.UNMERGE, people.dispatcher)
+    assert case_of(survivor).due_at == due[out[1]]
+    act(out[1], Action.UNMERGE, people.dispatcher)
+
+    assert (case_of(survivor).due_at, case_of(survivor).base_due_at) == (own, own)
+
+
+def test_sub_unit_counts_as_its_parent_where_a_return_was_not_justified(people, condition):
+    number, _ = signed(people, condition)
+    before = case_of(number)
+    parent = Unit.objects.get(pk=before.unit_id)
+    squad = Unit.objects.create(
+        code="squad",
+        name_zh="一中队",
+        name_en="Squad 1",
+        kind=parent.kind,
+        parent=parent,
+        district_id=parent.district_id,
+    )
+    act(number, Action.REDISPATCH, head_of(number), unit=squad.pk)
+    act(number, Action.RETURN, unit_person(number), reason="not_responsible")
+
+    act(number, Action.REASSIGN, people.dispatcher, unit=parent.pk, ruling="unjustified")
+
+    assert Event.objects.get(action="reassign").data["facts"]["goes_on"] is True
+    assert case_of(number).due_at <= before.due_at + timedelta(minutes=1)
 
 
 def test_filed_case_taken_apart_is_dispatched_after_all(people, condition):

@@ -240,8 +240,8 @@ async def blocked(user, *, room):
     socket.output_queue._maxsize = room
     await socket.open()
     await socket.say('{"type":"resume","last":{}}')
-    await until(lambda: not socket.input_queue.qsize())
-    await asyncio.sleep(0.05)  # for the resume to be answered
+    # The resume is answered once somebody waits for what is to be told next.
+    await until(lambda: any(one.queue._getters for one in hub().listeners if one.user == user))
     return socket
 
 
@@ -279,9 +279,8 @@ async def test_a_blocked_reader_holds_a_bounded_number_of_messages(inspector, mo
         await tell()
         assert listener.queue.qsize() <= 5
 
-    await asyncio.sleep(0.1)
+    await until(lambda: not hub().listeners)
 
-    assert hub().listeners == set()
     assert (await rest_of(socket))[-1]["code"] == 4429
 
 

@@ -16,7 +16,16 @@ from cases.views.action_forms import GROUPS, NEXT, action_forms, offer_of
 from cases.views.timeline import timeline
 from cases.workflow import MOVES
 from tests.support.people import person
-from tests.support.spine import act, dispatched, photo, report, run_dispatch, unit_person
+from tests.support.spine import (
+    act,
+    dispatched,
+    head_of,
+    photo,
+    report,
+    run_dispatch,
+    signed,
+    unit_person,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
 
@@ -46,18 +55,6 @@ def offered(user, number):
         [form.action for form in offer.turn],
         {title: [form.action for form in forms] for title, forms in offer.groups},
     )
-
-
-def signed(people, condition):
-    number = dispatched(people, condition)
-    unit = unit_person(number)
-    act(number, Action.SIGN, unit)
-    return number, unit
-
-
-def head_of(number):
-    code = Case.objects.get(number=number).unit_id
-    return person(f"h-{code}", Role.UNIT_HEAD, code)
 
 
 def soon():

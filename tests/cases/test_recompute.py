@@ -20,7 +20,16 @@ from cases.services.ledger_check import verify_ledger
 from cases.services.recompute import ask_recompute, recompute_all, recompute_case
 from cityops.accounts.models import User
 from tests.support.people import person
-from tests.support.spine import act, dispatched, photo, report, unexplained, unit_person
+from tests.support.spine import (
+    act,
+    case_of,
+    dispatched,
+    photo,
+    report,
+    signed,
+    unexplained,
+    unit_person,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
 DAY = timedelta(days=1)
@@ -42,10 +51,6 @@ def days():
     ).earliest("code")
 
 
-def case_of(number):
-    return Case.objects.get(number=number)
-
-
 def close_days(*days):
     """Publish a calendar in which these days are holidays, and return its version."""
     content = load_calendar(current_version())
@@ -59,13 +64,6 @@ def close_days(*days):
 def last_day(number):
     """Return the local date of the deadline: a workday, whatever today is."""
     return load_calendar(current_version()).local_day(case_of(number).due_at)
-
-
-def signed(people, condition):
-    number = dispatched(people, condition)
-    unit = unit_person(number)
-    act(number, Action.SIGN, unit)
-    return number, unit
 
 
 def test_a_running_deadline_moves_and_says_why(people, days):

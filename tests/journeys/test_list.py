@@ -1,7 +1,6 @@
 """The list of cases in a real browser: found by initials, chosen by key, signed for together."""
 
 import re
-import time
 
 import pytest
 from playwright.sync_api import expect
@@ -12,16 +11,10 @@ from tests.support.browsers import MONITOR, PHONE, one
 pytestmark = pytest.mark.journey
 
 
-_UNIT = "SELECT coalesce(unit_id, '') FROM cases_case WHERE number = %s"
-
-
 def unit_of(city, number: str) -> str:
     """Return the unit a case was dispatched to, once it was."""
-    for _ in range(60):
-        if unit := one(city, _UNIT, number):
-            return unit
-        time.sleep(0.5)
-    raise AssertionError(f"{number} was not dispatched within 30 s")
+    city.wait_for(number, "dispatched")
+    return one(city, "SELECT unit_id FROM cases_case WHERE number = %s", number)
 
 
 def test_a_unit_signs_for_many_and_sees_what_became_of_each(desks, running_city):

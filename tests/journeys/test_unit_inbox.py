@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browsers import MONITOR, PHONE, ZHONGFANG, one, picture
+from tests.support.browsers import MONITOR, PHONE, ZHONGFANG, form_of, one, picture
 
 pytestmark = pytest.mark.journey
 
@@ -26,11 +26,7 @@ def test_unit_head_and_desk_find_what_waits_for_them(desks, running_city):
     unit.get_by_role("button", name=f"Sign for {number}").click()
     expect(unit.locator(f"#row-{number}")).to_have_count(0)
     unit.goto(f"/cases/{number}/")
-    form = unit.locator('form:has(input[name="action"][value="request_extension"])')
-    form.evaluate(
-        "form => { for (let e = form; e; e = e.parentElement)"
-        " if (e.tagName === 'DETAILS') e.open = true }"
-    )
+    form = form_of(unit, "request_extension")
     form.locator("select").select_option("weather")
     form.locator("button[type=submit]").click()
 

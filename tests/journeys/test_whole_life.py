@@ -3,7 +3,6 @@
 Each step is taken in the browser of the post it belongs to, on the page that post works with.
 """
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -11,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.browsers import MONITOR, PATIENCE_MS, PHONE, ZHONGFANG, one, picture
+from tests.support.browsers import MONITOR, PHONE, ZHONGFANG, form_of, one, picture
 
 pytestmark = pytest.mark.journey
 
@@ -49,11 +48,7 @@ class Posts:
         """Take an action on the case page: open its form, fill it, press its button."""
         page = self.of(username)
         page.goto(f"/cases/{number}/")
-        form = page.locator(f'form:has(input[name="action"][value="{action}"])')
-        form.evaluate(
-            "form => { for (let e = form; e; e = e.parentElement)"
-            " if (e.tagName === 'DETAILS') e.open = true }"
-        )
+        form = form_of(page, action)
         if fill is not None:
             fill(form)
         buttons = form.locator("button[type=submit]")
@@ -72,13 +67,6 @@ class Posts:
 
     def stage(self, number: str) -> str:
         return one(self.city, STAGE, number)
-
-    def wait_for(self, number: str, stage: str) -> None:
-        """Wait for what the workers do by themselves."""
-        until = time.monotonic() + PATIENCE_MS / 1000
-        while self.stage(number) != stage:
-            assert time.monotonic() < until, f"{number} is still {self.stage(number)}"
-            time.sleep(0.2)
 
 
 def chosen(name: str, value: str) -> Callable[[Locator], None]:
@@ -135,7 +123,7 @@ def test_one_case_and_every_post(posts, running_city):
     posts.answer_on_site(number, "It is so")
     posts.act("acceptor1", number, "accept")
     posts.act("chief1", number, "file")
-    posts.wait_for(number, "dispatched")
+    running_city.wait_for(number, "dispatched")
 
     unit = f"unit-{one(running_city, UNIT, number)}"
     head = unit.replace("unit-", "head-")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 ZHONGFANG = {"longitude": 109.9449, "latitude": 27.4402}
 PATIENCE_MS = 20_000
@@ -74,3 +74,13 @@ def picture(colour: str) -> dict[str, object]:
 def one(city, query: str, *values: object) -> str:
     ((value,),) = city.rows(query, *values)
     return str(value)
+
+
+def form_of(page: Page, action: str) -> Locator:
+    """Return the form of an action on a case page, with all that it is folded into open."""
+    form = page.locator(f'form:has(input[name="action"][value="{action}"])')
+    form.evaluate(
+        "form => { for (let e = form; e; e = e.parentElement)"
+        " if (e.tagName === 'DETAILS') e.open = true }"
+    )
+    return form

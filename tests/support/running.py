@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from redis import Redis
 from deploy import home
 from deploy.home import Home
 
+PATIENCE_S = 30  # for what the workers do by themselves
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -40,6 +42,14 @@ class RunningCity:
         """Read as the owner of the database, past every rule of the application."""
         with psycopg.connect(self.variables["DATABASE_URL"]) as connection:
             return connection.execute(query, values).fetchall()
+
+    def wait_for(self, number: str, stage: str) -> None:
+        """Wait until the workers have brought a case to a stage."""
+        until, found = time.monotonic() + PATIENCE_S, ""
+        while found != stage:
+            assert time.monotonic() < until, f"{number} is still {found}, not {stage}"
+            time.sleep(0.2)
+            ((found,),) = self.rows("SELECT stage FROM cases_case WHERE number = %s", number)
 
     def let_pass(self, number: str, kind: str) -> None:
         """Let the running clock of a case pass, as if hours had gone by; the log is left alone."""

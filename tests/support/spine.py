@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from cases.choices import Role
+from cases.choices import Action, Role
 from cases.models import Case, Condition, Effect
 from cases.selectors.deadline import as_timed, handling_story
 from cases.selectors.timeline import events_of
@@ -101,3 +101,27 @@ def unexplained():
         if found != (case.due_at, case.base_due_at):
             wrong.append((case.number, case.stage, (case.due_at, case.base_due_at), found))
     return wrong
+
+
+def case_of(number) -> Case:
+    return Case.objects.get(number=number)
+
+
+def signed(people, condition):
+    number = dispatched(people, condition)
+    unit = unit_person(number)
+    act(number, Action.SIGN, unit)
+    return number, unit
+
+
+def closed(people, condition):
+    number, unit = signed(people, condition)
+    act(number, Action.FINISH, unit, photos=(photo(),))
+    act(number, Action.ANSWER_CHECK, people.checker, passed=True)
+    act(number, Action.CLOSE, people.chief)
+    return number, unit
+
+
+def head_of(number):
+    code = case_of(number).unit_id
+    return person(f"h-{code}", Role.UNIT_HEAD, code)

@@ -88,11 +88,17 @@ def require_may_try(
 def _open_folders(
     number: str, action: Action, inputs: dict[str, Any], actor: User
 ) -> tuple[Folder, Folder | None]:
-    """Lock the case, and the survivor of its merge beside it, in the order of their keys."""
+    """Lock the case, and others it concerns, in the order of their keys.
+
+    Beside it stands the survivor of its merge. Cases merged into it are locked where their
+    reporters are told: their answers refer to them.
+    """
     wanted = {number}
     if action == Action.MERGE and Input.INTO in inputs:
         seen = Case.objects.visible_to(actor).filter(number=inputs[Input.INTO])
         wanted |= set(seen.values_list("number", flat=True))
+    elif action in MOVES and MOVES[action].tells_reporter:
+        wanted |= {case.number for case in _merged(number)}
     elif action == Action.UNMERGE:
         wanted |= {c.merged_into_id for c in Case.objects.filter(number=number) if c.merged_into_id}
     if len(wanted) == 1:
@@ -101,7 +107,9 @@ def _open_folders(
     folders = {folder.case.number: folder for folder in [open_folder(pk=pk) for pk in in_order]}
     if number not in folders:
         raise Case.DoesNotExist
-    return folders.pop(number), next(iter(folders.values()), None)
+    folder = folders.pop(number)
+    is_pair = action in (Action.MERGE, Action.UNMERGE)
+    return folder, next(iter(folders.values()), None) if is_pair else None
 
 
 def _open_task(folder: Folder) -> Task | None:
@@ -146,14 +154,17 @@ def _owe_replies(step: Step, *, at: datetime) -> None:
     reason = str(step.inputs.get(Input.REASON, ""))
     Reply.objects.bulk_create(
         Reply(case=case, action=step.action, reason=reason, due_at=at)
-        for case in _with_merged(step.folder.case)
+        for case in (step.folder.case, *_merged(step.folder.case.number))
         if case.source != Source.INSPECTOR
     )
 
 
-def _with_merged(case: Case) -> list[Case]:
-    found, newest = [case], [case]
+def _merged(number: str) -> list[Case]:
+    """Return the cases merged into the one of this number, and into those."""
+    found: list[Case] = []
+    newest = [number]
     while newest:
-        newest = list(Case.objects.filter(merged_into__in=newest))
-        found += newest
+        cases = list(Case.objects.filter(merged_into__number__in=newest))
+        newest = [case.number for case in cases]
+        found += cases
     return found

@@ -6,12 +6,13 @@ from django.utils.translation import gettext as _
 
 from cases.choices import Action, ClockKind, Stage, Waiting
 from cases.errors import MoveNotAllowed
+from cases.guards import CHECK_FAILED, REOPENED
 from cases.ledger import Book
 from cases.models import Case, Task
 from cases.services import filing
 from cases.services.moves.site import answer_task, send_task
 from cases.services.moves.step import Step
-from cases.workflow import CHECK_FAILED, REOPENED, Input
+from cases.workflow import Input
 
 
 def answer_check(book: Book, step: Step) -> None:

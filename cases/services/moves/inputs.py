@@ -54,6 +54,14 @@ def _is_text(value: Any) -> bool:
     return True
 
 
+def with_booleans(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return inputs of a form with the words true and false of yes-or-no fields as booleans."""
+    return {
+        name: value == "true" if name in BOOLEANS and value in ("true", "false") else value
+        for name, value in inputs.items()
+    }
+
+
 def read_inputs(step: Step, move: Move) -> None:
     """Fill `step` from its inputs. Raises InvalidInput naming the field and the fix."""
     _require_the_fields(step, move)

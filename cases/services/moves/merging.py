@@ -66,19 +66,16 @@ def _take_in(
 
     A survivor whose handling clock stands still has no deadline to make earlier.
     """
-    case, own = folder.case, folder.case.due_at
+    case = folder.case
     facts: dict[str, Any] = {"number": duplicate.number}
-    takes = (
-        ClockKind.HANDLE in folder.clocks
-        and own is not None
-        and due_at is not None
-        and book.at < due_at < own
-    )
-    if takes and due_at is not None:
-        facts |= {"own_due_at": own, "own_base_due_at": case.base_due_at}
-        filing.set_deadline(book, folder, due_at)
-        if case.base_due_at is not None:
-            case.base_due_at = min(case.base_due_at, due_at)
+    takes = False
+    if ClockKind.HANDLE in folder.clocks and case.due_at and due_at:
+        takes = book.at < due_at < case.due_at
+        if takes:
+            own = _own_deadlines(case) or (case.due_at, case.base_due_at)
+            facts |= {"own_due_at": own[0], "own_base_due_at": own[1]}
+            filing.set_deadline(book, folder, due_at)
+            case.base_due_at = min(case.base_due_at or due_at, due_at)
     book.append(folder, Action.TAKE_IN, facts=facts, sets_clock=takes, **by.words())
 
 
@@ -137,27 +134,39 @@ def _send_again(book: Book, step: Step, minutes: int) -> None:
 
 
 def _let_go(book: Book, folder: Folder, duplicate: Case, by: filing.By) -> None:
-    """Write it into the survivor's log; a deadline taken over from the duplicate is given back."""
+    """Write it into the survivor's log; a deadline taken over from the duplicate is given back.
+
+    Then the earliest of those still merged is taken over: the group's, as at a merge.
+    """
     case = folder.case
-    own = _own_deadlines(case, duplicate)
-    gives_back = own is not None and case.stage in UNIT_STAGES
+    own = _own_deadlines(case, taken_from=duplicate)
+    gives_back = own is not None and ClockKind.HANDLE in folder.clocks
     if gives_back and own is not None:
         filing.set_deadline(book, folder, own[0])
         case.base_due_at = own[1]
     facts = {"number": duplicate.number}
     book.append(folder, Action.LET_GO, facts=facts, sets_clock=gives_back, **by.words())
+    if gives_back:
+        others = Case.objects.filter(merged_into=case).exclude(pk=duplicate.pk)
+        known = [(due, other) for other in others if (due := _moment(other.held["due_at"]))]
+        for due, other in sorted(known, key=lambda pair: pair[0]):
+            if book.at < due:
+                _take_in(book, folder, other, due, by)
+                break
 
 
-def _own_deadlines(case: Case, duplicate: Case) -> tuple[datetime, datetime] | None:
-    """Return the deadline the survivor gave up for this duplicate, if nothing changed it since.
+def _own_deadlines(
+    case: Case, *, taken_from: Case | None = None
+) -> tuple[datetime, datetime] | None:
+    """Return the deadline the survivor gave up for a duplicate's, if nothing changed it since.
 
-    And the same without extensions.
+    And the same without extensions. `taken_from`: only where it was this duplicate's.
     """
     last = case.event_set.filter(sets_clock=True).order_by("-case_seq").first()
     if last is None or last.action != Action.TAKE_IN:
         return None
     facts = last.data["facts"]
-    if facts["number"] != duplicate.number:
+    if taken_from is not None and facts["number"] != taken_from.number:
         return None
     own, base = (datetime.fromisoformat(facts[n]) for n in ("own_due_at", "own_base_due_at"))
     return own, base

@@ -49,6 +49,7 @@ def _retime(book: Book, folder: Folder, story: Story) -> None:
             filing.set_deadline(book, folder, due_at)
         else:
             case.due_at = due_at
+            case.was_late = case.was_late or (case.handled_at or book.at) > due_at
     left_s, base_left_s = story.explanation.left_s, base.explanation.left_s
     if story.stopped == PauseKind.SUSPENDED:
         case.held = {"left_s": left_s, "base_left_s": base_left_s}

@@ -1,6 +1,5 @@
 """What happens while a unit holds a case: dispatch to finish, help, and giving it back."""
 
-from dataclasses import replace
 from typing import Any
 
 from django.contrib.gis.geos import Point
@@ -8,12 +7,13 @@ from django.utils.translation import gettext as _
 
 from cases.choices import Action, ClockKind, Stage, Waiting
 from cases.errors import InvalidInput, MoveNotAllowed
+from cases.guards import CHECK_FAILED, REOPENED
 from cases.ledger import Book
-from cases.models import Assist, Condition, Refusal, Task
+from cases.models import Assist, Condition, Refusal, Unit
 from cases.services import filing
-from cases.services.moves.site import send_task
+from cases.services.moves.site import check_now, require_assignee
 from cases.services.moves.step import Step
-from cases.workflow import CHECK_FAILED, REOPENED, Input
+from cases.workflow import Input
 
 METRIC = 4546  # EPSG of the city's projection, metres
 
@@ -24,7 +24,7 @@ def assign(book: Book, step: Step) -> None:
     case, ruling = step.folder.case, step.inputs.get(Input.RULING)
     refusal = _refusal_ruled_on(step) if ruling else None
     facts: dict[str, Any] = {"ruling": ruling} if ruling else {}
-    is_same = refusal is not None and refusal.unit_id == step.unit.pk
+    is_same = refusal is not None and _main(refusal.unit) == _main(step.unit)
     goes_on = is_same and ruling == Refusal.Ruling.UNJUSTIFIED
     if goes_on:
         facts["goes_on"] = True
@@ -50,12 +50,18 @@ def assign(book: Book, step: Step) -> None:
         _ask_to_assist(book, step)
 
 
+def _main(unit: Unit) -> str:
+    """Return the unit a sub-unit counts as (assessment.md §5)."""
+    return unit.parent_id or unit.pk
+
+
 def _refusal_ruled_on(step: Step) -> Refusal:
     """Return the return a ruling is about. Raises InvalidInput where there is none."""
     case = step.folder.case
     waits = case.stage in (Stage.RETURNED, Stage.DISPUTED)
     waits = waits and case.last_reason not in (CHECK_FAILED, REOPENED)
-    refusal = Refusal.objects.filter(case=case, ruling="").order_by("pk").last()
+    open_ones = Refusal.objects.select_related("unit").filter(case=case, ruling="")
+    refusal = open_ones.order_by("pk").last()
     if refusal is None or not waits:
         raise InvalidInput(
             _("No unit returned this case, so there is nothing to rule on."),
@@ -201,7 +207,8 @@ def finish(book: Book, step: Step) -> None:
         facts["doubts"] = case.photo_doubts
     book.append(folder, Action.FINISH, clock=ended, facts=facts, **step.by.words())
     if step.options.auto_check and step.assignee_id is not None:
-        send_check(book, replace(step, by=filing.By(), action=Action.SEND_CHECK))
+        minutes = step.options.check_min
+        step.rows.append(check_now(book, folder, step.assignee_id, minutes=minutes))
 
 
 def _needs_after_photo(condition: Condition | None) -> bool:
@@ -233,7 +240,6 @@ def _is_away(step: Step, place: tuple[float, float] | None) -> bool:
 
 def send_check(book: Book, step: Step) -> None:
     """Ask an inspector whether it is done."""
-    minutes = step.options.check_min
-    step.folder.case.stage = Stage.CHECKING
-    book.start_minutes(step.folder, ClockKind.CHECK, minutes)
-    send_task(book, step, Task.Kind.CHECK, minutes=minutes)
+    who, minutes = require_assignee(step), step.options.check_min
+    task = check_now(book, step.folder, who, minutes=minutes, **step.by.words())
+    step.rows.append(task)
