@@ -201,7 +201,9 @@ def _copy_events(
                 _moved(header_of(event, _MARK), shift),
                 _moved(canonical(event.data), shift),
             )
-            names_others = bool(_NUMBER.search(data) or _ORDER.search(data))
+            names_others = any(
+                name.search(text) for name in (_NUMBER, _ORDER) for text in (data, private)
+            )
             before, after = header.split(f'"{_MARK}"')
             before_seq, after_seq = after.split(f'"dseq":{event.dseq},', 1)
             row = _texts(event, shift) | {
@@ -217,6 +219,9 @@ def _copy_events(
                     others = f'{before}"{_MARK}"{before_seq}"dseq":{dseq + 1},{after_seq}'
                     text = names.told(others, copy).replace(_MARK, number)
                     row["data"] = _escaped(names.told(data, copy))
+                    told = names.told(private, copy)
+                    digest = digest_of(bytes(event.salt), told)
+                    row |= {"private": _escaped(told), "body_digest": _bytes(digest)}
                 digest_here = hash_of(prev, text, digest)
                 heads[event.scope] = (dseq + 1, digest_here)
                 yield _with(
