@@ -22,7 +22,8 @@ class CaseFacts(Protocol):
     stage: str
     source: str
     due_at: datetime | None
-    may_return: bool
+    arbitrated_unit: str
+    parent_unit: str
     last_reason: str
     waiting_for: list[str]
     extensions_left: int
@@ -39,9 +40,14 @@ class CaseFacts(Protocol):
 Guard = Callable[[CaseFacts, Role, datetime], str]
 
 
+def is_arbitrated(case: CaseFacts) -> bool:
+    """Whether the case lies with the unit, or a sub-unit of it, that arbitration named."""
+    return bool(case.arbitrated_unit) and case.arbitrated_unit == (case.parent_unit or case.unit_id)
+
+
 def may_still_return(case: CaseFacts, _role: Role, at: datetime) -> str:
-    """Refused once overdue, and to a unit named by arbitration (assessment.md §3)."""
-    if not case.may_return:
+    """Refused once overdue, and to the unit arbitration named (assessment.md §3), for good."""
+    if is_arbitrated(case):
         return _("The unit was named by arbitration and may not return the case.")
     return not_overdue(case, _role, at)
 

@@ -132,7 +132,7 @@ class Case(models.Model):
     is_fallback = models.BooleanField(_("fallback to the locality"), default=False)
     is_unrouted = models.BooleanField(_("no unit found"), default=False)
     is_self_handled = models.BooleanField(_("self-handled"), default=False)
-    may_return = models.BooleanField(default=True)  # an arbitrated unit may not return the case
+    arbitrated_unit = models.CharField(max_length=40, blank=True)  # may not return the case
     return_count = models.PositiveIntegerField(_("returns"), default=0)
     rework_count = models.PositiveIntegerField(_("reworks"), default=0)
     last_reason = models.CharField(max_length=40, blank=True)  # why it lies in `returned`

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from cases.choices import OPEN_STAGES, UNIT_STAGES, Action, Stage, Waiting
+from cases.guards import is_arbitrated
 from cases.models import Assist, Case, CityOptions, District, Request, Supervision
 from cases.selectors.beside import Beside
 from cases.views.words import (
@@ -145,7 +146,7 @@ def _of_the_way(case: Case) -> Iterator[Flag]:
         yield Flag("said", _("handled by the inspector on the spot"))
     if case.is_fallback and case.unit_id:
         yield Flag("said", _("fallback to the locality: nobody else answers for it"))
-    if not case.may_return and case.stage in UNIT_STAGES:
+    if is_arbitrated(case) and case.stage in UNIT_STAGES:
         yield Flag("said", _("the unit was named by arbitration"))
     if case.exit_confirmed:
         yield Flag("said", _("the late exit is confirmed"))

@@ -63,7 +63,7 @@ class Life:
     returned_by: list[str] = field(default_factory=list)  # returns not ruled on
     returns: int = 0
     last_reason: str = ""
-    may_return: bool = True
+    arbitrated: str = ""  # the unit, or the main unit of the sub-unit, the arbiter named last
     extensions_left: int = 2
     was_suspended: bool = False
     has_handler: bool = False
@@ -106,7 +106,7 @@ class Life:
             case "send_verify":
                 yield self.source not in ("inspector", "leader")
             case "return":
-                yield not is_late and self.may_return
+                yield not is_late and main_of(self.unit) != self.arbitrated
             case "request_extension":
                 yield not is_late and self.extensions_left > 0
                 yield self.waits.isdisjoint({"extension", "extension_head"})
@@ -263,7 +263,7 @@ class Life:
 
     def _arbitrate(self) -> None:
         self._dispatch()
-        self.may_return = False
+        self.arbitrated = main_of(self.unit)
         self.district = DISTRICT_OF[self.unit]
 
     def route(self, at: datetime) -> None:

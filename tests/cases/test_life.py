@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from cases.choices import Action, ClockKind, Role, Stage, Waiting
 from cases.errors import InvalidInput, MoveNotAllowed, NotAllowed
+from cases.guards import is_arbitrated
 from cases.models import (
     Case,
     CityOptions,
@@ -380,14 +381,17 @@ def test_another_unit_than_the_arbitrated_one_may_return(people, condition):
     act(number, Action.RETURN, unit, reason="not_responsible")
     act(number, Action.DISPUTE, people.dispatcher)
     act(number, Action.ARBITRATE, people.dispatcher, unit=unit.grants[0].scope_key)
-    assert not case_of(number).may_return
     case = case_of(number)
     units = Unit.objects.filter(is_active=True, district=case.district)
     other = units.exclude(pk=case.unit_id).first()
+    assert is_arbitrated(case)
 
     act(number, Action.REASSIGN, people.dispatcher, unit=other.pk)
+    passed_on = is_arbitrated(case_of(number))
+    act(number, Action.REASSIGN, people.dispatcher, unit=case.unit_id)
 
-    assert case_of(number).may_return
+    assert not passed_on
+    assert is_arbitrated(case_of(number))
 
 
 def test_survivor_whose_clock_stands_still_takes_no_deadline_over(people):

@@ -120,7 +120,8 @@ FREE = {
     "stage": "handling",
     "source": "hotline",
     "due_at": NOW,  # a deadline met to the second is met
-    "may_return": True,
+    "arbitrated_unit": "",
+    "parent_unit": "",
     "last_reason": "other",
     "waiting_for": [],
     "extensions_left": 1,
@@ -135,7 +136,17 @@ FREE = {
 # action: [(role, what must be so beside FREE, [what refuses it then])]
 GUARDS = {
     "send_verify": [("acceptor", {}, [{"source": "inspector"}, {"source": "leader"}])],
-    "return": [("unit", {}, [LATE, {"may_return": False}])],
+    "return": [
+        (
+            "unit",
+            {"arbitrated_unit": "another"},
+            [
+                LATE,
+                {"arbitrated_unit": "office"},
+                {"arbitrated_unit": "head office", "parent_unit": "head office"},
+            ],
+        )
+    ],
     "dispute": [("dispatcher", {}, [{"last_reason": "check_failed"}, {"last_reason": "reopened"}])],
     "rework": [
         (

@@ -28,9 +28,8 @@ def assign(book: Book, step: Step) -> None:
     goes_on = is_same and ruling == Refusal.Ruling.UNJUSTIFIED
     if goes_on:
         facts["goes_on"] = True
-    if step.action == Action.ARBITRATE or step.unit.pk != case.unit_id:
-        # Whom the arbiter named may not return it; another unit may.
-        case.may_return = step.action != Action.ARBITRATE
+    if step.action == Action.ARBITRATE:
+        case.arbitrated_unit = _main(step.unit)
     if step.district:
         filing.change_district(book, step.folder, step.district, step.by, facts={"by": step.action})
     filing.assign(
