@@ -3,7 +3,10 @@
 
 const SILENT_MS = 45_000;
 const HELLO_MS = 10_000;
-const LONGEST_WAIT_S = 30;
+// A thousand screens that lost one server come back over a dozen seconds, not all at once.
+const FIRST_WAIT_S = 12;
+const LONGEST_WAIT_S = 20;
+const LEAST_WAIT_S = 0.5;
 const SIGNED_OUT = 4401;
 const SOCKET_AGAIN_MS = 60_000;
 const POLL_MS = 40_000; // an answer comes after 25 s at the latest
@@ -35,14 +38,17 @@ export function follow({ heads, onNotice, onResync, onState }) {
     } else if (message.type === "resync") {
       Object.assign(last, message.heads);
       onResync();
+    } else if (message.type === "heartbeat") {
+      // It comes after every notice up to its heads: what is not here by now was lost.
+      return Object.entries(message.heads).every(([scope, head]) => (last[scope] ?? 0) >= head);
     }
     return true;
   }
 
   function later(work) {
     failures += 1;
-    const wait = Math.min(LONGEST_WAIT_S, 2 ** failures) * (0.5 + Math.random() / 2);
-    setTimeout(work, wait * 1000);
+    const longest = Math.min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (failures - 1));
+    setTimeout(work, (LEAST_WAIT_S + Math.random() * (longest - LEAST_WAIT_S)) * 1000);
   }
 
   function open() {
