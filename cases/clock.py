@@ -146,6 +146,18 @@ class Calendar:
             return 0
         return table.totals[index] - max(0, table.ends[index] - at_us)
 
+    def is_working_at(self, at: datetime) -> bool:
+        """Say whether an instant lies within a session; its end does not.
+
+        Raises CalendarMissing for one outside the days covered.
+        """
+        at_us = _microseconds(at)
+        first, after = self._bounds
+        if not first <= at_us <= after:
+            raise self._missing()
+        index = bisect_right(self._table.starts, at_us) - 1
+        return index >= 0 and at_us < self._table.ends[index]
+
     def instant_of(self, worked_us: int) -> int:
         """Return the first instant by which `worked_us` > 0 microseconds were worked.
 

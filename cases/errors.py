@@ -85,6 +85,20 @@ class StaleCalendar(Refusal):
     status = 409
 
 
+class DraftClosed(Refusal):
+    """The draft of routing rules was published or dropped and cannot be changed any more."""
+
+    code = "draft_closed"
+    status = 409
+
+
+class StaleRules(Refusal):
+    """The routing rules or the draft have changed since they were looked at."""
+
+    code = "stale_rules"
+    status = 409
+
+
 class BadPhoto(Refusal):
     """The upload is not a photo that can be stored."""
 

@@ -164,3 +164,15 @@ def actions_for(
 def may_report(user: User) -> bool:
     """Whether `user` may bring cases in."""
     return user.is_active and user.holds(Role.INSPECTOR, Role.OPERATOR)
+
+
+def may_edit_routing(user: User) -> bool:
+    """Whether `user` may draft and publish routing rules: the city's administrators."""
+    held = ((grant.role, grant.scope_kind) for grant in user.grants)
+    return user.is_active and (Role.ADMIN, ScopeKind.CITY) in held
+
+
+def may_read_routing(user: User) -> bool:
+    """Whether `user` may read rules, drafts and dry runs: who dispatches, rules or answers."""
+    readers = (Role.DISPATCHER, Role.SUPERVISOR, Role.LEADER, Role.ADMIN)
+    return user.is_active and user.holds(*readers)

@@ -19,8 +19,16 @@ from cases.models.draw import Draw
 from cases.models.effect import Effect
 from cases.models.event import DistrictHead, Event
 from cases.models.request import Assist, Refusal, Reply, Request, Supervision
+from cases.models.routing import (
+    Change,
+    DraftRule,
+    Rank,
+    Responsibility,
+    RoutingDraft,
+    WorkingTime,
+)
 from cases.models.saved_search import SavedSearch
-from cases.models.unit import Rank, Responsibility, Unit, UnitKind
+from cases.models.unit import Unit, UnitKind
 
 __all__ = [
     "Area",
@@ -29,6 +37,7 @@ __all__ = [
     "Border",
     "Case",
     "CaseWords",
+    "Change",
     "CityOptions",
     "Component",
     "ComponentState",
@@ -36,6 +45,7 @@ __all__ = [
     "DemoMonth",
     "District",
     "DistrictHead",
+    "DraftRule",
     "Draw",
     "Effect",
     "Event",
@@ -51,6 +61,7 @@ __all__ = [
     "Reply",
     "Request",
     "Responsibility",
+    "RoutingDraft",
     "SavedSearch",
     "StageClock",
     "Supervision",
@@ -59,4 +70,5 @@ __all__ = [
     "UnitKind",
     "WorkCalendar",
     "WorkCalendarDay",
+    "WorkingTime",
 ]

@@ -24,6 +24,7 @@ from cases.choices import (
     Stage,
     Waiting,
 )
+from cases.models.category import Condition
 from cityops.accounts.models import User
 
 PHOTOS_LATE = timedelta(minutes=30)  # after it an announced photo is the acceptor's to ask for
@@ -469,6 +470,9 @@ class CityOptions(models.Model):
     outskirts_factor = models.PositiveIntegerField(
         _("factor on emergency hours outside built-up areas"), default=2
     )
+    route_by_load = models.BooleanField(
+        _("let rules that say so choose among equal units by load"), default=False
+    )
 
     class Meta:
         verbose_name = _("city options")
@@ -477,6 +481,16 @@ class CityOptions(models.Model):
 
     def __str__(self) -> str:
         return "1"
+
+    def limit_of(self, condition: Condition, *, built_up: bool) -> tuple[int, str]:
+        """Return (value, unit); outside built-up areas emergency hours count by the area factor.
+
+        Source: assessment.md §3.
+        """
+        value = condition.limit_value
+        if condition.limit_unit == LimitUnit.EMERGENCY_HOUR and not built_up:
+            value *= self.outskirts_factor
+        return value, condition.limit_unit
 
 
 class DemoMonth(models.Model):

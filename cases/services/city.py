@@ -12,6 +12,7 @@ import shapely
 from django.contrib.gis.geos import GEOSGeometry
 from django.db import connection, models, transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+from django.db.models import QuerySet
 
 from cases.errors import BadCityFolder, InvalidInput
 from cases.models import (
@@ -20,6 +21,7 @@ from cases.models import (
     Component,
     Condition,
     District,
+    DraftRule,
     MinorClass,
     PlaceName,
     ProblemClass,
@@ -31,7 +33,7 @@ from cases.services.city_folder import AreaRow, CityFolder, read_folder
 from cases.services.components import place_again
 
 Json = dict[str, Any]
-_LOCK = 0x63697479  # "city": two loads at once would both open a version
+CITY_LOCK = 0x63697479  # "city": two writers of versions at once would both open one
 _BORDER_STEP_DEG = 0.005  # straight in degrees is not straight in metres: 4 m off over 20 km
 
 
@@ -45,7 +47,7 @@ def load_city(
     """
     city = read_folder(folder, progress=progress)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s), now()", [_LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s), now()", [CITY_LOCK])
         now = cursor.fetchone()[1]
         if since is None and Area.objects.exists():
             since = now
@@ -117,13 +119,14 @@ def _place(place: Any) -> Json:
 
 
 def _version(
-    model: type[Any],
+    rows: QuerySet[Any],
     wanted: dict[Any, str],
     key_of: Callable[[Any], Any],
     since: datetime | None,
 ) -> tuple[list[Any], dict[str, int]]:
     """Close the open versions that differ from `wanted` (key → digest); return the keys to open."""
-    open_rows = list(model.objects.filter(valid__upper_inf=True).defer(*_heavy(model)))
+    model = rows.model
+    open_rows = list(rows.filter(valid__upper_inf=True).defer(*_heavy(model)))
     same = {key_of(r) for r in open_rows if wanted.get(key_of(r)) == r.digest}
     ended = [row for row in open_rows if key_of(row) not in same]
     _close(model, ended, since)
@@ -144,6 +147,7 @@ def _heavy(model: type[models.Model]) -> list[str]:
 
 
 def _close(model: type[Any], rows: list[Any], since: datetime | None) -> None:
+    """End versions at `since`. Raises InvalidInput for one that began then or later."""
     if not rows:
         return
     late = max((row.valid.lower for row in rows if row.valid.lower), default=None)
@@ -163,7 +167,9 @@ def _close(model: type[Any], rows: list[Any], since: datetime | None) -> None:
 def _version_areas(areas: list[AreaRow], since: datetime | None) -> dict[str, int]:
     rows = {(row.level, row.code): row for row in areas}
     digests = {key: _area_digest(row) for key, row in rows.items()}
-    to_open, counts = _version(Area, digests, lambda area: (area.level, area.code), since)
+    to_open, counts = _version(
+        Area.objects.all(), digests, lambda area: (area.level, area.code), since
+    )
     valid = DateTimeTZRange(since, None)
     Area.objects.bulk_create(
         [_area(rows[key], digests[key], valid) for key in to_open], batch_size=1000
@@ -210,7 +216,9 @@ def _version_borders(areas: list[AreaRow], since: datetime | None) -> dict[str, 
             raise BadCityFolder(f"{row.code}: its zones leave nothing of it. Redraw them.")
         lines[row.district] = territory.boundary.segmentize(_BORDER_STEP_DEG)
     digests = {slug: _digest([slug], line) for slug, line in lines.items()}
-    to_open, counts = _version(Border, digests, lambda border: border.district_id, since)
+    to_open, counts = _version(
+        Border.objects.all(), digests, lambda border: border.district_id, since
+    )
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO cases_border (district_id, line, valid, digest) VALUES"
@@ -222,15 +230,33 @@ def _version_borders(areas: list[AreaRow], since: datetime | None) -> dict[str, 
 
 
 def _version_rules(rows: list[Json], since: datetime | None) -> dict[str, int]:
-    by_code = {row["code"]: row for row in rows}
-    digests = {code: _digest(sorted(row.items())) for code, row in by_code.items()}
-    to_open, counts = _version(Responsibility, digests, lambda rule: rule.code, since)
+    """Version the rules of the folder but those that a published draft has decided on."""
+    decided = DraftRule.objects.filter(draft__published_at__isnull=False)
+    ours = set(decided.values_list("code", flat=True))
+    by_code = {row["code"]: row for row in rows if row["code"] not in ours}
+    digests = {code: rule_digest(row) for code, row in by_code.items()}
+    open_rules = Responsibility.objects.exclude(code__in=ours)
+    to_open, counts = _version(open_rules, digests, lambda rule: rule.code, since)
     valid = DateTimeTZRange(since, None)
     Responsibility.objects.bulk_create(
         [Responsibility(**by_code[code], valid=valid, digest=digests[code]) for code in to_open],
         batch_size=1000,
     )
+    counts["kept"] += sum(row["code"] in ours for row in rows)
     return counts
+
+
+# Columns that rules had from the first; others count only where they say something, so that a
+# rule loaded before they came reads the same.
+_FIRST_COLUMNS = {
+    *("code", "rank", "kind", "major_code", "minor_id", "condition_id", "problem_class_id"),
+    *("district_id", "county", "street_code", "unit_id", "unit_kind", "reason_zh", "reason_en"),
+}
+
+
+def rule_digest(row: Json) -> str:
+    """Return what tells a changed rule: a digest of its code and terms."""
+    return _digest(sorted((k, v) for k, v in row.items() if v or k in _FIRST_COLUMNS))
 
 
 def _digest(words: Iterable[Any], shape: Any = None) -> str:

@@ -1,9 +1,20 @@
 """Automatic dispatch: a filed case finds its unit, or is listed for the dispatcher."""
 
-from cases.choices import CITY, Action, Stage
+from datetime import datetime
+
+from django.utils import timezone
+
+from cases.choices import Action, Stage
 from cases.ledger import Book, Folder, open_book, open_folder
-from cases.models import Case, CityOptions, Component, Effect, Unit
-from cases.selectors.responsibility import Found, Unrouted, responsible_unit
+from cases.models import CityOptions, Effect
+from cases.selectors.responsibility import (
+    Found,
+    Unrouted,
+    keeper_of,
+    question_of,
+    responsible_unit,
+)
+from cases.selectors.unit_load import unit_loads
 from cases.services import filing
 
 
@@ -17,43 +28,26 @@ def dispatch_filed(effect: Effect) -> str:
     folder = open_folder(pk=effect.case_id)
     if folder.case.stage != Stage.FILED or folder.case.version != effect.payload["version"]:
         return "superseded"
-    found = unit_for(folder)
     options = CityOptions.objects.get()
+    found = unit_for(folder, options)
     with open_book(folder.case.scope) as book:
         return give_to(book, folder, found, options)
 
 
-def unit_for(folder: Folder) -> Found | Unrouted:
-    """Return who answers for a filed case by the rules valid now."""
-    case = folder.case
-    assert case.condition is not None  # filing froze it
-    case.condition.minor = case.minor
-    return responsible_unit(
-        condition=case.condition,
-        district=case.district,
-        county=case.county,
-        street_code=case.street,
-        at=None,
-        keeper=_keeper(case),
-    )
+def unit_for(
+    folder: Folder, options: CityOptions, *, at: datetime | None = None
+) -> Found | Unrouted:
+    """Return who answers for a filed case by the rules valid now.
 
-
-def _keeper(case: Case) -> Unit | None:
-    """Return whom the register names for the case's component: its maintainer, else its owner.
-
-    A sub-unit gets its work from its parent; a unit of another district only by arbitration.
+    `at` is the moment of the dispatch that working time is told by, by default now.
     """
-    if case.component_id is None:
-        return None
-    found = Component.objects.select_related("maintainer__parent", "owner__parent")
-    component = found.get(pk=case.component_id)
-    if component.minor_id != case.minor_id:  # the case turned out to be about something else
-        return None
-    for named in (component.maintainer, component.owner):
-        unit = named.parent or named if named else None
-        if unit is not None and unit.is_active and unit.body in (CITY, case.district):
-            return unit
-    return None
+    case = folder.case
+    return responsible_unit(
+        question_of(case, at=at or timezone.now()),
+        at=None,
+        keeper=keeper_of(case),
+        weigh=unit_loads if options.route_by_load else None,
+    )
 
 
 def give_to(book: Book, folder: Folder, found: Found | Unrouted, options: CityOptions) -> str:
@@ -68,6 +62,9 @@ def give_to(book: Book, folder: Folder, found: Found | Unrouted, options: CityOp
             options=options,
             rule=found.rule,
             is_fallback=found.is_fallback,
+            facts={"loads": {unit: list(load) for unit, load in found.loads}}
+            if found.loads
+            else None,
         )
         return "dispatched"
     if not folder.case.is_unrouted:

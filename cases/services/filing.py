@@ -58,7 +58,7 @@ def file(
     case = folder.case
     case.stage = Stage.FILED
     case.minor_id, case.condition = condition.minor_id, condition
-    case.limit_value, case.limit_unit = limit_of(condition, case.built_up, options)
+    case.limit_value, case.limit_unit = options.limit_of(condition, built_up=case.built_up)
     case.calendar_version = calendar_version
     case.extensions_left, case.suspensions_left = options.max_extensions, options.max_suspensions
     case.filed_at = book.at
@@ -99,17 +99,6 @@ def change_district(
         case.also_districts = [*case.also_districts, case.district]
     case.scope = case.district = district
     return book.append(folder, Action.MOVED_IN, facts=words, move_id=move_id, **by.words())
-
-
-def limit_of(condition: Condition, built_up: bool, options: CityOptions) -> tuple[int, str]:  # noqa: FBT001  # a column's value
-    """Return (value, unit); outside built-up areas emergency hours count by the area factor.
-
-    Source: assessment.md §3.
-    """
-    value = condition.limit_value
-    if condition.limit_unit == LimitUnit.EMERGENCY_HOUR and not built_up:
-        value *= options.outskirts_factor
-    return value, condition.limit_unit
 
 
 def assign(

@@ -304,7 +304,7 @@ def _self_handle(
     case.stage, case.calendar_version = Stage.HANDLED, rules.calendar_version
     case.extensions_left = rules.options.max_extensions  # for a unit, if the check fails
     case.suspensions_left = rules.options.max_suspensions
-    case.limit_value, case.limit_unit = filing.limit_of(condition, case.built_up, rules.options)
+    case.limit_value, case.limit_unit = rules.options.limit_of(condition, built_up=case.built_up)
     facts = {"photos": [photo.sha256 for photo in photos]}
     book.append(
         folder,

@@ -62,7 +62,8 @@ class Services:
         folder = open_folder(number=before["number"])
         waiting = Effect.objects.filter(case=folder.case, kind="dispatch", done_at=None)
         waiting.update(done_at=Now(), outcome="simulated")
-        found, options = unit_for(folder), CityOptions.objects.get()
+        options = CityOptions.objects.get()
+        found = unit_for(folder, options, at=at)
         with open_book(folder.case.scope, at=at) as book:
             give_to(book, folder, found, options)
         return _seen(before, folder.case)

@@ -7,7 +7,14 @@ import pytest
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
 from cases.models import Area, Condition, Kind, Rank, Responsibility, Unit, UnitKind
-from cases.selectors.responsibility import Found, Match, Unrouted, decide, responsible_unit
+from cases.selectors.responsibility import (
+    Found,
+    Match,
+    Question,
+    Unrouted,
+    decide,
+    responsible_unit,
+)
 from tests.support.city import huaihua
 
 __all__ = ["huaihua"]
@@ -19,15 +26,10 @@ TOWNSHIP = ("zhongfang", "431221", "431221102")
 ALWAYS = DateTimeTZRange(None, None)
 
 
-def ask(condition, place, at=None):
+def ask(condition, place, at=None, **circumstances):
     district, county, street = place
-    return responsible_unit(
-        condition=Condition.objects.select_related("minor").get(code=condition),
-        district=district,
-        county=county,
-        street_code=street,
-        at=at,
-    )
+    known = Condition.objects.select_related("minor").get(code=condition)
+    return responsible_unit(Question(known, district, county, street, **circumstances), at=at)
 
 
 def add_rule(code, **columns):
@@ -52,13 +54,7 @@ def test_every_condition_has_a_unit_in_every_street_of_every_district():
 
     for district, county, street in everywhere:
         for condition in conditions:
-            answer = responsible_unit(
-                condition=condition,
-                district=district,
-                county=county,
-                street_code=street,
-                at=None,
-            )
+            answer = responsible_unit(Question(condition, district, county, street), at=None)
             kind = type(answer).__name__
             found[kind, isinstance(answer, Found) and answer.is_fallback] += 1
             if isinstance(answer, Found):
@@ -127,13 +123,7 @@ def test_it_asks_one_query(django_assert_num_queries):
     condition = Condition.objects.select_related("minor").get(code="event-0405-1")
 
     with django_assert_num_queries(1):
-        responsible_unit(
-            condition=condition,
-            district="hecheng",
-            county="431202",
-            street_code="431202001",
-            at=None,
-        )
+        responsible_unit(Question(condition, *CHENGZHONG), at=None)
 
 
 def test_the_unit_is_the_stored_one():

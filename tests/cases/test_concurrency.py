@@ -12,9 +12,10 @@ from django.db.models import F, Max
 from cases.choices import Action, Role, Source
 from cases.errors import CityFilling, Refusal, StaleCase
 from cases.ledger import FILLING_LOCK
-from cases.models import Case, DistrictHead, Effect, Event
+from cases.models import Case, DistrictHead, Effect, Event, Responsibility, RoutingDraft
 from cases.relay import take_due
 from cases.selectors.calendars import current_version, load_calendar
+from cases.selectors.dry_run import dry_run
 from cases.services.bulk import Row, take_actions
 from cases.services.calendars import publish_calendar
 from cases.services.city import load_city
@@ -24,6 +25,7 @@ from cases.services.intake import Report, report_case
 from cases.services.ledger_check import verify_ledger
 from cases.services.moves import take_action
 from cases.services.recompute import recompute_all
+from cases.services.routing import open_draft, publish_draft, put_rule
 from cases.ticks import write_tick
 from tests.support.city import SmallCity, open_logs
 from tests.support.people import person
@@ -234,3 +236,51 @@ def test_recomputing_twice_and_signing_at_once_leave_one_deadline_each(city):
     assert set(Case.objects.values_list("calendar_version", flat=True)) == {version}
     assert unexplained() == []
     assert verify_ledger() == []
+
+
+# --- routing rules --------------------------------------------------------------------------------
+
+RULE = {"rank": "locality", "unit_id": "brigade", "reason_zh": "试", "reason_en": "Tried"}
+
+
+def publishing(draft, actor):
+    seen = dry_run(draft, days=1).edition
+    words = {"draft_id": draft.pk, "reason": "Agreed", "actor": actor}
+    return lambda: publish_draft(**words, seen_edition=seen)
+
+
+def draft_with(code, actor):
+    draft = open_draft(title=code, reason="Trial", actor=actor)
+    put_rule(draft_id=draft.pk, code=code, terms=RULE, actor=actor)
+    return draft
+
+
+def test_of_two_drafts_published_at_once_one_goes_live(city):
+    admin = person("boss", Role.ADMIN)
+    jobs = [publishing(draft_with(code, admin), admin) for code in ("a", "b")]
+
+    results = together(*jobs)
+
+    assert sorted(type(result).__name__ for result in results) == ["RoutingDraft", "StaleRules"]
+    assert RoutingDraft.objects.exclude(published_at=None).count() == 1
+    assert Responsibility.objects.exclude(draft=None).count() == 1
+
+
+def test_a_draft_published_twice_at_once_goes_live_once(city):
+    admin = person("boss", Role.ADMIN)
+    publish = publishing(draft_with("a", admin), admin)
+
+    results = together(publish, publish)
+
+    assert sorted(type(result).__name__ for result in results) == ["DraftClosed", "RoutingDraft"]
+    assert Responsibility.objects.exclude(draft=None).count() == 1
+
+
+def test_published_rules_reach_the_next_dispatch(city):
+    admin, inspector = person("boss", Role.ADMIN), person("i", Role.INSPECTOR, grids=("431202",))
+    report_case(report=REPORT, actor=inspector, key=uuid.uuid4())
+    publishing(draft_with("a", admin), admin)()
+
+    run_effect(Effect.objects.get(kind="dispatch").pk)
+
+    assert Case.objects.get().rule == "a"

@@ -78,7 +78,7 @@ def reclassify(book: Book, step: Step) -> None:
     if case.stage != Stage.FILED:
         story = handling_story(case, events_of(case), filing.case_limit(folder)[1])
     case.minor, case.condition = condition.minor, condition
-    case.limit_value, case.limit_unit = filing.limit_of(condition, case.built_up, step.options)
+    case.limit_value, case.limit_unit = step.options.limit_of(condition, built_up=case.built_up)
     facts = {
         "limit_value": case.limit_value,
         "limit_unit": case.limit_unit,

@@ -1,0 +1,213 @@
+"""What a draft of routing rules would change, tried on the cases of the last days."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+
+from django.utils import timezone
+
+from cases.models import (
+    Case,
+    CityOptions,
+    Component,
+    Condition,
+    DraftRule,
+    Responsibility,
+    RoutingDraft,
+    Unit,
+)
+from cases.models.case import CaseQuerySet
+from cases.models.routing import RULE_TERMS
+from cases.selectors.responsibility import (
+    Found,
+    Load,
+    Question,
+    Unrouted,
+    Weigh,
+    keeper_named,
+    working_time_at,
+)
+from cases.selectors.routing import RuleBook, rules_at, rules_with
+from cases.selectors.unit_load import unit_loads
+
+Answer = Found | Unrouted
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A case, what the rules were asked about it, and where it goes by the live and by the draft.
+
+    It moves if that is another unit, none any more, or one where there was none.
+    """
+
+    number: str
+    filed_at: datetime
+    question: Question
+    before: Answer
+    after: Answer
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many of the cases end without a unit, and how many of them by contradicting rules."""
+
+    found: int
+    fallback: int
+    unrouted: int  # no rule leads to a unit in use
+    conflicting: int  # equally specific rules lead to different units
+
+
+@dataclass(frozen=True)
+class UnitChange:
+    """How many of the cases a unit would get and lose."""
+
+    unit: Unit
+    moved_in: int
+    moved_out: int
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """The cases filed in a span of time, asked of the live rules and of those of a draft.
+
+    `edition` names exactly the rules that were compared: publishing asks for it.
+    """
+
+    edition: str
+    since: datetime
+    until: datetime
+    checked: int
+    moved: tuple[Tried, ...]  # newest first
+    before: Tally
+    after: Tally
+    units: tuple[UnitChange, ...]  # those that would get or lose cases, by code
+
+
+def edition_of(draft: RoutingDraft, live: Iterable[Responsibility]) -> str:
+    """Return the mark of a draft on top of live rules; any change of either gives another."""
+    rows = [
+        [row.change, row.base_id, row.code, *(getattr(row, name) for name in RULE_TERMS)]
+        for row in DraftRule.objects.filter(draft=draft).order_by("code")
+    ]
+    words = [sorted(rule.pk for rule in live), rows]
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:32]
+
+
+def dry_run(
+    draft: RoutingDraft,
+    *,
+    days: int,
+    cases: CaseQuerySet | None = None,
+    at: datetime | None = None,
+) -> DryRun:
+    """Ask live and draft rules about the cases filed in the last `days`; changes nothing.
+
+    Both are asked with each case's facts of now, the working time of its filing, the component
+    register and the loads of now. Cases no unit was ever looked for, the self-handled ones, are
+    left out. `cases` limits it to what the reader may see.
+    """
+    until = at or timezone.now()
+    since = until - timedelta(days=days)
+    live = rules_at(until)
+    units = list(Unit.objects.filter(is_active=True))
+    now, then = RuleBook(live, units), RuleBook(rules_with(draft, live), units)
+    weigh = _weigh_once() if CityOptions.objects.get().route_by_load else None
+    visible = Case.objects.all() if cases is None else cases
+
+    @cache
+    def both(question: Question, keeper: Unit | None) -> tuple[Answer, Answer]:
+        return (
+            now.route(question, keeper=keeper, weigh=weigh),
+            then.route(question, keeper=keeper, weigh=weigh),
+        )
+
+    tried = [
+        Tried(number, filed_at, question, *both(question, keeper))
+        for number, filed_at, question, keeper in _asked(visible, since, until)
+    ]
+    moved = tuple(one for one in tried if _goes_to(one.before) != _goes_to(one.after))
+    return DryRun(
+        edition=edition_of(draft, live),
+        since=since,
+        until=until,
+        checked=len(tried),
+        moved=moved,
+        before=_tally(one.before for one in tried),
+        after=_tally(one.after for one in tried),
+        units=_unit_changes(moved),
+    )
+
+
+_FACTS = (
+    *("number", "filed_at", "condition_id", "district", "county", "street", "grid_cell"),
+    *("source", "calendar_version", "component_id", "minor_id"),
+)
+
+
+def _asked(
+    cases: CaseQuerySet, since: datetime, until: datetime
+) -> Iterator[tuple[str, datetime, Question, Unit | None]]:
+    """Yield what the rules are asked about each case, newest first."""
+    conditions = {row.pk: row for row in Condition.objects.select_related("minor")}
+    filed = cases.filter(filed_at__gte=since, filed_at__lte=until, is_self_handled=False)
+    rows = list(filed.order_by("-filed_at", "-pk").values(*_FACTS))
+    keepers = Component.objects.select_related("maintainer__parent", "owner__parent").in_bulk(
+        {row["component_id"] for row in rows} - {None}
+    )
+    for row in rows:
+        component = keepers.get(row["component_id"])
+        is_kept = component is not None and component.minor_id == row["minor_id"]
+        question = Question(
+            condition=conditions[row["condition_id"]],
+            district=row["district"],
+            county=row["county"],
+            street=row["street"],
+            cell=row["grid_cell"],
+            source=row["source"],
+            working_time=working_time_at(row["filed_at"], row["calendar_version"]),
+        )
+        keeper = keeper_named(component, row["district"]) if component and is_kept else None
+        yield row["number"], row["filed_at"], question, keeper
+
+
+def _weigh_once() -> Weigh:
+    """Return `unit_loads` that reads the loads of the same units once."""
+    known: dict[str, Load] = {}
+
+    def weigh(codes: Collection[str]) -> dict[str, Load]:
+        if not known.keys() >= set(codes):
+            known.update(unit_loads(set(codes) - known.keys()))
+        return {code: known[code] for code in codes}
+
+    return weigh
+
+
+def _goes_to(answer: Answer) -> str | None:
+    return answer.unit.code if isinstance(answer, Found) else None
+
+
+def _tally(answers: Iterable[Answer]) -> Tally:
+    ends = Counter(_end_of(answer) for answer in answers)
+    return Tally(ends["found"], ends["fallback"], ends["unrouted"], ends["conflicting"])
+
+
+def _end_of(answer: Answer) -> str:
+    if isinstance(answer, Found):
+        return "fallback" if answer.is_fallback else "found"
+    return "conflicting" if answer.conflict else "unrouted"
+
+
+def _unit_changes(moved: Iterable[Tried]) -> tuple[UnitChange, ...]:
+    units: dict[str, Unit] = {}
+    moved_in: Counter[str] = Counter()
+    moved_out: Counter[str] = Counter()
+    for one in moved:
+        for answer, count in ((one.before, moved_out), (one.after, moved_in)):
+            if isinstance(answer, Found):
+                units[answer.unit.code] = answer.unit
+                count[answer.unit.code] += 1
+    return tuple(UnitChange(units[code], moved_in[code], moved_out[code]) for code in sorted(units))
