@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     if command == "bench":
         return start.run(rest)
     if command == "test":
-        return gate.check(rest)
+        return gate.break_it(rest[1:]) if rest[:1] == ["faults"] else gate.check(rest)
     parser = _parser(command)
     options = parser.parse_args(rest)
     if command == "lock":

@@ -1,4 +1,4 @@
-"""deploy/test: the whole gate, from a clean checkout to pytest's own count."""
+"""deploy/test: the whole gate, from a clean checkout to pytest's own count; and the fault lab."""
 
 import shutil
 import subprocess
@@ -36,6 +36,18 @@ def check(pytest_arguments: list[str]) -> int:
             return _pytest(home, pytest_arguments)
         finally:
             stop(home)
+
+
+def break_it(arguments: list[str]) -> int:
+    """Run the fault lab: a city of its own under load, and what must hold whatever breaks."""
+    home = Home.at(ROOT / ".local/test")
+    prepare_folders(home)
+    with home.locked():
+        prepare_environment(home, packages.SERVER, DEV_LOCK)
+    command = [str(home.venv / "bin/python"), "-m", "tests.faultlab", *arguments]
+    env = {**home.environment(), "PYTHONPATH": str(ROOT)}
+    with ending_on_signals():
+        return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
 
 
 def _check_locks(home: Home) -> None:

@@ -155,7 +155,7 @@ def _join(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:
         raise Refusal("It is running; use deploy/down before changing --tls or --listen.")
     if home.state.marks.get("code") != _code_digest():
         say("The code has changed since the start")
-        _prepare_application(home)
+        prepare_application(home)
         with step("Restart the application"):
             supervisor.restart(*APPLICATION)
         _wait_for_first_page(home, supervisor)
@@ -175,7 +175,7 @@ def _start(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:
     if home.state.tls == ["self"]:
         _make_certificate(home)
     start_servers(home, supervisor)
-    _prepare_application(home)
+    prepare_application(home)
     with step("First page") as outcome:
         supervisor.start("web", "live", "nginx")
         _wait_for_first_page(home, supervisor)
@@ -309,7 +309,7 @@ def manage(home: Home, *arguments: str, failure: str, cwd: Path = ROOT) -> str:
     return run(command, env=home.environment(), cwd=cwd, failure=failure)
 
 
-def _prepare_application(home: Home) -> None:
+def prepare_application(home: Home) -> None:
     """Bring database, words, static files and reference data to the state of this checkout."""
     with step("Migrations") as outcome:
         done = manage(home, "migrate", "--no-input", failure="The migrations failed:")

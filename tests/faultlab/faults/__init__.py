@@ -1,0 +1,43 @@
+"""The faults by name. A fault does its steps, asserts that they took effect, and gives figures.
+
+Healing, waiting for rest and checking what must always hold are the same for all: trial.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from tests.faultlab.figures import Figures, Size
+from tests.faultlab.runner import Lab
+
+Steps = Callable[[Lab, Size], Figures]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row of the fault matrix."""
+
+    name: str
+    title: str
+    steps: Steps
+
+
+FAULTS: dict[str, Fault] = {}
+
+
+def fault(name: str, title: str) -> Callable[[Steps], Steps]:
+    """Register a function as the steps of a fault."""
+
+    def register(steps: Steps) -> Steps:
+        FAULTS[name] = Fault(name, title, steps)
+        return steps
+
+    return register
+
+
+def all_faults() -> dict[str, Fault]:
+    """Return every fault of this package in order of its name."""
+    for module in sorted(Path(__file__).parent.glob("[a-z]*.py")):
+        import_module(f"{__name__}.{module.stem}")
+    return dict(sorted(FAULTS.items()))

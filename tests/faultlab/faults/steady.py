@@ -1,0 +1,74 @@
+"""What several faults share: the load of the matrix, moments, and how long effects took."""
+
+import random
+import time
+from datetime import datetime
+
+from tests.faultlab.figures import Figures, Red, Size
+from tests.faultlab.load import Load
+from tests.faultlab.runner import Lab
+
+LEASE_S = 15
+LATE_S = 5  # redelivery may take this much longer than the lease
+
+
+def steady(lab: Lab, size: Size) -> Load:
+    """Return the load of the fault matrix, in a shortened run a third of it."""
+    return Load(
+        lab,
+        seed=size.seed,
+        creations=size.pick(20, 6),
+        transitions=size.pick(40, 12),
+        clients=size.pick(12, 6),
+    )
+
+
+def chance(name: str, size: Size) -> random.Random:
+    """Return the chance of one fault with one seed: it replays the same schedule."""
+    return random.Random(f"{name} {size.seed}")  # noqa: S311 - a schedule, not a secret
+
+
+def database_now(lab: Lab) -> datetime:
+    """Return the database's clock."""
+    ((now,),) = lab.rows("SELECT clock_timestamp()")
+    return now
+
+
+def breathe(draw: random.Random, least_s: float, most_s: float) -> None:
+    """Wait some time by chance."""
+    time.sleep(draw.uniform(least_s, most_s))
+
+
+def note_redelivery(
+    lab: Lab, figures: Figures, since: datetime, *, lost_s: float = 0.0, cut_off: int = 1
+) -> None:
+    """Note how many runs were cut off since `since`, and how long work waited for a new one.
+
+    `lost_s` is how long nobody could work at all.
+    """
+    lab.quiesce()
+    ((again, slowest, runs),) = lab.rows(
+        """
+        SELECT count(*) FILTER (WHERE runs > 1), coalesce(max(
+                 extract(epoch FROM done_at - created_at) / greatest(1, runs - 1)), 0)::float,
+               coalesce(max(runs), 0)
+        FROM cases_effect WHERE case_id IS NOT NULL AND created_at >= %s AND kind = 'dispatch'
+        """,
+        since,
+    )
+    figures.note("runs cut off and done again", again, at_least=cut_off)
+    figures.note("most runs of one effect", runs)
+    figures.note("slowest redelivery", slowest, "s", at_most=LEASE_S + LATE_S + lost_s)
+
+
+def note_load(load: Load, figures: Figures) -> None:
+    """Note what the clients got done, and that some of it was."""
+    figures.note("cases reported", len(load.numbers()), at_least=1)
+    figures.note("actions taken", sum(t.op == "act" and t.status == 200 for t in load.taken))
+    figures.note("server errors", load.count(least=500))
+
+
+def require(condition: bool, sentence: str) -> None:  # noqa: FBT001 - as `assert`
+    """Raise Red with the sentence unless the fault has taken effect."""
+    if not condition:
+        raise Red(sentence)
