@@ -73,10 +73,10 @@ class EventAdmin(ReadOnly):
 
 @admin.register(Effect)
 class EffectAdmin(ReadOnly):
-    """The outbox; dead rows first in mind."""
+    """The outbox; /desk/effects/ is where people rule on it."""
 
-    list_display = ("key", "queue", "runs", "dead", "done_at", "outcome")
-    list_filter = ("dead", "queue", "kind")
+    list_display = ("key", "queue", "runs", "state", "done_at", "outcome")
+    list_filter = ("state", "queue", "kind")
     show_full_result_count = False
 
 

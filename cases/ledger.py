@@ -376,16 +376,26 @@ class Book:
         return secrets.token_bytes(16)
 
     def effect(
-        self, event: Event, kind: str, *, queue: str, urgency: int = 5, **payload: Any
+        self,
+        event: Event,
+        kind: str,
+        *,
+        queue: str,
+        urgency: int = 5,
+        due_at: datetime | None = None,
+        name: str = "",
+        **payload: Any,
     ) -> None:
-        """Ask for work that must follow `event`; one effect of a kind an event."""
+        """Ask for work that must follow `event`; `name` tells those of one kind apart."""
         effect = Effect(
-            key=f"{kind}:{event.scope}:{event.dseq}",
+            key=f"{kind}:{event.scope}:{event.dseq}" + (f":{name}" if name else ""),
             kind=kind,
             queue=queue,
+            scope=event.scope,
             case_seq=event.case_seq,
             payload=payload,
             urgency=urgency,
+            due_at=due_at,
             created_at=self.at,
             next_at=self.at,
         )

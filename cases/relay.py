@@ -12,8 +12,10 @@ from contextlib import suppress
 
 from celery import current_app
 from channels.layers import get_channel_layer
+from django.conf import settings
 from django.db import Error, connection, connections
 
+from cases.choices import SCOPES
 from cases.models.effect import QUEUES
 from cases.selectors.feed import HEADS_GROUP, read_heads
 from cases.services.effects import LEASE, bury_crashed
@@ -21,46 +23,77 @@ from cases.services.effects import LEASE, bury_crashed
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.2
-IN_FLIGHT = 100  # published and not yet done, per queue
+HELD_BACK_S = 5  # what the broker did not take is offered again after it
 TELL_TIMEOUT_S = 2
 
+# Of each queue the most urgent of every scope, so that no district waits behind another's many.
 _TAKE = """
     UPDATE cases_effect SET next_at = now() + make_interval(secs => %(lease)s), published_at = now()
     WHERE id IN (
-      SELECT due.id FROM unnest(%(queues)s::text[]) AS q(name)
+      SELECT due.id FROM unnest(%(queues)s::text[], %(scopes)s::text[], %(most)s::int[])
+        AS q(name, scope, most)
       CROSS JOIN LATERAL (
         SELECT id FROM cases_effect
-        WHERE queue = q.name AND done_at IS NULL AND NOT dead AND next_at <= now()
-        ORDER BY urgency, next_at
-        LIMIT greatest(0, %(in_flight)s - (
+        WHERE queue = q.name AND scope = q.scope AND state = 'due' AND next_at <= now()
+        ORDER BY urgency, due_at, next_at
+        LIMIT greatest(0, q.most - (
           SELECT count(*) FROM cases_effect
-          WHERE queue = q.name AND done_at IS NULL AND NOT dead
-            AND next_at > now() AND published_at > now() - make_interval(secs => %(lease)s)))
+          WHERE queue = q.name AND scope = q.scope AND state = 'due'
+            AND published_at IS NOT NULL AND next_at > now()))
         FOR UPDATE SKIP LOCKED) AS due)
-    RETURNING id, queue, urgency
+    RETURNING id, queue, urgency, due_at
 """
 
 
 def take_due() -> list[tuple[int, str]]:
     """Lease due effects and return (id, queue), most urgent first; committed before publishing."""
+    pairs = [(queue, scope) for queue in QUEUES for scope in ("", *SCOPES)]
     with connection.cursor() as cursor:
         cursor.execute(
-            _TAKE, {"lease": LEASE.total_seconds(), "queues": list(QUEUES), "in_flight": IN_FLIGHT}
+            _TAKE,
+            {
+                "lease": LEASE.total_seconds(),
+                "queues": [queue for queue, _ in pairs],
+                "scopes": [scope for _, scope in pairs],
+                "most": [in_flight(*pair) for pair in pairs],
+            },
         )
-        rows = sorted(cursor.fetchall(), key=lambda row: (row[2], row[0]))
+        rows = cursor.fetchall()
+    rows.sort(key=lambda row: (row[2], row[3] is None, row[3] or 0, row[0]))
     return [(row[0], row[1]) for row in rows]
 
 
+def in_flight(queue: str, scope: str) -> int:
+    """Return how many effects of a scope may be published and not yet done, in one queue."""
+    named: dict[str, int] = settings.IN_FLIGHT_OF
+    return min(named.get(name, settings.IN_FLIGHT) for name in (queue, scope))
+
+
 def publish(due: list[tuple[int, str]]) -> None:
-    """Hand ids to Celery; what cannot be handed over now comes again after its lease."""
-    for effect_id, queue in due:
+    """Hand ids to Celery; what the broker does not take now is offered again soon."""
+    for done, (effect_id, queue) in enumerate(due):
         try:
             current_app.send_task(
                 "cases.run_effect", args=[effect_id], queue=queue, retry=False, ignore_result=True
             )
-        except Exception as error:  # noqa: BLE001  # any broker trouble: the lease is the retry
-            logger.warning("broker: %s; %d effects wait for their lease", error, len(due))
+        except Exception as error:  # noqa: BLE001  # any broker trouble: the row is what counts
+            left = [effect_id for effect_id, _ in due[done:]]
+            logger.warning("broker: %s; %d effects wait", error, len(left))
+            hold_back(left)
             return
+
+
+def hold_back(effect_ids: list[int]) -> None:
+    """Take back the lease of what was not handed over, so that it blocks no place in flight."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE cases_effect
+            SET next_at = now() + make_interval(secs => %s), published_at = NULL
+            WHERE id = ANY(%s) AND state = 'due' AND claimed_until IS NULL
+            """,
+            [HELD_BACK_S, effect_ids],
+        )
 
 
 def poll() -> dict[str, int]:

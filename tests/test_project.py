@@ -16,10 +16,10 @@ def test_tasks_are_known_by_name(db):
 
 
 def test_every_tick_has_its_work_and_queue():
-    known = {*effects._IN_TRANSACTION, *effects._ON_ITS_OWN}
+    known = {*effects._IN_TRANSACTION, *effects._ON_ITS_OWN, *effects._OUTSIDE}
 
     assert {name.split(".")[0] for name in TICKS} <= known
-    assert {queue for queue, _ in TICKS.values()} == set(QUEUES)
+    assert {tick.queue for tick in TICKS.values()} == set(QUEUES)
 
 
 def test_no_migration_is_missing(db):

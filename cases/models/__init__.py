@@ -16,7 +16,7 @@ from cases.models.case import (
 from cases.models.category import Condition, Kind, MinorClass, PhotoRule, ProblemClass
 from cases.models.component import Component, ComponentState
 from cases.models.draw import Draw
-from cases.models.effect import Effect
+from cases.models.effect import Effect, EffectRuling
 from cases.models.event import DistrictHead, Event
 from cases.models.request import Assist, Refusal, Reply, Request, Supervision
 from cases.models.routing import (
@@ -48,6 +48,7 @@ __all__ = [
     "DraftRule",
     "Draw",
     "Effect",
+    "EffectRuling",
     "Event",
     "IdempotencyKey",
     "Kind",

@@ -11,7 +11,7 @@ def relay_lag_s() -> float:
         cursor.execute(
             """
             SELECT coalesce(extract(epoch FROM now() - min(next_at)), 0)::float FROM cases_effect
-            WHERE done_at IS NULL AND NOT dead AND next_at <= now()
+            WHERE state = 'due' AND next_at <= now()
             """
         )
         return float(cursor.fetchone()[0])

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import connection
-from django.db.models import F
-from django.db.models.functions import Now
+from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce, Now
 
 from cases.errors import CityFilling
 from cases.ledger import require_not_filling, retrying
@@ -14,12 +14,17 @@ from cases.models import Effect
 from cases.services.deadlines import scan_deadlines
 from cases.services.dispatch import dispatch_filed
 from cases.services.draws import draw_samples
+from cases.services.outside import Failed, NotNow, Outside, Unknown
+from cases.services.parked import KIND as TASK
+from cases.services.parked import knows_task, run_task
 from cases.services.recompute import recompute_slice
 from cases.services.upkeep import delete_old_ticks
 
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=15)  # after it, another worker may claim and the relay publishes again
+PARKED_S = 60  # after it a kind nobody knew is offered to the workers again
+WAIT_S = 2.0  # while the demo month is written
 
 
 def _canary(effect: Effect) -> str:
@@ -38,7 +43,12 @@ _ON_ITS_OWN: dict[str, Callable[[Effect], str]] = {
     "delete_old_ticks": lambda _: delete_old_ticks(),
     "draw_samples": lambda _: draw_samples(),
     "recompute_deadlines": recompute_slice,
+    TASK: run_task,
 }
+# Work in other systems, never repeated by itself once it may have taken place.
+_OUTSIDE: dict[str, Outside] = {}
+# How long one run of a kind may take, where it is not LEASE.
+_LEASES: dict[str, timedelta] = {}
 
 
 def run_effect(effect_id: int) -> str:
@@ -47,43 +57,77 @@ def run_effect(effect_id: int) -> str:
     Safe to run twice or late: the claim is one UPDATE, and being done is written in the
     transaction of the work itself.
     """
-    if not claim_effect(effect_id):
+    effect = Effect.objects.filter(pk=effect_id).first()
+    if effect is None:
+        return "gone"
+    if not _is_known(effect):
+        return _park(effect)
+    if not claim_effect(effect):
         return "held elsewhere"
-    effect = Effect.objects.get(pk=effect_id)
     try:
         return _do(effect)
     except CityFilling:
-        _put_back(effect_id)
-        return "waits for the demo month"
+        return _put_back(effect, WAIT_S, "waits for the demo month")
+    except NotNow as later:
+        return _put_back(effect, later.wait_s, "put off")
+    except Unknown as error:
+        return _unknown(effect, error)
     except Exception as error:
         logger.exception("effect %s failed", effect.key)
-        _failed(effect_id, f"{type(error).__name__}: {error}"[:2000])
-        return "failed"
+        return _failed(effect, error)
 
 
-def claim_effect(effect_id: int) -> bool:
-    """Take the effect for one lease and count the run, committed before the work."""
+def _is_known(effect: Effect) -> bool:
+    if effect.kind == TASK:
+        return knows_task(effect)
+    return any(effect.kind in kinds for kinds in (_IN_TRANSACTION, _ON_ITS_OWN, _OUTSIDE))
+
+
+def claim_effect(effect: Effect) -> bool:
+    """Take the effect for one lease and count the run, committed before the work.
+
+    Outside work that somebody began is not taken over: nobody knows how far they came.
+    """
+    lease_s = _LEASES.get(effect.kind, LEASE).total_seconds()
     with connection.cursor() as cursor:
         cursor.execute(
             """
             UPDATE cases_effect
-            SET runs = runs + 1, claimed_until = now() + make_interval(secs => %s),
-              next_at = now() + make_interval(secs => %s)
-            WHERE id = %s AND done_at IS NULL AND NOT dead
-              AND (claimed_until IS NULL OR claimed_until < now()) AND runs < max_runs
+            SET runs = runs + 1, parked_at = NULL,
+              claimed_until = now() + make_interval(secs => %(lease)s),
+              next_at = now() + make_interval(secs => %(lease)s)
+            WHERE id = %(id)s AND state = 'due' AND runs < max_runs
+              AND (claimed_until IS NULL OR (claimed_until < now() AND NOT %(outside)s))
+            RETURNING runs
             """,
-            [LEASE.total_seconds(), LEASE.total_seconds(), effect_id],
+            {"lease": lease_s, "id": effect.pk, "outside": effect.kind in _OUTSIDE},
         )
-        return bool(cursor.rowcount)
+        row = cursor.fetchone()
+    if row is not None:
+        effect.runs = row[0]
+    return row is not None
+
+
+# --- the work -----------------------------------------------------------------------------------
 
 
 def _do(effect: Effect) -> str:
-    alone = _ON_ITS_OWN.get(effect.kind)
-    if alone is not None:
-        outcome = alone(effect)
-        Effect.objects.filter(pk=effect.pk, done_at=None).update(done_at=Now(), outcome=outcome)
-        return outcome
+    if effect.kind in _OUTSIDE:
+        return _finish(effect, _do_outside(effect))
+    if effect.kind in _ON_ITS_OWN:
+        return _finish(effect, _ON_ITS_OWN[effect.kind](effect))
     return _do_in_transaction(effect)
+
+
+def _do_outside(effect: Effect) -> str:
+    """Do it; raises Failed or NotNow only where the work says that it did not take place."""
+    try:
+        return _OUTSIDE[effect.kind].do(effect)
+    except (Failed, NotNow, Unknown):
+        raise
+    except Exception as error:
+        logger.exception("effect %s: nobody knows whether it took place", effect.key)
+        raise Unknown(_words(error)) from error
 
 
 @retrying
@@ -93,11 +137,9 @@ def _do_in_transaction(effect: Effect) -> str:
         require_not_filling()
         _lock_case(effect.case_id)
     held = Effect.objects.select_for_update().get(pk=effect.pk)
-    if held.done_at is not None or held.dead:
+    if held.state != Effect.State.DUE:
         return "done elsewhere"
-    outcome = _IN_TRANSACTION[held.kind](held)
-    Effect.objects.filter(pk=held.pk).update(done_at=Now(), outcome=outcome, last_error="")
-    return outcome
+    return _finish(held, _IN_TRANSACTION[held.kind](held))
 
 
 def _lock_case(case_id: int) -> None:
@@ -105,34 +147,93 @@ def _lock_case(case_id: int) -> None:
         cursor.execute("SELECT 1 FROM cases_case WHERE id = %s FOR UPDATE", [case_id])
 
 
-def _failed(effect_id: int, error: str) -> None:
+# --- what became of it --------------------------------------------------------------------------
+
+
+def _finish(effect: Effect, outcome: str) -> str:
+    """Mark the effect done, also one given up meanwhile by those who did not see it end."""
+    open_ones = Effect.objects.filter(pk=effect.pk, done_at=None)
+    open_ones.exclude(state=Effect.State.DISCARDED).update(
+        state=Effect.State.DONE, done_at=Now(), outcome=outcome[:40], last_error=""
+    )
+    return outcome
+
+
+def _mine(effect: Effect) -> QuerySet[Effect]:
+    """Return the effect as long as nobody else claimed or ruled on it since this run began."""
+    waiting = (Effect.State.DUE, Effect.State.NEEDS_REVIEW)
+    return Effect.objects.filter(pk=effect.pk, runs=effect.runs, state__in=waiting)
+
+
+def _failed(effect: Effect, error: Exception) -> str:
     """Keep the error; after `max_runs` runs the effect is dead and waits for a person."""
+    is_over = effect.runs >= effect.max_runs
+    wait = timedelta(seconds=min(300, 2 ** min(effect.runs, 9)))
+    _mine(effect).update(
+        state=Effect.State.DEAD if is_over else Effect.State.DUE,
+        last_error=_words(error),
+        claimed_until=None,
+        published_at=None,
+        next_at=Now() + wait,
+    )
+    return "failed"
+
+
+def _unknown(effect: Effect, error: Unknown) -> str:
+    """Leave it to a person whether outside work is tried again."""
+    _mine(effect).update(
+        state=Effect.State.NEEDS_REVIEW,
+        last_error=str(error)[:2000],
+        claimed_until=None,
+        published_at=None,
+    )
+    return "needs review"
+
+
+def _put_back(effect: Effect, wait_s: float, outcome: str) -> str:
+    """Give the run back: having to wait is nobody's failure."""
+    _mine(effect).update(
+        state=Effect.State.DUE,
+        runs=F("runs") - 1,
+        claimed_until=None,
+        published_at=None,
+        next_at=Now() + timedelta(seconds=wait_s),
+    )
+    return outcome
+
+
+def _park(effect: Effect) -> str:
+    """Keep what this worker's code does not know for one that does; no run is counted."""
+    Effect.objects.filter(pk=effect.pk, state=Effect.State.DUE, claimed_until=None).update(
+        parked_at=Coalesce("parked_at", Now()),
+        published_at=None,
+        next_at=Now() + timedelta(seconds=PARKED_S),
+    )
+    return "parked"
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:2000]
+
+
+def bury_crashed() -> int:
+    """Give up what ended without a word; returns how many.
+
+    Work of ours after its last allowed run, outside work at once: it may have taken place.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             UPDATE cases_effect
-            SET last_error = %s, dead = runs >= max_runs, claimed_until = NULL,
-                next_at = now() + make_interval(secs => least(300, power(2, runs)))
-            WHERE id = %s AND done_at IS NULL
+            SET state = CASE WHEN kind = ANY(%(outside)s) THEN 'needs_review' ELSE 'dead' END,
+              last_error = 'the worker died or took longer than its lease',
+              claimed_until = NULL, published_at = NULL
+            WHERE id IN (
+              SELECT id FROM cases_effect
+              WHERE state = 'due' AND claimed_until < now()
+                AND (runs >= max_runs OR kind = ANY(%(outside)s))
+              FOR UPDATE SKIP LOCKED)
             """,
-            [error, effect_id],
-        )
-
-
-def _put_back(effect_id: int) -> None:
-    """Give the run back: waiting for the demo month is nobody's failure."""
-    Effect.objects.filter(pk=effect_id, done_at=None).update(
-        runs=F("runs") - 1, claimed_until=None, next_at=Now() + timedelta(seconds=2)
-    )
-
-
-def bury_crashed() -> int:
-    """Mark effects dead whose last allowed run ended without a word; returns how many."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE cases_effect SET dead = true, last_error = 'the worker died during the last run'
-            WHERE done_at IS NULL AND NOT dead AND runs >= max_runs AND claimed_until < now()
-            """
+            {"outside": list(_OUTSIDE)},
         )
         return int(cursor.rowcount)

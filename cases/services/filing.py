@@ -75,12 +75,13 @@ def file(
 
 def ask_dispatch(book: Book, folder: Folder, event: Event) -> None:
     """Have the case dispatched as `event` leaves it; an earlier request is then superseded."""
-    case = folder.case
+    case, waited = folder.case, folder.clocks.get(ClockKind.DISPATCH)
     book.effect(
         event,
         "dispatch",
         queue=f"dispatch.{case.scope}",
         urgency=_URGENCY[LimitUnit(str(case.limit_unit))],
+        due_at=waited.due_at if waited else None,
         version=case.version,
     )
 

@@ -70,7 +70,7 @@ def recompute_all(
 
 def ask_recompute(version: int, *, actor: User) -> Effect:
     """Have a worker recompute the deadlines of open cases; one that is under way goes on."""
-    under_way = recomputations(version).filter(done_at=None, dead=False).first()
+    under_way = recomputations(version).filter(state=Effect.State.DUE).first()
     return under_way or _slice(version, actor_id=actor.pk, run=uuid.uuid4().hex, after=0)
 
 

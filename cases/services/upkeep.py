@@ -20,14 +20,15 @@ from cases.models import (
 )
 from cityops.accounts.models import SignInLock
 
-KEPT = timedelta(days=1)  # of ticks and canaries
+KEPT = timedelta(days=2)  # of ticks and canaries: longer than the longest time between two
 KEYS_KEPT = timedelta(days=90)  # a phone may come back late
 TRIES_KEPT = timedelta(days=1)  # anybody can try any name, so these rows would grow for ever
 
 
 def delete_old_ticks() -> str:
     """Delete finished ticks and canaries, keys no phone comes back for, old tries and sessions."""
-    ticks, _ = Effect.objects.filter(case=None, done_at__lt=Now() - KEPT).delete()
+    done = Effect.objects.filter(case=None, scope="", done_at__lt=Now() - KEPT)
+    ticks, _ = done.filter(effectruling=None).delete()
     keys, _ = IdempotencyKey.objects.filter(created_at__lt=Now() - KEYS_KEPT).delete()
     tries, _ = SignInLock.objects.untouched_since(timezone.now() - TRIES_KEPT).delete()
     sessions, _ = Session.objects.filter(expire_date__lt=Now()).delete()

@@ -61,7 +61,7 @@ class Services:
             return None if is_waiting else _seen(before, case)
         folder = open_folder(number=before["number"])
         waiting = Effect.objects.filter(case=folder.case, kind="dispatch", done_at=None)
-        waiting.update(done_at=Now(), outcome="simulated")
+        waiting.update(state=Effect.State.DONE, done_at=Now(), outcome="simulated")
         options = CityOptions.objects.get()
         found = unit_for(folder, options, at=at)
         with open_book(folder.case.scope, at=at) as book:

@@ -106,6 +106,8 @@ def test_erased_private_part_leaves_the_chain_whole(number):
         "DELETE FROM cases_event",
         "TRUNCATE cases_event",
         "UPDATE cases_workcalendar SET note = 'x'",
+        "UPDATE cases_effectruling SET reason = 'x'",
+        "DELETE FROM cases_effectruling",
     ],
 )
 def test_application_roles_may_not_change_the_log(number, role, sql):

@@ -252,7 +252,7 @@ def test_cases_that_were_busy_are_tried_again(people, days, monkeypatch):
         patch.setattr(recompute, "recompute_case", busy)
         assert run_all() == ["failed"]
     effect = Effect.objects.get(kind="recompute_deadlines")
-    assert (effect.dead, effect.runs) == (False, 1)
+    assert (effect.state, effect.runs) == ("due", 1)
     assert "1 cases were being changed" in effect.last_error
     assert run_all() == ["1 moved"]
 

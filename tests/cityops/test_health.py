@@ -22,7 +22,9 @@ def dead_redis(monkeypatch):
 
 def finish_canaries():
     for queue in QUEUES:
-        Effect.objects.create(key=f"c:{queue}", kind="canary", queue=queue, done_at=Now())
+        Effect.objects.create(
+            key=f"c:{queue}", kind="canary", queue=queue, state="done", done_at=Now()
+        )
 
 
 def test_healthz_touches_nothing(client):

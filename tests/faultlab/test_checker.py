@@ -171,9 +171,9 @@ def test_a_case_no_history_tells_of_is_found(run):
         ("DELETE FROM cases_effect WHERE kind = 'dispatch'", "hecheng/3"),
         (
             "INSERT INTO cases_effect (key, kind, queue, case_id, case_seq, payload, urgency, runs,"
-            " max_runs, outcome, dead, last_error, done_at)"
+            " max_runs, outcome, scope, state, last_error, done_at)"
             " SELECT key || '!', kind, queue, case_id, case_seq, payload, 1, 1, 5, 'superseded',"
-            " false, '', now() FROM cases_effect WHERE kind = 'dispatch'",
+            " scope, 'done', '', now() FROM cases_effect WHERE kind = 'dispatch'",
             "hecheng/3",
         ),
     ],
@@ -370,7 +370,8 @@ def test_who_left_need_not_hear_the_rest(run, condition):
 def test_an_effect_that_waits_for_ever_is_found(run, queue, words):
     rows(
         "INSERT INTO cases_effect (key, kind, queue, payload, urgency, runs, max_runs, outcome,"
-        " dead, last_error) VALUES ('x', 'scan_deadlines', %s, '{}', 1, 0, 3, '', false, '')",
+        " scope, state, last_error)"
+        " VALUES ('x', 'scan_deadlines', %s, '{}', 1, 0, 3, '', '', 'due', '')",
         queue,
     )
     rows(f"UPDATE cases_effect SET {words} WHERE key = 'x'")  # noqa: S608
@@ -381,8 +382,8 @@ def test_an_effect_that_waits_for_ever_is_found(run, queue, words):
 def test_a_queue_without_canaries_is_found(run):
     rows(
         "INSERT INTO cases_effect (key, kind, queue, payload, urgency, runs, max_runs, outcome,"
-        " dead, last_error, done_at) VALUES ('x', 'canary', 'media', '{}', 1, 1, 3, 'alive',"
-        " false, '', now() - interval '31 s')"
+        " scope, state, last_error, done_at) VALUES ('x', 'canary', 'media', '{}', 1, 1, 3,"
+        " 'alive', '', 'done', '', now() - interval '31 s')"
     )
 
     assert run.judge() == [("I9", "queue media")]

@@ -45,7 +45,7 @@ def _waiting(evidence: Evidence) -> set[int]:
     return {
         effect["case_id"]
         for effect in evidence.effects
-        if effect["kind"] == "dispatch" and (effect["dead"] or effect.get("needs_review"))
+        if effect["kind"] == "dispatch" and effect["state"] in ("dead", "needs_review")
     }
 
 

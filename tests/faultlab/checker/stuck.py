@@ -13,9 +13,8 @@ UNACKED_S = 2  # a task on its way to a worker is unacknowledged for a moment
 # Where and what, for each thing that stands still. An effect that failed waits for its next run.
 _PROBES = (
     """
-    SELECT 'effect ' || key, 'asked for at ' || created_at || ' and not done' FROM cases_effect e
-    WHERE done_at IS NULL AND NOT dead
-      AND NOT coalesce((to_jsonb(e)->>'needs_review')::boolean, false)
+    SELECT 'effect ' || key, 'asked for at ' || created_at || ' and not done' FROM cases_effect
+    WHERE state = 'due'
       AND (next_at < now() - interval '60 s'
            OR last_error = '' AND created_at < now() - interval '60 s')
     """,
