@@ -71,6 +71,17 @@ class CityFilling(Busy):
     code = "demo_month_filling"
 
 
+class TooMany(Refusal):
+    """More was sent at once than one person, or the people of one district, may send."""
+
+    code = "too_many_requests"
+    status = 429
+
+    def __init__(self, message: str, *, wait_s: int) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
 class CalendarMissing(Refusal):
     """A deadline falls outside the years the working calendar covers."""
 
@@ -118,3 +129,11 @@ class LedgerBroken(Refusal):
 
     code = "ledger_broken"
     status = 500
+
+
+_GAVE_UP = {"55P03", "57014"}  # PostgreSQL: a lock, or the whole statement, took too long
+
+
+def busy_of(error: Exception, sentence: str) -> Busy | None:
+    """Return the refusal that an error of the database means when it only took too long."""
+    return Busy(sentence) if getattr(error.__cause__, "sqlstate", "") in _GAVE_UP else None

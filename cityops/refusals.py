@@ -5,14 +5,15 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.translation import gettext as _
 
-from cases.errors import Refusal
-
-RETRY_AFTER_S = 5
+from cases.api.problems import problem_of, retry_headers
+from cases.errors import Refusal, busy_of
 
 
 class RefusalPages(MiddlewareMixin):
@@ -20,13 +21,25 @@ class RefusalPages(MiddlewareMixin):
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Return the page of a refusal, None for any other exception."""
-        if not isinstance(exception, Refusal):
-            return None
-        words = {"sentence": exception.message}
-        page = render(request, "refusal.html", words, status=exception.status)
-        if exception.status == 503:
-            page["Retry-After"] = str(RETRY_AFTER_S)
-        return page
+        refusal: Exception | None = exception
+        if isinstance(exception, OperationalError):
+            refusal = busy_of(exception, _("This takes too long now. Try again shortly."))
+        return answer_of(request, refusal) if isinstance(refusal, Refusal) else None
+
+
+def answer_of(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    """Return a refusal as a page, or as problem JSON to a program."""
+    answer: HttpResponse
+    if request.path.startswith("/api/"):
+        answer = JsonResponse(
+            problem_of(refusal), status=refusal.status, content_type="application/problem+json"
+        )
+    else:
+        words = {"sentence": refusal.message}
+        answer = render(request, "refusal.html", words, status=refusal.status)
+    for name, value in retry_headers(refusal).items():
+        answer[name] = value
+    return answer
 
 
 @sync_and_async_middleware

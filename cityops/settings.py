@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "cityops.refusals.refuse_nul",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "cityops.limits.bulkheads",
     "cityops.accounts.middleware.require_password_change",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

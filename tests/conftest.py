@@ -5,6 +5,8 @@ import math
 import pytest
 
 from cases import ledger
+from cases.choices import CITY
+from cases.selectors import home_scope
 from tests.support.browsers import browser, desks
 from tests.support.city import huaihua
 from tests.support.eventful import eventful
@@ -27,3 +29,9 @@ __all__ = [
 def nothing_is_filling(monkeypatch):
     """Answer beforehand what a page asks every few seconds, so statements can be counted."""
     monkeypatch.setattr(ledger, "_last_asked", (math.inf, False))
+
+
+@pytest.fixture(autouse=True)
+def everybody_is_of_the_city(monkeypatch):
+    """Answer beforehand what a process looks up every few minutes, likewise."""
+    monkeypatch.setattr(home_scope, "_looked_up", lambda statement, key: CITY)

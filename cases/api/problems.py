@@ -3,24 +3,30 @@
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.db import OperationalError
 from django.http import Http404
+from django.utils.translation import gettext as _
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from cases.errors import Busy, Refusal
+from cases.errors import Busy, Refusal, TooMany, busy_of
 
 RETRY_AFTER_S = 2
 
 
 def as_problem(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn expected errors into problem JSON; anything else stays a 500 without details."""
+    if isinstance(error, OperationalError):
+        error = busy_of(error, str(_("This takes too long now. Try again shortly."))) or error
     if isinstance(error, Refusal):
-        extra = {"fields": error.fields} if error.fields else {}
-        response = _problem(error.status, error.code, error.message, **extra, **error.extra)
-        if isinstance(error, Busy):
-            response["Retry-After"] = str(RETRY_AFTER_S)
-        return response
+        body = problem_of(error)
+        return Response(
+            body,
+            status=error.status,
+            content_type="application/problem+json",
+            headers=retry_headers(error),
+        )
     if isinstance(error, (Http404, ObjectDoesNotExist)):
         return _problem(404, "not_found", "There is nothing here that you may see.")
     if isinstance(error, exceptions.ValidationError):
@@ -38,13 +44,27 @@ def as_problem(error: Exception, context: dict[str, Any]) -> Response | None:
     return None
 
 
+def problem_of(refusal: Refusal) -> dict[str, Any]:
+    """Return a refusal as problem JSON."""
+    extra = {"fields": refusal.fields} if refusal.fields else {}
+    return _body(refusal.status, refusal.code, refusal.message, **extra, **refusal.extra)
+
+
+def retry_headers(refusal: Refusal) -> dict[str, str]:
+    """Return when to try again, where trying again may help."""
+    if isinstance(refusal, TooMany):
+        return {"Retry-After": str(refusal.wait_s)}
+    return {"Retry-After": str(RETRY_AFTER_S)} if isinstance(refusal, Busy) else {}
+
+
 def _problem(status: int, code: str, detail: str, **extra: Any) -> Response:
-    body = {"type": f"about:blank#{code}", "title": code.replace("_", " "), "status": status}
-    return Response(
-        body | {"code": code, "detail": detail} | extra,
-        status=status,
-        content_type="application/problem+json",
-    )
+    body = _body(status, code, detail, **extra)
+    return Response(body, status=status, content_type="application/problem+json")
+
+
+def _body(status: int, code: str, detail: str, **extra: Any) -> dict[str, Any]:
+    about = {"type": f"about:blank#{code}", "title": code.replace("_", " "), "status": status}
+    return about | {"code": code, "detail": detail} | extra
 
 
 def _flat(detail: Any, prefix: str = "") -> dict[str, str]:

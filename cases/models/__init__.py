@@ -2,6 +2,7 @@
 
 from cases.models.area import Area, Border, District, PlaceName
 from cases.models.attachment import Attachment
+from cases.models.bucket import Bucket
 from cases.models.calendar import WorkCalendar, WorkCalendarDay
 from cases.models.case import (
     Case,
@@ -35,6 +36,7 @@ __all__ = [
     "Assist",
     "Attachment",
     "Border",
+    "Bucket",
     "Case",
     "CaseWords",
     "Change",

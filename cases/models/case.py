@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.gis.db import models
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, GistIndex
+from django.core.validators import MinValueValidator
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -472,6 +473,24 @@ class CityOptions(models.Model):
     )
     route_by_load = models.BooleanField(
         _("let rules that say so choose among equal units by load"), default=False
+    )
+    user_burst = models.PositiveIntegerField(
+        _("changes one person may send at once"), default=100, validators=[MinValueValidator(1)]
+    )
+    user_per_s = models.PositiveIntegerField(
+        _("changes one person may send a second, lastingly"),
+        default=10,
+        validators=[MinValueValidator(1)],
+    )
+    scope_burst = models.PositiveIntegerField(
+        _("changes a district's people may send at once"),
+        default=400,
+        validators=[MinValueValidator(1)],
+    )
+    scope_per_s = models.PositiveIntegerField(
+        _("changes a district's people may send a second, lastingly"),
+        default=40,
+        validators=[MinValueValidator(1)],
     )
 
     class Meta:

@@ -5,9 +5,10 @@ from functools import cache
 from typing import Any
 
 from django.db import connection
+from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from psycopg import Binary
-from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
@@ -19,10 +20,9 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[User, str] | None:
         """Return (user, "token"); None when the header is absent or of another scheme."""
-        scheme, _, token = get_authorization_header(request).decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer":
+        if not _token_of(request):
             return None
-        user = _user_of(token.strip())
+        user = bearer_of(request._request)
         if user is None:
             raise AuthenticationFailed("The API token is unknown or its user is disabled.")
         return user, "token"
@@ -30,6 +30,24 @@ class BearerAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """Name the scheme in a 401."""
         return "Bearer"
+
+
+def bearer_of(request: HttpRequest) -> User | None:
+    """Return the user of the request's API token, looked up once a request."""
+    found: dict[str, User | None] = vars(request)
+    if _BEARER not in found:
+        token = _token_of(request)
+        found[_BEARER] = _user_of(token) if token else None
+    return found[_BEARER]
+
+
+_BEARER = "_bearer"
+
+
+def _token_of(request: HttpRequest | Request) -> str:
+    """Return the token of the header; empty when it is absent or of another scheme."""
+    scheme, _, token = str(request.META.get("HTTP_AUTHORIZATION", "")).partition(" ")
+    return token.strip() or "-" if scheme.lower() == "bearer" else ""
 
 
 def _user_of(token: str) -> User | None:

@@ -1,0 +1,120 @@
+"""Bulkheads of the web process: what one person or one district sends never takes all there is.
+
+Before this stands nginx, which bounds the requests of one sign-in or token a second
+(deploy/nginx.conf); behind it every statement ends after a while (`_TIMEOUTS` in settings.py).
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.decorators import sync_and_async_middleware
+from django.utils.translation import gettext as _
+
+from cases.choices import SCOPES
+from cases.errors import TooMany
+from cases.selectors.home_scope import home_scope
+from cases.services.limits import take_token
+from cityops.accounts.middleware import OPEN_PATHS
+from cityops.accounts.models import User
+from cityops.accounts.tokens import bearer_of
+from cityops.refusals import answer_of
+
+NOBODY = "nobody"  # whoever has not signed in shares one room
+SEATS, MOST = 3, 10
+PATIENCE_S = 2.0  # for a seat; a browser's dozen of small photos wait for each other this way
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Pages that read a whole month or more: theirs is a room apart, so that a stuck one stops no work.
+REPORTS = ("/score/", "/api/v1/assessments/", "/desk/routing/")
+
+
+class Room:
+    """Where the requests of one scope are worked on in this process: `seats` of them at once.
+
+    With those that wait for a seat there are never more than `most`, which is less than the
+    threads of the process (deploy/supervisord.conf).
+    """
+
+    def __init__(self, *, seats: int, most: int) -> None:
+        self._seats = threading.BoundedSemaphore(seats)
+        self._door = threading.BoundedSemaphore(most)
+
+    @contextmanager
+    def seat(self) -> Iterator[None]:
+        """Hold a seat. Raises TooMany when too many wait, or none came free in time."""
+        with _held(self._door, 0), _held(self._seats, PATIENCE_S):
+            yield
+
+
+@contextmanager
+def _held(places: threading.Semaphore, patience_s: float) -> Iterator[None]:
+    if not places.acquire(timeout=patience_s):
+        raise TooMany(
+            _("Too much is asked at once from your district. Load the page again in a moment."),
+            wait_s=1,
+        )
+    try:
+        yield
+    finally:
+        places.release()
+
+
+class Bulkheads:
+    """The rooms of this process, one for each scope, and a smaller one for its reports."""
+
+    def __init__(self) -> None:
+        scopes = (*SCOPES, NOBODY)
+        self._rooms = {scope: Room(seats=SEATS, most=MOST) for scope in scopes}
+        self._reports = {scope: Room(seats=1, most=2) for scope in scopes}
+
+    def answer(
+        self, request: HttpRequest, get_response: Callable[[HttpRequest], HttpResponse]
+    ) -> HttpResponse:
+        """Let the request in or refuse it."""
+        user = bearer_of(request) or request.user
+        scope = home_scope(user.grants) if isinstance(user, User) else NOBODY
+        rooms = self._reports if request.path.startswith(REPORTS) else self._rooms
+        try:
+            if isinstance(user, User) and request.method not in READS:
+                _require_token(user, scope)
+            with rooms[scope].seat():
+                return get_response(request)
+        except TooMany as refusal:
+            return answer_of(request, refusal)
+
+
+def _require_token(user: User, scope: str) -> None:
+    if wait_s := take_token(user_id=user.pk, scope=scope):
+        raise TooMany(
+            _(
+                "Too many changes were sent at once, so this one was not made. Wait %(s)d s, then"
+                " load the page again: it sends what you entered once more."
+            )
+            % {"s": wait_s},
+            wait_s=wait_s,
+        )
+
+
+@sync_and_async_middleware
+def bulkheads(get_response: Callable[[HttpRequest], Any]) -> Callable[..., Any]:
+    """Keep requests within their bulkhead; the live process holds no thread and needs none."""
+    if iscoroutinefunction(get_response):
+
+        async def wait(request: HttpRequest) -> HttpResponseBase:
+            answer: HttpResponseBase = await get_response(request)
+            return answer
+
+        return wait
+
+    rooms = Bulkheads()
+
+    def run(request: HttpRequest) -> HttpResponseBase:
+        if request.path.startswith(OPEN_PATHS):
+            answer: HttpResponseBase = get_response(request)
+            return answer
+        return rooms.answer(request, get_response)
+
+    return run
