@@ -17,7 +17,7 @@ def main(path: str, cases: str, form: str, *names: str) -> int:
     """Run the benchmarks named; print each figure as it is found, or all as one JSON object."""
     django.setup()
     # What needs Django's models can be imported only now.
-    from deploy.benchmarks import create, fanout, fill, reads, score  # noqa: PLC0415
+    from deploy.benchmarks import create, dispatch, fanout, fill, reads, score  # noqa: PLC0415
 
     measures = {
         "locate": reads.locate,
@@ -26,6 +26,8 @@ def main(path: str, cases: str, form: str, *names: str) -> int:
         "score": score.month,
         "fanout": fanout.sockets,
         "create": create.cases,
+        "dispatch": dispatch.to_inbox,
+        "drain": dispatch.drain,
     }
     home = Home.at(Path(path))
     tell = say if form == "text" else _aside

@@ -34,7 +34,7 @@ def cases(home: Home) -> Figure:
     web, calls = Server.web_of(home), one_after_another(report_maker())
     web.ask(calls, clients=CLIENTS, count=WARM_UP)
     wait_until_dispatched()
-    with _halted(home, "relay"):
+    with halted(home, "relay"):
         alone = web.ask(calls, clients=CLIENTS, count=COUNT)
     wait_until_dispatched()
     begun = time.perf_counter()
@@ -85,7 +85,7 @@ def wait_until_dispatched() -> None:
 
 
 @contextlib.contextmanager
-def _halted(home: Home, program: str) -> Iterator[None]:
+def halted(home: Home, program: str) -> Iterator[None]:
     """Stop a program for a while without ending it."""
     group = int((home.run / f"{program}.pid").read_text())
     os.killpg(group, signal.SIGSTOP)

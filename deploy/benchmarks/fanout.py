@@ -1,25 +1,18 @@
 """Live notices to many sockets, against a bare uvicorn loop that sends the same bytes."""
 
-import asyncio
-import base64
 import contextlib
 import json
-import os
 import statistics
-import threading
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import cast
+from collections.abc import Callable
 from urllib.request import urlopen
-
-import uvloop
 
 from cases.models import Event
 from deploy.benchmarks.clients import Server, one_after_another
 from deploy.benchmarks.create import child_server, report_maker, wait_until_dispatched
 from deploy.benchmarks.figures import Figure
 from deploy.benchmarks.people import session_of
+from deploy.benchmarks.sockets import open_sockets, wait_until
 from deploy.home import Home
 
 SOCKETS = 1000
@@ -82,14 +75,14 @@ class _Heard:
         self.sampled: list[tuple[float, bytes]] = []
         self.written: dict[tuple[str, int], float] = {}
 
-    def note(self, payload: bytes, *, is_sampled: bool) -> None:
+    def note(self, number: int, payload: bytes) -> None:
         if b'"notice"' not in payload:
             self.ready += b'"hello"' in payload
             return
         self.last = time.time()
         self.first = self.first or self.last
         self.count += 1
-        if is_sampled:
+        if number < SAMPLED:
             self.sampled.append((self.last, payload))
 
     @property
@@ -112,88 +105,11 @@ class _Heard:
 
 def _listen(port: int, work: Callable[[], dict[tuple[str, int], float]]) -> _Heard:
     """Open the sockets, run `work` beside them, and return what they heard."""
-    headers = session_of("dispatcher1")
-    heard = _Heard()
-    loop = uvloop.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        opening = _open_all(loop, port, headers["Cookie"], heard)
-        asyncio.run_coroutine_threadsafe(opening, loop).result(60)
-        _wait_until(lambda: heard.ready == SOCKETS, 60)
+    cookie, heard = session_of("dispatcher1")["Cookie"], _Heard()
+    with open_sockets(port, [cookie] * SOCKETS, heard.note):
+        wait_until(lambda: heard.ready == SOCKETS, 60)
         heard.written = work()
         with contextlib.suppress(TimeoutError):
-            _wait_until(lambda: heard.count >= heard.expected, 30)
+            wait_until(lambda: heard.count >= heard.expected, 30)
         time.sleep(SETTLE_S)  # what comes now comes twice, and shows in the count
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
     return heard
-
-
-async def _open_all(
-    loop: asyncio.AbstractEventLoop, port: int, cookie: str, heard: _Heard
-) -> list[asyncio.Transport]:
-    opened = []
-    for number in range(SOCKETS):
-        make = partial(_Socket, heard, cookie, is_sampled=number < SAMPLED)
-        transport, _ = await loop.create_connection(make, "127.0.0.1", port)
-        opened.append(transport)
-    return opened
-
-
-def _wait_until(condition: Callable[[], bool], patience_s: float) -> None:
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("The sockets did not hear what they should.")
-        time.sleep(0.05)
-
-
-class _Socket(asyncio.Protocol):
-    """A WebSocket that greets, asks to go on, and reads what servers send: small, whole frames.
-
-    A client library would cost more than the server that is measured.
-    """
-
-    def __init__(self, heard: _Heard, cookie: str, *, is_sampled: bool) -> None:
-        self.heard, self.cookie, self.is_sampled = heard, cookie, is_sampled
-        self.is_open = False
-        self.rest = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        key = base64.b64encode(os.urandom(16)).decode()
-        self.transport.write(
-            f"GET /ws/live/ HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n"
-            f"Cookie: {self.cookie}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
-        )
-
-    def data_received(self, data: bytes) -> None:
-        self.rest += data
-        if not self.is_open:
-            _, mark, rest = self.rest.partition(b"\r\n\r\n")
-            if not mark:
-                return
-            self.is_open, self.rest = True, rest
-            self.transport.write(_frame(b'{"type":"resume","last":{}}'))
-        for payload in self._frames():
-            self.heard.note(payload, is_sampled=self.is_sampled)
-
-    def _frames(self) -> Iterator[bytes]:
-        while len(self.rest) >= 2:
-            size, start = self.rest[1], 2
-            if size == 126:
-                size, start = int.from_bytes(self.rest[2:4], "big"), 4
-            if len(self.rest) < start + size:
-                return
-            yield self.rest[start : start + size]
-            self.rest = self.rest[start + size :]
-
-
-def _frame(payload: bytes) -> bytes:
-    """Return a short text frame as a client sends it, masked."""
-    mask = os.urandom(4)
-    masked = bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
-    return bytes([0x81, 0x80 | len(payload)]) + mask + masked
