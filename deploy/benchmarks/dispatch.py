@@ -177,7 +177,7 @@ def drain(home: Home) -> Figure:
 
 
 def _waiting() -> int:
-    return Effect.objects.filter(kind="dispatch", done_at=None, dead=False).count()
+    return Effect.objects.filter(kind="dispatch", done_at=None).count()
 
 
 def _file_urgent(web: Server, calls: Iterator[Call]) -> str:
