@@ -26,8 +26,10 @@ PRIVATE_PORTS = range(20000, 32000)
 SERVICES = ("postgres", "broker", "channels", "web", "live")
 SECRETS = ("secret_key", "owner", "web", "system", "redis")
 # Settings a caller may give once; they are recorded and used until given anew.
-GIVEN = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "LOG_LEVEL", "CITYOPS_DEMO")
-PASSED_ON = ("CSRF_TRUSTED_ORIGINS", "LOG_LEVEL")  # of these, as they stand
+PASSED_ON = (  # as they stand
+    *("CSRF_TRUSTED_ORIGINS", "LOG_LEVEL", "CITYOPS_IN_FLIGHT", "CITYOPS_IN_FLIGHT_OF"),
+)
+GIVEN = ("ALLOWED_HOSTS", "CITYOPS_DEMO", *PASSED_ON)
 SERVERS = (
     "DATABASE_URL",
     "DATABASE_URL_WEB",
