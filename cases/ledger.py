@@ -204,14 +204,15 @@ def is_filling() -> bool:
 
 
 def open_folder(*, number: str | None = None, pk: int | None = None) -> Folder:
-    """Lock a case and its clocks. Raises Case.DoesNotExist, CityFilling."""
+    """Lock a case and its clocks. Raises Case.DoesNotExist, CityFilling.
+
+    Class, condition and unit are read after the lock: joined to a statement that had to wait for
+    it, they would be those of before, or the case would seem not to exist.
+    """
     require_not_filling()
     key: dict[str, Any] = {"number": number} if number is not None else {"pk": pk}
-    case = (
-        Case.objects.select_for_update(of=("self",))
-        .select_related("minor", "condition", "unit")
-        .get(**key)
-    )
+    locked = Case.objects.select_for_update().values_list("pk", flat=True).get(**key)
+    case = Case.objects.select_related("minor", "condition", "unit").get(pk=locked)
     clocks = StageClock.objects.select_for_update().filter(case=case, ended_at__isnull=True)
     running = {c.kind: c for c in clocks.order_by("pk")}
     return Folder(case, running, state_of(case), waited=list(case.waiting_for))

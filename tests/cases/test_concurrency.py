@@ -12,7 +12,16 @@ from django.db.models import F, Max
 from cases.choices import Action, Role, Source
 from cases.errors import CityFilling, Refusal, StaleCase
 from cases.ledger import FILLING_LOCK
-from cases.models import Case, DistrictHead, Effect, Event, Responsibility, RoutingDraft
+from cases.models import (
+    Case,
+    Condition,
+    DistrictHead,
+    Effect,
+    Event,
+    MinorClass,
+    Responsibility,
+    RoutingDraft,
+)
 from cases.relay import take_due
 from cases.selectors.calendars import current_version, load_calendar
 from cases.selectors.dry_run import dry_run
@@ -85,6 +94,26 @@ def test_five_people_on_one_version_one_succeeds(city):
     refused = [result for result in results if isinstance(result, Refusal)]
     assert len(refused) == 4
     assert Event.objects.filter(action="accept").count() == 1
+
+
+def test_five_who_change_the_class_at_once_one_succeeds(city):
+    other = MinorClass.objects.get()
+    other.code, other.minor_code = "event-0113", "13"
+    other.save(force_insert=True)
+    condition = Condition.objects.get()
+    condition.code, condition.minor = "event-0113-1", other
+    condition.save(force_insert=True)
+    inspector = person("i1", Role.INSPECTOR, grids=("431202",))
+    chief = person("c1", Role.DUTY_CHIEF)
+    answer = report_case(report=REPORT, actor=inspector)
+    words = {"number": answer["number"], "action": Action.RECLASSIFY, "actor": chief}
+    words |= {"seen_version": answer["version"], "inputs": {"condition": condition.code}}
+
+    results = together(*[lambda: take_action(**words)] * 5)
+
+    assert [type(result) for result in results if isinstance(result, Refusal)] == [StaleCase] * 4
+    assert Event.objects.filter(action="reclassify").count() == 1
+    assert verify_ledger() == []
 
 
 def test_many_cases_sent_twice_at_once_are_done_once(city):
