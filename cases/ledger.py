@@ -28,6 +28,7 @@ from django.utils.translation import gettext as _
 from cases.choices import SCOPES, Action, ClockKind, Role
 from cases.errors import Busy, CityFilling, StaleCase
 from cases.models import Case, DistrictHead, Effect, Event, StageClock
+from cases.notices import telling_of
 from cityops.accounts.models import User
 
 # Held exclusively while a demo month is written, shared by every other writer.
@@ -349,6 +350,8 @@ class Book:
             **plain({k: v for k, v in (private or {}).items() if v not in (None, "")}),
         }
         self._chain(event, canonical(secret), case.number)
+        if not self.is_past and telling_of(action, case.stage, event.data["facts"]):
+            self.effect(event, "notify", queue="notify", urgency=3)
         folder.recorded = after
         folder.dirty |= changed.keys()
         self._folders[id(folder)] = folder

@@ -9,6 +9,7 @@ from cases.views.case_bulk import case_bulk
 from cases.views.case_list import case_list
 from cases.views.component import component_page
 from cases.views.live import live_events
+from cases.views.notices import notice_open, notices, notices_unread
 from cases.views.outline import outline, outline_near
 from cases.views.phone import phone_home, phone_report, phone_task
 from cases.views.photos import photo, photo_small
@@ -20,6 +21,9 @@ urlpatterns = [
     path("desk/queue/", desk.desk_queue, name="desk_queue"),
     path("desk/cases/", desk.cases, name="desk_cases"),
     path("live/events", live_events, name="live_events"),
+    path("notices/", notices, name="notices"),
+    path("notices/unread/", notices_unread, name="notices_unread"),
+    path("notices/<int:pk>/", notice_open, name="notice_open"),
     path("outline/", outline, name="outline"),
     path("outline/near/", outline_near, name="outline_near"),
     path("m/", phone_home, name="phone_home"),

@@ -19,6 +19,7 @@ from cases.models.component import Component, ComponentState
 from cases.models.draw import Draw
 from cases.models.effect import Effect, EffectRuling
 from cases.models.event import DistrictHead, Event
+from cases.models.notice import Notice
 from cases.models.request import Assist, Refusal, Reply, Request, Supervision
 from cases.models.routing import (
     Change,
@@ -55,6 +56,7 @@ __all__ = [
     "IdempotencyKey",
     "Kind",
     "MinorClass",
+    "Notice",
     "NumberCounter",
     "PhotoRule",
     "PlaceName",

@@ -14,6 +14,7 @@ from cases.models import Effect
 from cases.services.deadlines import scan_deadlines
 from cases.services.dispatch import dispatch_filed
 from cases.services.draws import draw_samples
+from cases.services.notify import tell
 from cases.services.outside import Failed, NotNow, Outside, Unknown
 from cases.services.parked import KIND as TASK
 from cases.services.parked import knows_task, run_task
@@ -44,6 +45,7 @@ _ON_ITS_OWN: dict[str, Callable[[Effect], str]] = {
     "draw_samples": lambda _: draw_samples(),
     "recompute_deadlines": recompute_slice,
     TASK: run_task,
+    "notify": tell,
 }
 # Work in other systems, never repeated by itself once it may have taken place.
 _OUTSIDE: dict[str, Outside] = {}

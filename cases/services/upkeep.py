@@ -15,6 +15,7 @@ from cases.models import (
     Effect,
     Event,
     IdempotencyKey,
+    Notice,
     StageClock,
     Task,
 )
@@ -22,17 +23,24 @@ from cityops.accounts.models import SignInLock
 
 KEPT = timedelta(days=2)  # of ticks and canaries: longer than the longest time between two
 KEYS_KEPT = timedelta(days=90)  # a phone may come back late
+NOTICES_KEPT = timedelta(days=90)  # and the effects that wrote them
 TRIES_KEPT = timedelta(days=1)  # anybody can try any name, so these rows would grow for ever
 
 
 def delete_old_ticks() -> str:
-    """Delete finished ticks and canaries, keys no phone comes back for, old tries and sessions."""
-    done = Effect.objects.filter(case=None, scope="", done_at__lt=Now() - KEPT)
-    ticks, _ = done.filter(effectruling=None).delete()
+    """Delete ticks, notices and keys that have served their time, old tries and sessions.
+
+    An event asks for its notices once, in its own transaction: none is written again. An effect
+    somebody ruled on is kept.
+    """
+    free = Effect.objects.filter(effectruling=None)
+    ticks, _ = free.filter(case=None, scope="", done_at__lt=Now() - KEPT).delete()
+    free.filter(kind="notify", done_at__lt=Now() - NOTICES_KEPT).delete()
+    notices, _ = Notice.objects.filter(created_at__lt=Now() - NOTICES_KEPT).delete()
     keys, _ = IdempotencyKey.objects.filter(created_at__lt=Now() - KEYS_KEPT).delete()
     tries, _ = SignInLock.objects.untouched_since(timezone.now() - TRIES_KEPT).delete()
     sessions, _ = Session.objects.filter(expire_date__lt=Now()).delete()
-    return f"{ticks} ticks, {keys} keys, {tries} tries, {sessions} sessions"
+    return f"{ticks} ticks, {notices} notices, {keys} keys, {tries} tries, {sessions} sessions"
 
 
 def refresh_statistics() -> None:

@@ -25,7 +25,16 @@ from rest_framework.test import force_authenticate
 
 from cases.api.views import CaseActions
 from cases.choices import Action, ClockKind, Role, Stage
-from cases.models import Attachment, Case, CityOptions, Reply, SavedSearch, StageClock
+from cases.models import (
+    Attachment,
+    Case,
+    CityOptions,
+    Event,
+    Notice,
+    Reply,
+    SavedSearch,
+    StageClock,
+)
 from cases.selectors.calendars import current_version
 from cases.services.city import load_city
 from cases.services.intake import Report, report_case
@@ -122,6 +131,7 @@ class World:
             ),
             "other": SavedSearch.objects.create(user=self.inspectors["other"], name="a", query="q"),
         }
+        self.notices = {whose: self._notice(whose) for whose in PLACES}
         self.component = component(**COMPONENT).pk
         self.before = fingerprint()
         self.cookies = {name: _cookie(user) for name, user in self.actors.items() if user}
@@ -179,6 +189,11 @@ class World:
             assert Case.objects.get(number=number).stage == shown, name
         attachment = Attachment.objects.filter(case__number=self.cases["handled", whose])
         self.photos[whose] = attachment.get().pk
+
+    def _notice(self, whose: str) -> int:
+        event = Event.objects.get(case__number=self.cases["dispatched", whose], action="dispatch")
+        told = {"user": self.workers[whose]["unit"], "case": event.case, "event": event}
+        return Notice.objects.create(**told).pk
 
     def _report(self, whose: str, way: "Way") -> str:
         place = PLACES[ELSEWHERE[whose] if way.comes_from_elsewhere else whose]
@@ -458,6 +473,7 @@ _FINGERPRINT = """
            (SELECT count(*) FROM accounts_grant), (SELECT count(*) FROM accounts_apitoken),
            (SELECT md5(string_agg(s::text, '' ORDER BY id)) FROM cases_savedsearch s),
            (SELECT md5(string_agg(c::text, '' ORDER BY code)) FROM cases_component c),
+           (SELECT md5(string_agg(n::text, '' ORDER BY id)) FROM cases_notice n),
            (SELECT count(*) FROM django_admin_log)
 """
 
@@ -635,6 +651,7 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "api/v1/cases/bulk/"): act_on_many_by_api,
     ("POST", "cases/bulk/"): act_on_many,
     ("POST", "replies/"): give_reply,
+    ("POST", "notices/"): form(upto=10**9),
     ("POST", "cases/searches/"): form(name="b", query="q=b"),
     ("POST", "cases/searches/<int:pk>/"): form(name="b"),
     ("PUT", "api/v1/cases/<str:number>/photos/<str:sha256>/"): put_photo,
@@ -648,10 +665,11 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
     """Fill the blanks of a route; raises KeyError for one nobody has said how to fill."""
     stage = ACTIONS[word].case if word else STAGES.get(route, "checking")
     whose = whose or "mine"
+    keys = {"notices": world.notices[whose], "searches": world.searches[whose].pk}
     blanks = {
         "code": world.component,
         "number": world.cases[stage, whose],
-        "pk": str(world.searches[whose].pk if "searches" in route else world.photos[whose]),
+        "pk": str(next((pk for word, pk in keys.items() if word in route), world.photos[whose])),
         "sha256": SHA256,
         "period": f"{timezone.localdate():%Y-%m}",
         "body": DISTRICTS[whose],

@@ -33,11 +33,13 @@ export function follow({ heads, onNotice, onResync, onState }) {
       if (message.dseq !== (last[message.scope] ?? 0) + 1) return false;
       last[message.scope] = message.dseq;
       onNotice(message);
+      document.dispatchEvent(new CustomEvent("live-notice", { detail: message }));
     } else if (message.type === "upto") {
       last[message.scope] = Math.max(last[message.scope] ?? 0, message.upto);
     } else if (message.type === "resync") {
       Object.assign(last, message.heads);
       onResync();
+      document.dispatchEvent(new Event("live-resync"));
     } else if (message.type === "heartbeat") {
       // It comes after every notice up to its heads: what is not here by now was lost.
       return Object.entries(message.heads).every(([scope, head]) => (last[scope] ?? 0) >= head);

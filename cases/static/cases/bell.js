@@ -1,0 +1,54 @@
+// The bell in the header: how many notices are unread. A notice of the live connection is a hint;
+// the notices themselves are written a moment after the event, so the count is asked for twice.
+
+import { follow } from "./live.js";
+
+const ASK_AFTER_MS = [1_500, 6_000];
+const ASK_ANYWAY_MS = 60_000;
+const MOST = 99;
+
+const bell = document.getElementById("bell");
+const badge = bell.querySelector("b");
+const waiting = new Set();
+let kinds = new Set();
+
+async function ask() {
+  const answer = await fetch(bell.dataset.address, { headers: { Accept: "application/json" } });
+  if (!answer.ok || answer.redirected) return undefined;
+  const told = await answer.json();
+  kinds = new Set(told.kinds);
+  badge.hidden = told.unread === 0;
+  badge.textContent = told.unread > MOST ? `${MOST}+` : String(told.unread);
+  badge.setAttribute("aria-label", bell.dataset.words.replace("{n}", badge.textContent));
+  return told.heads;
+}
+
+const askQuietly = () => ask().catch(() => undefined); // offline: asked again later
+
+function askSoon() {
+  for (const ms of ASK_AFTER_MS) {
+    if (waiting.has(ms)) continue;
+    waiting.add(ms);
+    setTimeout(() => {
+      waiting.delete(ms);
+      askQuietly();
+    }, ms);
+  }
+}
+
+document.addEventListener("live-notice", ({ detail }) => {
+  if (kinds.has(detail.kind)) askSoon();
+});
+document.addEventListener("live-resync", askSoon);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) askQuietly();
+});
+setInterval(() => {
+  if (!document.hidden) askQuietly();
+}, ASK_ANYWAY_MS);
+
+// A page that follows the logs itself brings their heads with it.
+askQuietly().then((heads) => {
+  if (!heads || document.getElementById("heads")) return;
+  follow({ heads, onNotice() {}, onResync() {}, onState() {} });
+});
