@@ -180,7 +180,7 @@ def test_crashed_worker_counts_as_a_run_and_another_takes_over(city):
     outcome = run_effect(effect.pk)
 
     assert outcome == "dispatched"
-    assert Effect.objects.get().runs == 2
+    assert Effect.objects.get(kind="dispatch").runs == 2
 
 
 def test_two_beats_write_one_tick():

@@ -294,7 +294,7 @@ class Lives(RuleBasedStateMachine):
         self._compare_nothing_changed()
 
     def _dispatch_by_rules(self):
-        for effect in Effect.objects.filter(done_at=None).order_by("pk"):
+        for effect in Effect.objects.filter(kind="dispatch", done_at=None).order_by("pk"):
             outcome = run_effect(effect.pk)
             assert outcome in ("dispatched", "superseded")
             assert run_effect(effect.pk) == "held elsewhere"  # done, so nothing is done twice
