@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cases", "0014_effect_states"),
+        ("cases", "0015_limits"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
