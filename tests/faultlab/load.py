@@ -24,12 +24,14 @@ import psycopg
 
 from tests.faultlab.history import Call, History, Taken
 from tests.faultlab.runner import Lab
+from tests.faultlab.sockets import Screens
 
 TIMEOUT_S = 15  # a phone that waits longer for an answer asks again
 GIVE_UP_S = 120
 AGAIN_S = 0.5
 BEHIND_S = 2.0  # operations later than this are left out, and counted
 BOARD_S = 0.3
+WHOLE_S = 90  # a screen that has not caught up by then never will
 PLAIN_SHARE = 0.5  # of reports are of a class that can be finished without a photo
 
 
@@ -104,13 +106,16 @@ class Load:
         creations: float = 20.0,
         transitions: float = 40.0,
         clients: int = 12,
+        screens: int = 0,
         name: str = "load",
     ) -> None:
         self.lab, self.seed = lab, seed
         self.rates = {"create": creations, "act": transitions}
         self.missed = 0
+        self.whole_s = 0.0  # how long after the load the screens took to show all of it
         self.history = History(_free_file(lab.out, f"history-{name}"))
-        self._clients = clients
+        self.screens = Screens(lab.screens_url, _free_file(lab.out, f"sockets-{name}"), seed=seed)
+        self._clients, self._looking = clients, screens
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -124,8 +129,14 @@ class Load:
         self.stop()
 
     def start(self) -> None:
-        """Begin; returns at once."""
+        """Begin; returns once every screen is open."""
         self._read_city()
+        for index, user in enumerate(self.lab.lookers):
+            each = self._looking // len(self.lab.lookers)
+            each += index < self._looking % len(self.lab.lookers)
+            if each:
+                cookie = self.lab.cookie(user)
+                self.screens.open(user, cookie, user=user, count=each)
         self._begun = time.monotonic()
         makers = {"create": self._create, "act": self._act}
         for op, rate in self.rates.items():
@@ -134,11 +145,15 @@ class Load:
         self._run(self._watch_board)
 
     def stop(self) -> None:
-        """Let what was asked be answered, then end."""
+        """Let what was asked be answered and the screens become whole, then end."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
         self.history.close()
+        try:
+            self.whole_s = self.screens.wait_whole(self.lab.heads(), WHOLE_S)
+        finally:
+            self.screens.stop()
 
     @property
     def taken(self) -> list[Taken]:

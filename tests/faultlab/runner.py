@@ -102,6 +102,16 @@ class Lab:
         """The one address people use."""
         return f"http://127.0.0.1:{self.home.state.port}"
 
+    @property
+    def screens_url(self) -> str:
+        """The address live screens connect to."""
+        return f"ws://127.0.0.1:{self.home.state.port}/ws/live/"
+
+    @property
+    def lookers(self) -> list[str]:
+        """Who opens live screens: people of the city and of every district."""
+        return list(self._sessions)
+
     def cookie(self, username: str) -> str:
         """Return the session key of a user."""
         return self._sessions[username]
@@ -123,6 +133,9 @@ class Lab:
         self._launch()
         self._start_servers()
         postgres.prepare_database(home, for_tests=False)
+        known = postgres.superuser_sql(home, "SELECT datname FROM pg_database").splitlines()
+        if TEMPLATE in known:
+            self._take_database()  # an earlier lab of this home has used its city up
         lifecycle.prepare_application(home)
         self._meet_people()
         self._keep_database()
@@ -199,7 +212,10 @@ class Lab:
         self.people, self._sessions = found["tokens"], found["sessions"]
 
     def _keep_database(self) -> None:
-        postgres.superuser_sql(self.home, f"CREATE DATABASE {TEMPLATE} TEMPLATE cityops")
+        postgres.superuser_sql(
+            self.home,
+            f"DROP DATABASE IF EXISTS {TEMPLATE};\nCREATE DATABASE {TEMPLATE} TEMPLATE cityops;\n",
+        )
 
     def _take_database(self) -> None:
         postgres.superuser_sql(
@@ -260,6 +276,10 @@ class Lab:
                 return list(json.load(answer)["degraded"])
         except OSError:
             return None
+
+    def heads(self) -> dict[str, int]:
+        """Return where the logs stand."""
+        return dict(self.rows("SELECT scope, dseq FROM cases_districthead"))
 
     def waiting(self) -> tuple[int, int]:
         """Return how many effects of cases are not done, and how many cases wait for one."""

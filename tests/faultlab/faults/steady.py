@@ -9,6 +9,7 @@ from tests.faultlab.load import Load
 from tests.faultlab.runner import Lab
 
 LEASE_S = 15
+WHOLE_S = 25  # what the matrix gives a live screen to catch up
 LATE_S = 5  # redelivery may take this much longer than the lease
 
 
@@ -20,6 +21,7 @@ def steady(lab: Lab, size: Size) -> Load:
         creations=size.pick(20, 6),
         transitions=size.pick(40, 12),
         clients=size.pick(12, 6),
+        screens=size.pick(50, 20),
     )
 
 
@@ -66,6 +68,7 @@ def note_load(load: Load, figures: Figures) -> None:
     figures.note("cases reported", len(load.numbers()), at_least=1)
     figures.note("actions taken", sum(t.op == "act" and t.status == 200 for t in load.taken))
     figures.note("server errors", load.count(least=500))
+    figures.note("screens whole after", load.whole_s, "s", at_most=WHOLE_S)
 
 
 def require(condition: bool, sentence: str) -> None:  # noqa: FBT001 - as `assert`
