@@ -13,6 +13,10 @@ from cases.views.notices import notice_open, notices, notices_unread
 from cases.views.outline import outline, outline_near
 from cases.views.phone import phone_home, phone_report, phone_task
 from cases.views.photos import photo, photo_small
+from cases.views.routing import routing_explain
+from cases.views.routing_drafts import routing_draft, routing_drafts, routing_drop, routing_rule
+from cases.views.routing_preview import routing_preview, routing_publish
+from cases.views.rule_list import routing
 from cases.views.searches import search_change, search_delete, search_save
 from cases.views.unit import unit_inbox
 
@@ -20,6 +24,14 @@ urlpatterns = [
     path("desk/", desk.desk, name="desk"),
     path("desk/queue/", desk.desk_queue, name="desk_queue"),
     path("desk/cases/", desk.cases, name="desk_cases"),
+    path("desk/routing/", routing, name="routing"),
+    path("desk/routing/explain/", routing_explain, name="routing_explain"),
+    path("desk/routing/drafts/", routing_drafts, name="routing_drafts"),
+    path("desk/routing/drafts/<int:draft_id>/", routing_draft, name="routing_draft"),
+    path("desk/routing/drafts/<int:draft_id>/rule/", routing_rule, name="routing_rule"),
+    path("desk/routing/drafts/<int:draft_id>/preview/", routing_preview, name="routing_preview"),
+    path("desk/routing/drafts/<int:draft_id>/publish/", routing_publish, name="routing_publish"),
+    path("desk/routing/drafts/<int:draft_id>/drop/", routing_drop, name="routing_drop"),
     path("live/events", live_events, name="live_events"),
     path("notices/", notices, name="notices"),
     path("notices/unread/", notices_unread, name="notices_unread"),

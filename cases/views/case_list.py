@@ -224,8 +224,8 @@ def _selects(filters: Filters) -> list[Select]:
         "stage": (_plain((one, _stage_words(one)) for one in STAGES), _("any stage")),
         "light": (_plain(lights), _("any light")),
         "district": (_plain(districts), _("all districts")),
-        "unit": (_units(dict(districts)), _("any unit")),
-        "category": (_classes(), _("any class")),
+        "unit": (unit_options(dict(districts)), _("any unit")),
+        "category": (class_options(), _("any class")),
         "source": (_plain((v, str(w)) for v, w in Source.choices), _("any source")),
         "sort": (_plain((one, str(_SORT_WORDS[one])) for one in SORTS), ""),
     }
@@ -247,7 +247,7 @@ def _periods() -> Options:
     return _plain((name, str(words)) for name, words in _PERIOD_WORDS.items())
 
 
-def _units(districts: dict[str, str]) -> Options:
+def unit_options(districts: dict[str, str]) -> Options:
     """Return the units by district, the city-wide ones last."""
     names = {**districts, CITY: _("whole city")}
     rows = sorted(Unit.objects.filter(is_active=True), key=lambda one: (one.body, one.name))
@@ -259,7 +259,7 @@ def _body(unit: Unit) -> str:
     return unit.body
 
 
-def _classes() -> Options:
+def class_options() -> Options:
     """Return kinds, major classes and minor classes, each as a value of the one filter."""
     kinds = [(kind.value, _("all: %(what)s") % {"what": kind.label}) for kind in Kind]
     groups: Options = [("", kinds)]

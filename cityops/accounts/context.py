@@ -20,6 +20,7 @@ class Page(NamedTuple):
 
 
 _DESK = {Role.ACCEPTOR, Role.DUTY_CHIEF, Role.DISPATCHER, Role.SUPERVISOR}
+_ROUTING = {Role.DISPATCHER, Role.SUPERVISOR, Role.LEADER}
 PAGES = (
     Page("/m/", _("Tasks"), frozenset({Role.INSPECTOR})),
     Page("/m/report/", _("Report a problem"), frozenset({Role.INSPECTOR, Role.OPERATOR})),
@@ -28,6 +29,7 @@ PAGES = (
     Page("/desk/", _("Desk"), frozenset({*_DESK, Role.OPERATOR, Role.LEADER, Role.ADMIN})),
     Page("/cases/", _("Cases"), frozenset(set(Role) - {Role.INSPECTOR, Role.SYSTEM})),
     Page("/score/", _("Ranking"), frozenset({*_DESK, Role.ADMIN})),
+    Page("/desk/routing/", _("Routing"), frozenset({*_ROUTING, Role.ADMIN})),
     Page("/replies/", _("Answers and revisits"), frozenset({Role.OPERATOR})),
     Page("/refusals/", _("Refusal ledger"), frozenset({Role.SUPERVISOR, Role.ASSESSOR})),
     Page("/draws/", _("Draws"), frozenset({Role.SUPERVISOR, Role.ASSESSOR})),

@@ -32,12 +32,16 @@ from cases.models import (
     Event,
     Notice,
     Reply,
+    RoutingDraft,
     SavedSearch,
     StageClock,
 )
 from cases.selectors.calendars import current_version
+from cases.selectors.dry_run import edition_of
+from cases.selectors.routing import rules_at
 from cases.services.city import load_city
 from cases.services.intake import Report, report_case
+from cases.services.routing import open_draft, put_rule
 from cityops.accounts.models import ApiToken, SignInLock, User
 from tests.support.city import SmallCity, open_logs
 from tests.support.components import component, register
@@ -133,6 +137,7 @@ class World:
         }
         self.notices = {whose: self._notice(whose) for whose in PLACES}
         self.component = component(**COMPONENT).pk
+        self.draft = self._draft()
         self.before = fingerprint()
         self.cookies = {name: _cookie(user) for name, user in self.actors.items() if user}
         User.objects.filter(username="off").update(is_active=False)
@@ -178,6 +183,14 @@ class World:
             }
             for whose, (unit, head) in units.items()
         }
+
+    def _draft(self) -> RoutingDraft:
+        """Open a draft with one rule, ready to be published."""
+        admin = self.fresh("ADM")
+        draft = open_draft(title="a", reason="a", actor=admin)
+        words = {"rank": "owner", "unit_kind": "urban_management", "reason_zh": "a"}
+        put_rule(draft_id=draft.pk, code="a", terms={**words, "reason_en": "a"}, actor=admin)
+        return draft
 
     def _cases_of(self, whose: str) -> None:
         for name, way in WAYS.items():
@@ -474,6 +487,9 @@ _FINGERPRINT = """
            (SELECT md5(string_agg(s::text, '' ORDER BY id)) FROM cases_savedsearch s),
            (SELECT md5(string_agg(c::text, '' ORDER BY code)) FROM cases_component c),
            (SELECT md5(string_agg(n::text, '' ORDER BY id)) FROM cases_notice n),
+           (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_responsibility r),
+           (SELECT md5(string_agg(d::text, '' ORDER BY id)) FROM cases_routingdraft d),
+           (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_draftrule r),
            (SELECT count(*) FROM django_admin_log)
 """
 
@@ -611,6 +627,11 @@ def at_place(world: World, client: Client, address: str, word: str, whose: str) 
     return client.get(address, PLACES["mine"])
 
 
+def publish_rules(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    edition = edition_of(world.draft, rules_at(timezone.now()))
+    return client.post(address, {"reason": "a", "seen_edition": edition})
+
+
 def give_reply(world: World, client: Client, address: str, word: str, whose: str) -> Any:
     reply = Reply.objects.get(case__number=world.cases["declined", "mine"])
     return client.post(address, {"reply": reply.pk})
@@ -652,6 +673,9 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "cases/bulk/"): act_on_many,
     ("POST", "replies/"): give_reply,
     ("POST", "notices/"): form(upto=10**9),
+    ("POST", "desk/routing/drafts/"): form(title="b", reason="b"),
+    ("POST", "desk/routing/drafts/<int:draft_id>/rule/"): form(rule="a", forget="1"),
+    ("POST", "desk/routing/drafts/<int:draft_id>/publish/"): publish_rules,
     ("POST", "cases/searches/"): form(name="b", query="q=b"),
     ("POST", "cases/searches/<int:pk>/"): form(name="b"),
     ("PUT", "api/v1/cases/<str:number>/photos/<str:sha256>/"): put_photo,
@@ -671,6 +695,7 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
         "number": world.cases[stage, whose],
         "pk": str(next((pk for word, pk in keys.items() if word in route), world.photos[whose])),
         "sha256": SHA256,
+        "draft_id": str(world.draft.pk),
         "period": f"{timezone.localdate():%Y-%m}",
         "body": DISTRICTS[whose],
         "count": "filed",

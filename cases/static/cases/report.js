@@ -1,6 +1,7 @@
 // Makes the report form quicker: position and map, search in the list, no second press while
 // sending. The form works without it.
 
+import { narrowBy } from "./narrow.js";
 import "./photo_tiles.js";
 import { PlaceMap } from "./place_map.js";
 
@@ -117,36 +118,8 @@ for (const input of [lon, lat]) {
   input.addEventListener("invalid", () => (degrees.open = true));
 }
 
-// Options are taken out and put back: phones ignore `hidden` on them.
-const select = document.getElementById("id_condition");
-const search = document.getElementById("search");
-const groups = [...select.querySelectorAll("optgroup")].map((group) => ({
-  group,
-  words: `${group.label} ${group.dataset.search}`.toLowerCase(),
-  options: [...group.children],
-}));
-
-function narrow() {
-  const wanted = search.value.trim().toLowerCase();
-  const chosen = select.value;
-  for (const { group, words, options } of groups) {
-    const whole = words.includes(wanted);
-    const kept = options.filter(
-      (option) =>
-        whole || option.value === chosen || option.textContent.toLowerCase().includes(wanted),
-    );
-    group.replaceChildren(...kept);
-    if (kept.length > 0) select.append(group);
-    else group.remove();
-  }
-  select.value = chosen;
-}
-
 document.getElementById("search-box").hidden = false;
-search.addEventListener("input", narrow);
-search.addEventListener("keydown", (event) => {
-  if (event.key === "Enter") event.preventDefault();
-});
+narrowBy(document.getElementById("id_condition"), document.getElementById("search"));
 
 // A second press is harmless, the key makes it one case; this only shows that the first one works.
 const submit = form.querySelector("button[type=submit]");
