@@ -138,6 +138,7 @@ class Lab:
             self._take_database()  # an earlier lab of this home has used its city up
         lifecycle.prepare_application(home)
         self._meet_people()
+        self.limit_people(user=10**6, scope=10**6)
         self._keep_database()
         self._start_application()
 
@@ -210,6 +211,14 @@ class Lab:
         )
         found = json.loads(said.strip().splitlines()[-1])
         self.people, self._sessions = found["tokens"], found["sessions"]
+
+    def limit_people(self, *, user: int, scope: int) -> None:
+        """Let one person and one district make so many changes at once, and a tenth a second."""
+        self.rows(
+            "UPDATE cases_cityoptions SET user_burst = %s, user_per_s = %s,"
+            " scope_burst = %s, scope_per_s = %s",
+            *(user, user // 10, scope, scope // 10),
+        )
 
     def _keep_database(self) -> None:
         postgres.superuser_sql(
@@ -286,7 +295,7 @@ class Lab:
         ((effects, cases),) = self.rows(
             """
             SELECT (SELECT count(*) FROM cases_effect
-                    WHERE done_at IS NULL AND NOT dead AND case_id IS NOT NULL),
+                    WHERE state = 'due' AND case_id IS NOT NULL),
                    (SELECT count(*) FROM cases_case WHERE stage = 'filed' AND NOT is_unrouted)
             """
         )

@@ -2,8 +2,8 @@
 
 All of them live in one thread with an event loop of its own. Each line of a log is a record of
 sockets-*.jsonl that the checker reads: `start` (the heads it was first greeted with), `notice`,
-`upto`, `resync` (it loaded the whole picture), `open`, `close`, `gap`, and `left` at the end of a
-client that is sent away before the run is over.
+`upto`, `resync` (it loaded the whole picture), `open`, `close`, `gap`, and `left` when it is sent
+away, after which nothing is its concern.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from cases.choices import SCOPES
+from tests.faultlab.figures import Red
 
 # As in live.js.
 SILENT_S = 45
@@ -91,21 +92,21 @@ class Screens:
         self._run(self.clients.pop(name).leave()).result(10)
 
     def stop(self) -> None:
-        """End every client where it stands, and the thread."""
-        for screen in self.clients.values():
-            self._run(screen.end()).result(10)
+        """Send everybody away, and end the thread."""
+        for name in list(self.clients):
+            self.leave(name)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
         self._file.close()
 
     def wait_until(self, condition: Callable[[], bool], limit_s: float) -> None:
-        """Wait; raises TimeoutError that says who is behind."""
+        """Wait; raises Red that says where some of them stand."""
         deadline = time.monotonic() + limit_s
         while not condition():
             if time.monotonic() > deadline:
                 standing = {s.name: s.last for s in itertools.islice(self.clients.values(), 5)}
-                raise TimeoutError(f"screens are not whole after {limit_s:.0f} s: {standing}")
+                raise Red(f"screens are not whole after {limit_s:.0f} s: {standing}")
             time.sleep(0.05)
 
     def write(self, record: dict[str, Any]) -> None:
@@ -155,14 +156,10 @@ class Screen:
             self._connection.transport.abort()
 
     async def leave(self) -> None:
-        """End and say that it was meant."""
-        await self.end()
-        self._write("left")
-
-    async def end(self) -> None:
-        """Stop following."""
+        """Stop following, and say that it was meant."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        self._write("left")
 
     async def _follow(self) -> None:
         while True:
