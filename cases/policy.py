@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from cases.choices import Action, Role
+from cases.choices import SCOPES, Action, Role
 from cases.errors import MoveNotAllowed, NotAllowed
 from cases.guards import CaseFacts
 from cases.workflow import MOVES, Who, not_from, not_yours, refusal_of
@@ -176,3 +176,25 @@ def may_read_routing(user: User) -> bool:
     """Whether `user` may read rules, drafts and dry runs: who dispatches, rules or answers."""
     readers = (Role.DISPATCHER, Role.SUPERVISOR, Role.LEADER, Role.ADMIN)
     return user.is_active and user.holds(*readers)
+
+
+# --- work that follows --------------------------------------------------------------------------
+
+
+def outbox_scopes(user: User) -> frozenset[str]:
+    """Return the scopes whose effects `user` sees and rules on; empty for everybody else.
+
+    Dispatchers and administrators of a district or the city. The empty scope, the machinery's own
+    work, is the city's administrator's.
+    """
+    if not user.is_active:
+        return frozenset()
+    scopes = set[str]()
+    for grant in user.grants:
+        if grant.role not in (Role.DISPATCHER, Role.ADMIN):
+            continue
+        if grant.scope_kind == ScopeKind.DISTRICT:
+            scopes.add(grant.scope_key)
+        elif grant.scope_kind == ScopeKind.CITY:
+            scopes.update(SCOPES, [""] if grant.role == Role.ADMIN else [])
+    return frozenset(scopes)

@@ -10,6 +10,7 @@ from cases.views.case_list import case_list
 from cases.views.component import component_page
 from cases.views.live import live_events
 from cases.views.notices import notice_open, notices, notices_unread
+from cases.views.outbox import outbox
 from cases.views.outline import outline, outline_near
 from cases.views.phone import phone_home, phone_report, phone_task
 from cases.views.photos import photo, photo_small
@@ -32,6 +33,7 @@ urlpatterns = [
     path("desk/routing/drafts/<int:draft_id>/preview/", routing_preview, name="routing_preview"),
     path("desk/routing/drafts/<int:draft_id>/publish/", routing_publish, name="routing_publish"),
     path("desk/routing/drafts/<int:draft_id>/drop/", routing_drop, name="routing_drop"),
+    path("desk/effects/", outbox, name="effects"),
     path("live/events", live_events, name="live_events"),
     path("notices/", notices, name="notices"),
     path("notices/unread/", notices_unread, name="notices_unread"),
