@@ -33,6 +33,7 @@ PAGES = (
     Page("/replies/", _("Answers and revisits"), frozenset({Role.OPERATOR})),
     Page("/refusals/", _("Refusal ledger"), frozenset({Role.SUPERVISOR, Role.ASSESSOR})),
     Page("/draws/", _("Draws"), frozenset({Role.SUPERVISOR, Role.ASSESSOR})),
+    Page("/desk/effects/", _("Follow-up work"), frozenset({Role.DISPATCHER, Role.ADMIN})),
     Page("/admin/", _("Administration"), frozenset({Role.ADMIN})),
     Page("/health/", _("Health"), frozenset({Role.ADMIN})),
 )

@@ -676,6 +676,7 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "desk/routing/drafts/"): form(title="b", reason="b"),
     ("POST", "desk/routing/drafts/<int:draft_id>/rule/"): form(rule="a", forget="1"),
     ("POST", "desk/routing/drafts/<int:draft_id>/publish/"): publish_rules,
+    ("POST", "desk/effects/"): form(ruling="redrive", rows="1:1"),
     ("POST", "cases/searches/"): form(name="b", query="q=b"),
     ("POST", "cases/searches/<int:pk>/"): form(name="b"),
     ("PUT", "api/v1/cases/<str:number>/photos/<str:sha256>/"): put_photo,
