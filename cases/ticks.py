@@ -29,6 +29,8 @@ TICKS: dict[str, Tick] = {
     "scan_deadlines": Tick("dispatch.city", 10),
     "delete_old_ticks": Tick("scoring", 3600),
     "draw_samples": Tick("scoring", 3600),
+    "reconcile_minute": Tick("scoring", 60),
+    "reconcile_nightly": Tick("scoring", 20),  # a slice each, when a night's run is due
     **{f"canary.{queue}": Tick(queue, 10) for queue in QUEUES},
 }
 

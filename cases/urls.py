@@ -4,6 +4,7 @@ from django.urls import path
 
 from cases.api import views as api
 from cases.views import centre, desk
+from cases.views.alarms import desk_health
 from cases.views.case import case_action, case_page, case_panel
 from cases.views.case_bulk import case_bulk
 from cases.views.case_list import case_list
@@ -34,6 +35,7 @@ urlpatterns = [
     path("desk/routing/drafts/<int:draft_id>/publish/", routing_publish, name="routing_publish"),
     path("desk/routing/drafts/<int:draft_id>/drop/", routing_drop, name="routing_drop"),
     path("desk/effects/", outbox, name="effects"),
+    path("desk/health/", desk_health, name="desk_health"),
     path("live/events", live_events, name="live_events"),
     path("notices/", notices, name="notices"),
     path("notices/unread/", notices_unread, name="notices_unread"),

@@ -1,9 +1,11 @@
 """`/healthz`: the process answers. `/readyz`: database and migrations are right; else degraded.
 
-`/health/` says the same and more to an administrator, in words.
+`degraded` names the parts that do not work; `detail` says of them, and of the alarms that stand,
+what, how many, since when, and the fix. `/health/` tells an administrator of the parts in words.
 """
 
 import shutil
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import redis
@@ -11,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Min, Sum
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -18,15 +21,31 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from cases.errors import CalendarMissing
+from cases.ledger import is_filling
+from cases.models import Alarm
 from cases.models.effect import QUEUES
 from cases.selectors.calendars import unannounced_years, uncovered_years
-from cases.selectors.machinery import canaries_late, relay_lag_s
+from cases.selectors.machinery import canaries_late, reconciler_lag_s, relay_lag_s
+from cases.views.alarms import FIXES, RECONCILER_S
 from cityops.accounts.http import UserRequest
 from cityops.accounts.roles import Role
 
 RELAY_LAG_S = 10  # a due effect older than this was not taken by any relay
 CANARY_S = 40  # each queue finishes a canary at least this often
 LEAST_FREE = 1_000_000_000  # bytes for photos and logs; deploy/up asks for as much
+
+
+class Part(NamedTuple):
+    """One part of the system as the health page shows it; `advice` is empty while all is well.
+
+    `key` names it to programs, `since` is when it was last seen at work, where that is known.
+    """
+
+    name: str
+    words: str
+    advice: str = ""
+    key: str = ""
+    since: datetime | None = None
 
 
 @require_safe
@@ -41,13 +60,15 @@ def readyz(request: HttpRequest) -> HttpResponse:
     try:
         connection.ensure_connection()
         missing = _missing_migrations()
-        degraded = _degraded()
+        parts = [] if missing else [*_redis_servers(), _relay(), *_queues(), _reconciler()]
+        detail = [] if missing else _detail(parts)
     except DatabaseError:
         return JsonResponse({"status": "no database", "degraded": ["database"]}, status=503)
     if missing:
         body: dict[str, Any] = {"status": "not migrated", "migrations": missing}
         return JsonResponse(body | {"degraded": ["migrations"]}, status=503)
-    return JsonResponse({"status": "ready", "degraded": degraded})
+    degraded = [part.key for part in parts if part.advice]
+    return JsonResponse({"status": "ready", "degraded": degraded, "detail": detail})
 
 
 def _missing_migrations() -> list[str]:
@@ -56,12 +77,18 @@ def _missing_migrations() -> list[str]:
     return [str(migration) for migration, _backwards in plan]
 
 
-def _degraded() -> list[str]:
-    """Name what is wrong though cases are safe: Redis, the relay, queues nobody reads."""
-    wrong = [name for name, url in _REDIS.items() if not _answers(url)]
-    if relay_lag_s() > RELAY_LAG_S:
-        wrong.append("relay")
-    return wrong + [f"queue {name}" for name in canaries_late(older_than_s=CANARY_S)]
+def _detail(parts: list[Part]) -> list[dict[str, Any]]:
+    """Return what is wrong, counted; it names no case and no unit, for anybody may read it."""
+    stopped = [
+        {"what": part.key, "scope": "", "how_many": 1, "since": part.since, "fix": part.advice}
+        for part in parts
+        if part.advice
+    ]
+    alarms = Alarm.objects.open().values("what", "scope").order_by("what", "scope")
+    return stopped + [
+        {**alarm, "fix": str(FIXES[alarm["what"]])}
+        for alarm in alarms.annotate(how_many=Sum("how_many"), since=Min("since"))
+    ]
 
 
 _REDIS = {
@@ -78,14 +105,6 @@ def _answers(url: str) -> bool:
         return False
 
 
-class Part(NamedTuple):
-    """One part of the system as the health page shows it; `advice` is empty while all is well."""
-
-    name: str
-    words: str
-    advice: str = ""
-
-
 @login_required
 @require_safe
 def health(request: UserRequest) -> HttpResponse:
@@ -97,7 +116,8 @@ def health(request: UserRequest) -> HttpResponse:
 
 def _parts() -> list[Part]:
     """Return every part, those that want something first."""
-    parts = [_database(), *_redis_servers(), _relay(), *_queues(), _disk(), _calendar()]
+    machinery = [*_redis_servers(), _relay(), *_queues(), _reconciler()]
+    parts = [_database(), *machinery, _disk(), _calendar()]
     return sorted(parts, key=lambda part: part.advice == "")
 
 
@@ -113,7 +133,7 @@ def _redis_servers() -> list[Part]:
     return [
         Part(name.capitalize(), _("answers"))
         if _answers(url)
-        else Part(name.capitalize(), _("does not answer"), advice)
+        else Part(name.capitalize(), _("does not answer"), advice, key=name)
         for name, url in _REDIS.items()
     ]
 
@@ -123,7 +143,8 @@ def _relay() -> Part:
     words = _("the oldest work due waits for %(lag).1f s") % {"lag": lag}
     if lag <= RELAY_LAG_S:
         return Part(_("Relay"), words)
-    return Part(_("Relay"), words, _("Nothing is lost; see relay.log in HOME/log."))
+    advice = _("Nothing is lost; see relay.log in HOME/log.")
+    return Part(_("Relay"), words, advice, "relay", timezone.now() - timedelta(seconds=lag))
 
 
 def _queues() -> list[Part]:
@@ -136,9 +157,24 @@ def _queues() -> list[Part]:
             _("gave no sign of life for %(s)d s") % {"s": CANARY_S},
             _("Nothing is lost, the relay offers the work again; see worker-%(name)s.log.")
             % {"name": name},
+            f"queue {name}",
+            late[name],
         )
         for name in QUEUES
     ]
+
+
+def _reconciler() -> Part:
+    lag = reconciler_lag_s()
+    if is_filling() or (lag is not None and lag <= RECONCILER_S):
+        return Part(_("Reconciler"), _("looks each minute"))
+    words = _("has not looked yet")
+    since = None
+    if lag is not None:
+        words = _("last looked %(min)d minutes ago") % {"min": lag // 60}
+        since = timezone.now() - timedelta(seconds=lag)
+    advice = _("Nothing is lost, but nobody would notice: see worker-scoring.log in HOME/log.")
+    return Part(_("Reconciler"), words, advice, "reconciler", since)
 
 
 def _disk() -> Part:

@@ -20,6 +20,7 @@ from cases.models.draw import Draw
 from cases.models.effect import Effect, EffectRuling
 from cases.models.event import DistrictHead, Event
 from cases.models.notice import Notice
+from cases.models.reconciliation import Alarm, Reconciliation
 from cases.models.request import Assist, Refusal, Reply, Request, Supervision
 from cases.models.routing import (
     Change,
@@ -33,6 +34,7 @@ from cases.models.saved_search import SavedSearch
 from cases.models.unit import Unit, UnitKind
 
 __all__ = [
+    "Alarm",
     "Area",
     "Assist",
     "Attachment",
@@ -62,6 +64,7 @@ __all__ = [
     "PlaceName",
     "ProblemClass",
     "Rank",
+    "Reconciliation",
     "Refusal",
     "Reply",
     "Request",

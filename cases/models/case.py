@@ -492,6 +492,16 @@ class CityOptions(models.Model):
         default=40,
         validators=[MinValueValidator(1)],
     )
+    alarm_wait_s = models.PositiveIntegerField(_("alarm: work waits longer, seconds"), default=60)
+    alarm_unrouted = models.PositiveIntegerField(
+        _("alarm: more cases of a district without a unit than"), default=5
+    )
+    alarm_surge_factor = models.PositiveIntegerField(
+        _("alarm: a unit receives more than its usual in an hour, times"), default=3
+    )
+    alarm_surge_least = models.PositiveIntegerField(
+        _("alarm: and at least as many cases in an hour"), default=20
+    )
 
     class Meta:
         verbose_name = _("city options")

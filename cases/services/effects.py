@@ -19,6 +19,7 @@ from cases.services.outside import Failed, NotNow, Outside, Unknown
 from cases.services.parked import KIND as TASK
 from cases.services.parked import knows_task, run_task
 from cases.services.recompute import recompute_slice
+from cases.services.reconcile import reconcile_minute, reconcile_nightly
 from cases.services.upkeep import delete_old_ticks
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ _ON_ITS_OWN: dict[str, Callable[[Effect], str]] = {
     "scan_deadlines": lambda _: scan_deadlines(),
     "delete_old_ticks": lambda _: delete_old_ticks(),
     "draw_samples": lambda _: draw_samples(),
+    "reconcile_minute": lambda _: reconcile_minute(),
+    "reconcile_nightly": lambda _: reconcile_nightly(),
     "recompute_deadlines": recompute_slice,
     TASK: run_task,
     "notify": tell,

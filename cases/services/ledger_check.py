@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from cases.ledger import PRIVATE, digest_of, hash_of, header_of, state_of
 from cases.models import Case, DistrictHead, Event
@@ -30,36 +31,64 @@ class Fault:
         return f"{where}: {self.what}"
 
 
+@dataclass(frozen=True)
+class Position:
+    """How far a chain was followed: the last good event and the hash it had; 0 before the first."""
+
+    dseq: int = 0
+    hash: bytes = bytes(32)
+
+
+@contextmanager
+def one_snapshot() -> Iterator[None]:
+    """Read everything as of one moment, or writers would look like faults; reads only."""
+    is_outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if is_outermost:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
 def verify_ledger() -> list[Fault]:
     """Return the first fault of each scope's chain, and every case whose state is not its fold.
 
     Reads only. A chain is followed from its first event: dense dseq, previous hash, header equal
     to the columns, digest of the private part where it was not erased, hash, and the head.
     """
-    is_outermost = not connection.in_atomic_block
-    with transaction.atomic():
-        if is_outermost:
-            with connection.cursor() as cursor:  # one snapshot, or writers would look like faults
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        heads = list(DistrictHead.objects.order_by("scope"))
-        chains = [fault for head in heads if (fault := _check_chain(head))]
-        return [*chains, *_check_states()]
+    with one_snapshot():
+        heads = DistrictHead.objects.order_by("scope")
+        chains = [fault for head in list(heads) if (fault := follow_chain(head)[0])]
+        return [*chains, *check_states(Case.objects.all())]
 
 
-def _check_chain(head: DistrictHead) -> Fault | None:
-    prev, expected, last_at = bytes(32), 1, None
+def follow_chain(
+    head: DistrictHead, start: Position = Position(), *, most: int | None = None
+) -> tuple[Fault | None, Position]:
+    """Follow a chain on from `start`, over `most` events; return its first fault and how far it is.
+
+    The event at `start` must still have the hash it had when the chain was followed up to it.
+    """
+    at, last_at = start, None
     events = Event.objects.filter(scope=head.scope).annotate(number=F("case__number"))
-    for event in events.order_by("dseq").iterator(CHUNK):
+    if start.dseq:
+        last = events.filter(dseq=start.dseq).first()
+        if last is None or bytes(last.hash) != start.hash:
+            return Fault(head.scope, start.dseq, "", "the log up to here was rewritten"), start
+        last_at = last.at
+    events = events.filter(dseq__gt=start.dseq).order_by("dseq")
+    for event in (events if most is None else events[:most]).iterator(CHUNK):
         number = event.number or ""
-        what = _fault_in(event, expected, prev, number)
+        what = _fault_in(event, at.dseq + 1, at.hash, number)
         if what is None and last_at is not None and event.at < last_at:
             what = "its time lies before the event before it"
         if what is not None:
-            return Fault(head.scope, expected, number, what)
-        prev, expected, last_at = bytes(event.hash), expected + 1, event.at
-    if (head.dseq, bytes(head.hash)) != (expected - 1, prev):
-        return Fault(head.scope, expected - 1, "", f"the head stands at {head.dseq}, not here")
-    return None
+            return Fault(head.scope, at.dseq + 1, number, what), at
+        at, last_at = Position(event.dseq, bytes(event.hash)), event.at
+    is_end = most is None or at.dseq - start.dseq < most
+    if is_end and (head.dseq, bytes(head.hash)) != (at.dseq, at.hash):
+        return Fault(head.scope, at.dseq, "", f"the head stands at {head.dseq}, not here"), at
+    return None, at
 
 
 def _fault_in(event: Event, expected: int, prev: bytes, number: str) -> str | None:
@@ -79,17 +108,17 @@ def _fault_in(event: Event, expected: int, prev: bytes, number: str) -> str | No
     return None
 
 
-def _check_states() -> Iterator[Fault]:
-    """Compare each case with the fold of its events; what was erased is not compared."""
-    cases = Case.objects.order_by("pk").iterator(CHUNK)
-    events = Event.objects.filter(case__isnull=False).only(*_FOLDED).order_by("case_id", "case_seq")
+def check_states(cases: QuerySet[Case]) -> Iterator[Fault]:
+    """Compare each of `cases` with the fold of its events; what was erased is not compared."""
+    events = Event.objects.filter(case__in=cases).only(*_FOLDED).order_by("case_id", "case_seq")
+    found = cases.order_by("pk").iterator(CHUNK)
     for case_id, history in groupby(events.iterator(CHUNK), key=attrgetter("case_id")):
-        case = next(cases)
+        case = next(found)
         while case.pk != case_id:
             yield _without_events(case)
-            case = next(cases)
+            case = next(found)
         yield from _check_state(case, history)
-    yield from map(_without_events, cases)
+    yield from map(_without_events, found)
 
 
 _FOLDED = ("case_id", "case_seq", "scope", "dseq", "data", "private")
@@ -110,7 +139,7 @@ def _check_state(case: Case, history: Iterable[Event]) -> Iterator[Fault]:
 
 
 def _without_events(case: Case) -> Fault:
-    return Fault("", 0, case.number, "a case without any event")
+    return Fault(case.scope, 0, case.number, "a case without any event")
 
 
 def _private(event: Event) -> dict[str, Any]:
@@ -126,11 +155,12 @@ _EMPTY: tuple[object, ...] = (None, "", [], {}, False)
 
 def _compare(case: Case, folded: dict[str, object], seq: int, *, erased: bool) -> Iterator[Fault]:
     if case.case_seq != seq:
-        yield Fault("", 0, case.number, f"the case counts {case.case_seq} events, the log {seq}")
+        what = f"the case counts {case.case_seq} events, the log {seq}"
+        yield Fault(case.scope, 0, case.number, what)
     for name, value in state_of(case).items():
         told = folded.get(name)
         if told == value or (name not in folded and value in _EMPTY):
             continue
         if erased and name in PRIVATE:
             continue
-        yield Fault("", 0, case.number, f"{name} is {value!r}, the log says {told!r}")
+        yield Fault(case.scope, 0, case.number, f"{name} is {value!r}, the log says {told!r}")

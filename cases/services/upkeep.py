@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from cases.models import (
+    Alarm,
     Attachment,
     Case,
     CaseWords,
@@ -16,19 +17,22 @@ from cases.models import (
     Event,
     IdempotencyKey,
     Notice,
+    Reconciliation,
     StageClock,
     Task,
 )
 from cityops.accounts.models import SignInLock
 
 KEPT = timedelta(days=2)  # of ticks and canaries: longer than the longest time between two
+RUNS_KEPT = {"minute": timedelta(days=7), "nightly": timedelta(days=400)}
+ALARMS_KEPT = timedelta(days=400)  # after they cleared
 KEYS_KEPT = timedelta(days=90)  # a phone may come back late
 NOTICES_KEPT = timedelta(days=90)  # and the effects that wrote them
 TRIES_KEPT = timedelta(days=1)  # anybody can try any name, so these rows would grow for ever
 
 
 def delete_old_ticks() -> str:
-    """Delete ticks, notices and keys that have served their time, old tries and sessions.
+    """Delete what has served its time: ticks, notices, keys, tries, sessions, reconciliations.
 
     An event asks for its notices once, in its own transaction: none is written again. An effect
     somebody ruled on is kept.
@@ -39,6 +43,9 @@ def delete_old_ticks() -> str:
     notices, _ = Notice.objects.filter(created_at__lt=Now() - NOTICES_KEPT).delete()
     keys, _ = IdempotencyKey.objects.filter(created_at__lt=Now() - KEYS_KEPT).delete()
     tries, _ = SignInLock.objects.untouched_since(timezone.now() - TRIES_KEPT).delete()
+    for kind, kept in RUNS_KEPT.items():
+        Reconciliation.objects.filter(kind=kind, finished_at__lt=Now() - kept).delete()
+    Alarm.objects.filter(cleared_at__lt=Now() - ALARMS_KEPT).delete()
     sessions, _ = Session.objects.filter(expire_date__lt=Now()).delete()
     return f"{ticks} ticks, {notices} notices, {keys} keys, {tries} tries, {sessions} sessions"
 

@@ -15,7 +15,17 @@ from django.utils import timezone
 
 from cases.choices import ClockKind, Role, Stage
 from cases.ledger import FILLING_LOCK
-from cases.models import Case, DemoMonth, DistrictHead, Draw, Event, Reply, StageClock
+from cases.models import (
+    Alarm,
+    Case,
+    DemoMonth,
+    DistrictHead,
+    Draw,
+    Event,
+    Reconciliation,
+    Reply,
+    StageClock,
+)
 from cases.services.deadlines import scan_deadlines
 from cases.services.upkeep import refresh_statistics
 from cases.simulation.city import CannotSimulateError, City
@@ -103,7 +113,8 @@ def _clear_cut_off() -> None:
         )
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("TRUNCATE cases_case, cases_numbercounter CASCADE")
-        Draw.objects.all().delete()
+        for rows in (Draw, Alarm, Reconciliation):
+            rows.objects.all().delete()
         DistrictHead.objects.update(dseq=0, hash=bytes(32), at=LOGS_BEGIN)
         DemoMonth.objects.all().delete()
 

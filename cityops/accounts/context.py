@@ -21,6 +21,7 @@ class Page(NamedTuple):
 
 _DESK = {Role.ACCEPTOR, Role.DUTY_CHIEF, Role.DISPATCHER, Role.SUPERVISOR}
 _ROUTING = {Role.DISPATCHER, Role.SUPERVISOR, Role.LEADER}
+_DECIDE = frozenset({Role.DISPATCHER, Role.DUTY_CHIEF, Role.SUPERVISOR, Role.LEADER, Role.ADMIN})
 PAGES = (
     Page("/m/", _("Tasks"), frozenset({Role.INSPECTOR})),
     Page("/m/report/", _("Report a problem"), frozenset({Role.INSPECTOR, Role.OPERATOR})),
@@ -34,6 +35,7 @@ PAGES = (
     Page("/refusals/", _("Refusal ledger"), frozenset({Role.SUPERVISOR, Role.ASSESSOR})),
     Page("/draws/", _("Draws"), frozenset({Role.SUPERVISOR, Role.ASSESSOR})),
     Page("/desk/effects/", _("Follow-up work"), frozenset({Role.DISPATCHER, Role.ADMIN})),
+    Page("/desk/health/", _("Alarms"), _DECIDE),
     Page("/admin/", _("Administration"), frozenset({Role.ADMIN})),
     Page("/health/", _("Health"), frozenset({Role.ADMIN})),
 )

@@ -1,12 +1,13 @@
 """/healthz, /readyz and the health page."""
 
-from datetime import date
+from datetime import date, datetime, timedelta
 
 import pytest
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from cases.choices import Role
-from cases.models import Effect
+from cases.models import Alarm, DemoMonth, Effect, Reconciliation
 from cases.models.effect import QUEUES
 from cases.services.calendars import seed_calendars
 from cityops import health
@@ -25,6 +26,7 @@ def finish_canaries():
         Effect.objects.create(
             key=f"c:{queue}", kind="canary", queue=queue, state="done", done_at=Now()
         )
+    Reconciliation.objects.create(kind="minute", started_at=Now(), finished_at=Now())
 
 
 def test_healthz_touches_nothing(client):
@@ -78,7 +80,7 @@ def test_health_page_names_what_is_red_and_what_to_do(page):
     assert wanting == {"Redis broker", "Redis channels", "Relay", "dispatch.hecheng"}
     assert "gave no sign of life for 40 s" in text
     assert "worker-dispatch.hecheng.log" in text
-    assert len(parts) == len(QUEUES) + 6
+    assert len(parts) == len(QUEUES) + 7
 
 
 def test_health_page_says_which_holidays_are_not_announced(page, monkeypatch):
@@ -97,6 +99,47 @@ def test_health_page_is_for_administrators(client, db, role):
     client.force_login(person("someone", role, "some-unit" if role == Role.UNIT else ""))
 
     assert client.get("/health/").status_code == 404
-    assert "/health/" not in client.get("/?who").content.decode()
+    assert '"/health/"' not in client.get("/?who").content.decode()
     client.logout()
     assert client.get("/health/").status_code == 302
+
+
+def test_detail_says_what_how_many_since_and_the_fix(client, db):
+    finish_canaries()
+    Effect.objects.filter(queue="media").delete()
+    began = timezone.now() - timedelta(hours=2)
+    for scope, unit, how_many in (("hecheng", "a", 7), ("hecheng", "b", 5), ("landport", "c", 9)):
+        words = {"what": "surge", "scope": scope, "key": unit, "how_many": how_many}
+        Alarm.objects.create(**words, since=began, seen_at=began, numbers=["HH2026112300187"])
+    Alarm.objects.filter(scope="landport").update(cleared_at=began)
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["degraded"] == ["redis broker", "redis channels", "queue media"]  # no alarm
+    by_what = {one["what"]: one for one in body["detail"]}
+    assert list(by_what) == [*body["degraded"], "surge"]
+    surge = by_what["surge"]
+    assert (surge["scope"], surge["how_many"]) == ("hecheng", 12)
+    assert datetime.fromisoformat(surge["since"]) == began.replace(
+        microsecond=began.microsecond // 1000 * 1000
+    )
+    assert surge["fix"].startswith("Look at the new cases of the unit")
+    assert "worker-media.log" in by_what["queue media"]["fix"]
+    assert "HH2026112300187" not in answer.content.decode()  # anybody may read it
+
+
+def test_reconciler_that_stopped_is_named(client, db):
+    finish_canaries()
+    late = timezone.now() - timedelta(minutes=4)
+    Reconciliation.objects.update(finished_at=late)
+
+    body = client.get("/readyz").json()
+
+    assert body["degraded"] == ["redis broker", "redis channels", "reconciler"]
+    since = datetime.fromisoformat(body["detail"][-1]["since"])
+    assert abs(since - late) < timedelta(seconds=2)
+
+    DemoMonth.objects.create(until=late, ended_at=timezone.now())  # it stood aside until now
+    assert "reconciler" not in client.get("/readyz").json()["degraded"]
