@@ -66,6 +66,8 @@ def write_tick(name: str) -> None:
 class Scheduler(BeatScheduler):
     """Keeps its schedule in memory; instead of publishing it inserts a row for the relay."""
 
+    producer = None  # type: ignore[assignment]  # so it asks no broker, which may be away
+
     def setup_schedule(self) -> None:
         """Take the schedule from TICKS; each is due at once, for a beat may have been away."""
         long_ago = self.app.now() - timedelta(seconds=2 * LOOK_S)

@@ -21,14 +21,14 @@ _AUDITS = {
 
 
 def draw_samples(*, at: datetime | None = None) -> str:
-    """Make the draws of the week that ended last, and send the audits they are still owed.
+    """Make the draws of each week that ended since the last, and send the audits they are owed.
 
-    Safe to run twice or late: a draw is one row, an audit one task of its draw. `at` is given by
-    simulate only.
+    Safe to run twice or late: a draw is one row, of a week that is over and so the same whenever
+    it is made; an audit is one task of its draw. `at` is given by simulate only.
     """
-    end = _monday(at or timezone.now())
+    last = _monday(at or timezone.now())
     try:
-        draws = [make_draw(kind, end, at=at) for kind in Draw.Kind]
+        draws = [make_draw(kind, end, at=at) for kind in Draw.Kind for end in _ends(kind, last)]
         sent = sum(_send(draw, at=at) for draw in draws if draw.kind in _AUDITS)
     except CityFilling:
         return "stands aside"
@@ -39,6 +39,15 @@ def _monday(at: datetime) -> datetime:
     """Return the last midnight before a Monday, Asia/Shanghai."""
     today = timezone.localtime(at).date()
     return timezone.make_aware(datetime.combine(today - timedelta(days=today.weekday()), time()))
+
+
+def _ends(kind: Draw.Kind, last: datetime) -> list[datetime]:
+    """Return the ends of the weeks to be drawn: the last, and those nobody drew in time."""
+    made = Draw.objects.filter(kind=kind, end__lt=last).order_by("-end").first()
+    ends = [last]
+    while made is not None and ends[0] - WEEK > made.end:
+        ends.insert(0, ends[0] - WEEK)
+    return ends
 
 
 def make_draw(kind: Draw.Kind, end: datetime, *, at: datetime | None = None) -> Draw:

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from django.utils import timezone
@@ -62,6 +63,19 @@ def test_audits_are_sent_once_to_strangers(people, condition, strangers):
         Case.objects.get(number=declined).district: [declined]
     }
     assert verify_ledger() == []
+
+
+def test_weeks_missed_while_nothing_ran_are_drawn_when_it_runs_again(people, condition, strangers):
+    draw_samples()
+    number = closed(people, condition)[0]
+
+    told = draw_samples(at=next_monday() + timedelta(days=14))
+
+    assert told == "1 audits sent"
+    ends = list(Draw.objects.filter(kind="closure").order_by("end").values_list("end", flat=True))
+    assert [later - earlier for earlier, later in pairwise(ends)] == [timedelta(days=7)] * 3
+    drawn = [draw.numbers for draw in Draw.objects.filter(kind="closure").order_by("end")]
+    assert drawn == [{}, {Case.objects.get(number=number).district: [number]}, {}, {}]
 
 
 def test_case_reopened_before_the_draw_is_not_audited(people, condition, strangers):

@@ -1,0 +1,214 @@
+"""The relay: the most urgent first, so many of a scope in flight, nothing lost at the broker."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from celery import current_app
+from django.utils import timezone
+
+from cases import relay
+from cases.models import Effect
+from cases.models.effect import QUEUES
+from cases.relay import poll, publish, take_due
+from cases.services import effects
+from cases.services.effects import claim_effect, run_effect
+from cases.ticks import TICKS, Scheduler, Tick, write_tick
+from tests.support.spine import case_of, report
+
+pytestmark = pytest.mark.django_db
+
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def effect_of(key, *, scope="hecheng", queue="", **words):
+    queue = queue or f"dispatch.{scope}"
+    return Effect.objects.create(
+        key=key, kind="canary", queue=queue, scope=scope, next_at=LONG_AGO, **words
+    )
+
+
+def drain():
+    """Let the relay take what is due and workers do it; return the keys, one list a poll."""
+    polls = []
+    while taken := take_due():
+        for effect_id, _ in taken:
+            assert run_effect(effect_id) == "alive"
+        keys = dict(Effect.objects.values_list("pk", "key"))
+        polls.append([keys[effect_id] for effect_id, _ in taken])
+        assert len(polls) < 1000
+    return polls
+
+
+def rank(effect):
+    due_at = effect.due_at or datetime.max.replace(tzinfo=UTC)
+    return effect.urgency, due_at, effect.pk
+
+
+# --- order and backpressure ---------------------------------------------------------------------
+
+
+def test_backlog_drains_by_class_of_limit_and_deadline(settings):
+    settings.IN_FLIGHT = 7
+    seeded = random.Random(4)  # noqa: S311  # reproducible, not secret
+    for number in range(60):
+        due_at = LONG_AGO + timedelta(minutes=seeded.randrange(500))
+        effect_of(str(number), urgency=seeded.choice((1, 2, 4, 6)), due_at=due_at)
+    effect_of("some day", urgency=1)
+
+    polls = drain()
+
+    wanted = [effect.key for effect in sorted(Effect.objects.all(), key=rank)]
+    assert [key for keys in polls for key in keys] == wanted
+    assert [len(keys) for keys in polls] == [7] * 8 + [5]
+
+
+def test_urgent_newcomer_passes_a_backlog(settings):
+    settings.IN_FLIGHT = 5
+    for number in range(30):
+        effect_of(str(number), urgency=6, due_at=LONG_AGO)
+    first = take_due()
+    newest = effect_of("newest", urgency=1, due_at=timezone.now())
+    assert take_due() == []  # five are in flight
+    run_effect(first[0][0])
+
+    assert take_due() == [(newest.pk, "dispatch.hecheng")]
+
+
+def test_filed_case_asks_for_its_dispatch_by_its_limit_and_deadline(huaihua, people, condition):
+    number = report(people, condition)["number"]
+
+    effect = Effect.objects.get(case__number=number)
+
+    assert (effect.scope, effect.urgency) == ("hecheng", 4)  # a limit of work hours
+    assert effect.due_at == case_of(number).lamp_due_at
+
+
+def test_a_flood_of_one_scope_leaves_the_others_their_places(settings):
+    settings.IN_FLIGHT, settings.IN_FLIGHT_OF = 5, {"landport": 2, "notify": 3}
+    for number in range(20):
+        for scope in ("hecheng", "landport"):
+            effect_of(f"{scope}{number}", scope=scope)
+            effect_of(f"notify {scope}{number}", scope=scope, queue="notify")
+
+    taken = {Effect.objects.get(pk=effect_id).key for effect_id, _ in take_due()}
+
+    counts = [
+        sum(key.startswith(start) for key in taken)
+        for start in ("hecheng", "landport", "notify hecheng", "notify landport")
+    ]
+    assert counts == [5, 2, 3, 2]
+    assert take_due() == []
+
+
+def test_what_failed_or_was_put_back_holds_no_place_in_flight(settings, monkeypatch):
+    settings.IN_FLIGHT = 1
+    first, second = effect_of("1"), effect_of("2", due_at=None, urgency=6)
+    assert [effect_id for effect_id, _ in take_due()] == [first.pk]
+    assert take_due() == []
+    monkeypatch.setitem(effects._IN_TRANSACTION, "canary", lambda _: 1 / 0)
+    assert run_effect(first.pk) == "failed"
+
+    assert [effect_id for effect_id, _ in take_due()] == [second.pk]
+
+
+# --- the broker ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def broker(monkeypatch):
+    """Stand for Celery; `broken` after as many messages as it says."""
+    sent = []
+
+    def send_task(name, args, queue, **_):
+        if len(sent) >= send_task.takes:
+            raise ConnectionError("gone")
+        sent.append((args[0], queue))
+
+    send_task.takes = 1_000
+    monkeypatch.setattr(current_app, "send_task", send_task, raising=False)
+    return send_task, sent
+
+
+def test_what_the_broker_did_not_take_is_offered_again_soon(broker):
+    send_task, sent = broker
+    send_task.takes = 2
+    made = [effect_of(str(number)) for number in range(5)]
+
+    poll()
+
+    assert [effect_id for effect_id, _ in sent] == [effect.pk for effect in made[:2]]
+    assert Effect.objects.filter(published_at=None).count() == 3
+    soon = timezone.now() + timedelta(seconds=relay.HELD_BACK_S)
+    assert Effect.objects.filter(published_at=None, next_at__lte=soon).count() == 3
+    assert Effect.objects.filter(state="due").count() == 5
+
+
+def test_what_a_worker_began_meanwhile_is_not_taken_back(broker):
+    send_task, _ = broker
+    effect = effect_of("1")
+    taken = take_due()
+    assert claim_effect(effect)
+    before = Effect.objects.values("next_at", "published_at", "claimed_until").get()
+    send_task.takes = 0
+
+    publish(taken)
+
+    assert Effect.objects.values("next_at", "published_at", "claimed_until").get() == before
+
+
+# --- ticks --------------------------------------------------------------------------------------
+
+
+def finish_all():
+    for effect_id in Effect.objects.filter(state="due").values_list("pk", flat=True):
+        Effect.objects.filter(pk=effect_id).update(state="done", done_at=timezone.now())
+
+
+def test_a_slot_is_written_once_however_often_a_beat_looks(monkeypatch):
+    monkeypatch.setitem(TICKS, "nightly", Tick("scoring", 86_400, at=timedelta(hours=2)))
+    for _ in range(3):
+        write_tick("nightly")
+        finish_all()
+
+    effect = Effect.objects.get()
+    assert (effect.kind, effect.queue, effect.scope, effect.state) == (
+        *("nightly", "scoring", "", "done"),
+    )
+
+
+def test_every_job_is_looked_at_at_once_when_a_beat_starts_and_needs_no_broker(monkeypatch):
+    scheduler = Scheduler(current_app)
+    assert scheduler.producer is None
+
+    for _ in TICKS:
+        assert scheduler.tick() == 0
+    wait_s = scheduler.tick()
+
+    names = {key.rpartition(":")[0] for key in Effect.objects.values_list("key", flat=True)}
+    assert names == set(TICKS)
+    assert 0 < wait_s <= 10
+    assert set(Effect.objects.values_list("queue", flat=True)) == set(QUEUES)
+
+
+def test_a_second_beat_adds_nothing():
+    for _ in range(2):
+        scheduler = Scheduler(current_app)
+        for _ in TICKS:
+            scheduler.tick()
+
+    assert Effect.objects.count() == len(TICKS)
+
+
+def test_while_a_tick_waits_no_other_of_its_kind_is_written(monkeypatch):
+    monkeypatch.setitem(TICKS, "scan_deadlines", Tick("dispatch.city", 10))
+    write_tick("scan_deadlines")
+    Effect.objects.update(key="scan_deadlines:1")  # of an older slot
+
+    write_tick("scan_deadlines")
+    assert Effect.objects.count() == 1
+    finish_all()
+    write_tick("scan_deadlines")
+
+    assert Effect.objects.filter(state="due").count() == 1
+    assert Effect.objects.count() == 2
