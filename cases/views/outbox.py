@@ -37,6 +37,14 @@ KIND_WORDS = {
     "draw_samples": gettext_lazy("weekly draws"),
     "recompute_deadlines": gettext_lazy("recompute deadlines"),
     "task": gettext_lazy("message for a newer version"),
+    "notify": gettext_lazy("tell people"),
+    "send": gettext_lazy("send a notice out"),
+    "send_test": gettext_lazy("send a test"),
+    "reply": gettext_lazy("reply to the hotline"),
+    "photo": gettext_lazy("make a photo ready"),
+    "sweep_uploads": gettext_lazy("delete uploads nobody needs"),
+    "reconcile_minute": gettext_lazy("reconcile, each minute"),
+    "reconcile_nightly": gettext_lazy("reconcile, nightly"),
 }
 
 
@@ -124,7 +132,7 @@ def _rulings(scopes: Collection[str], names: dict[str, str]) -> list[dict[str, A
             "ruling": ruling,
             "scope": names[ruling.effect.scope],
             "kind": kind_words(ruling.effect.kind),
-            "was": STANDING_WORDS.get(ruling.state, ruling.state),
+            "was": STANDING_WORDS["parked" if ruling.state == "due" else ruling.state],
             "now": ruling.effect.get_state_display(),
         }
         for ruling in rulings_in(scopes)[:RULINGS_SHOWN]
