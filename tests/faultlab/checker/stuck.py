@@ -1,5 +1,7 @@
 """I9: nothing is stuck once a run has come to rest."""
 
+import base64
+import json
 import time
 from collections.abc import Iterator
 
@@ -43,14 +45,26 @@ def stuck(connection: psycopg.Connection, broker_url: str) -> Iterator[Violation
         for where, what in connection.execute(probe).fetchall():
             yield Violation("I9", where, what)
     if broker_url:
-        for message in sorted(_unacked(broker_url)):
-            yield Violation("I9", f"message {message}", f"unacknowledged for {UNACKED_S} s")
+        left = _unacked(broker_url)
+        due = "SELECT id, key FROM cases_effect WHERE state = 'due' AND id = ANY(%s)"
+        for _, key in connection.execute(due, [sorted(left)]).fetchall():
+            yield Violation("I9", f"message of {key}", f"unacknowledged for {UNACKED_S} s")
 
 
-def _unacked(broker_url: str) -> set[str]:
+def _unacked(broker_url: str) -> set[int]:
+    """Return the effects whose messages some consumer holds without working on them.
+
+    One that was killed leaves a message behind which the broker gives out again much later; where
+    its effect was done meanwhile, by a message of its own, that is nothing.
+    """
     with redis.Redis.from_url(broker_url, socket_timeout=5, decode_responses=True) as server:
-        before = set(server.hkeys("unacked"))
+        before = server.hgetall("unacked")
         if not before:
             return set()
         time.sleep(UNACKED_S)
-        return before & set(server.hkeys("unacked"))
+        return {_effect_of(before[tag]) for tag in before.keys() & server.hkeys("unacked")}
+
+
+def _effect_of(message: str) -> int:
+    ((effect_id,), _, _) = json.loads(base64.b64decode(json.loads(message)[0]["body"]))
+    return int(effect_id)
