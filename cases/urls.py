@@ -3,6 +3,7 @@
 from django.urls import path
 
 from cases.api import views as api
+from cases.api.routing import RoutingExplain
 from cases.views import centre, desk
 from cases.views.alarms import desk_health
 from cases.views.case import case_action, case_page, case_panel
@@ -70,5 +71,6 @@ urlpatterns = [
         name="api_photo",
     ),
     path("api/v1/locate/", api.Locate.as_view(), name="api_locate"),
+    path("api/v1/routing/explain/", RoutingExplain.as_view(), name="api_routing_explain"),
     path("api/v1/categories/", api.Categories.as_view(), name="api_categories"),
 ]

@@ -442,12 +442,52 @@ def _among_the_best(
     return Considered(rule, units, Standing.WEAKER, words)
 
 
+def explanation_answer(explained: Explanation) -> dict[str, Any]:
+    """Return an explanation as JSON-ready values; names and sentences in the reader's language."""
+    question, recorded = explained.question, explained.recorded
+    found = explained.result if isinstance(explained.result, Found) else None
+    conflict = () if isinstance(explained.result, Found) else explained.result.conflict
+    return {
+        "number": explained.number or None,
+        "at": explained.at.isoformat(),
+        "condition": question.condition.code,
+        "district": question.district,
+        "county": question.county,
+        "street": question.street,
+        "grid_cell": question.cell or None,
+        "source": question.source,
+        "working_time": question.working_time or None,
+        "outcome": explained.outcome,
+        "unit": explained.unit.code if explained.unit else None,
+        "unit_name": explained.unit.name if explained.unit else None,
+        "rule": found.rule if found else None,
+        "reason": found.explanation if found else None,
+        "conflict": [list(pair) for pair in conflict],
+        "detail": explained.words,
+        "limit": {"value": explained.limit_value, "unit": explained.limit_unit},
+        "loads": {unit.code: load._asdict() for unit, load in explained.loads},
+        "recorded": {**vars(recorded), "at": recorded.at.isoformat()} if recorded else None,
+        "agrees": explained.agrees,
+        "considered": [
+            {
+                "rule": one.rule.code,
+                "rank": one.rule.rank,
+                "standing": one.standing,
+                "units": [unit.code for unit in one.units],
+                "failed": one.failed.removesuffix("_id") or None,
+                "detail": one.words,
+            }
+            for one in explained.considered
+        ],
+    }
+
+
 class Names:
     """The values of conditions as people read them."""
 
     def __init__(self) -> None:
-        self._districts = {row.slug: row for row in District.objects.all()}
-        self._counties = {row.code: row.short_name for row in self._districts.values()}
+        self._related: dict[tuple[str, str], str] = {}
+        self._counties = {row.code: row.short_name for row in District.objects.all()}
         streets = Area.objects.filter(level=Area.Level.STREET).order_by("valid")
         self._streets = {area.code: area.name for area in streets.defer("geom", "label")}
         self._majors = {
@@ -474,14 +514,6 @@ class Names:
             "asked": asked,
         }
 
-    def conditions(self, rule: RuleTerms) -> list[tuple[str, str]]:
-        """Return each condition a rule has as (what, value), but those another one implies."""
-        had = conditions_of(rule)
-        implied = {"condition_id": ("minor_id",), "minor_id": ("major_code",), "major_code": ()}
-        hidden = {name for column, names in implied.items() if column in had for name in names}
-        hidden |= {"kind"} if "major_code" in had else set()
-        return [(str(LABELS[c]), self.value(c, rule)) for c in had if c not in hidden]
-
     def value(self, column: str, rule: RuleTerms) -> str:
         """Return one condition of a rule in words."""
         if column in _RELATED:
@@ -490,12 +522,11 @@ class Names:
 
     def _answer(self, column: str, answers: dict[str, Any]) -> str:
         value = str(answers[column])
-        if column in _RELATED and value:
-            if column == "district_id":
-                return str(self._districts.get(value, value))
-            row = _RELATED[column].objects.filter(pk=value).first()
-            return str(row or value)
-        return self._told(column, value, str(answers["kind"])) if value else ""
+        if not value or column not in _RELATED:
+            return self._told(column, value, str(answers["kind"])) if value else ""
+        if (column, value) not in self._related:
+            self._related[column, value] = str(_RELATED[column].objects.get(pk=value))
+        return self._related[column, value]
 
     def _told(self, column: str, value: str, kind: str) -> str:
         if column == "major_code":

@@ -632,6 +632,10 @@ def publish_rules(world: World, client: Client, address: str, word: str, whose: 
     return client.post(address, {"reason": "a", "seen_edition": edition})
 
 
+def reported_at_place(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    return client.get(address, {**PLACES["mine"], "condition": CONDITION["condition"]})
+
+
 def give_reply(world: World, client: Client, address: str, word: str, whose: str) -> Any:
     reply = Reply.objects.get(case__number=world.cases["declined", "mine"])
     return client.post(address, {"reply": reply.pk})
@@ -651,6 +655,7 @@ def put_photo(world: World, client: Client, address: str, word: str, whose: str)
 REQUESTS: dict[tuple[str, str], Send] = {
     ("GET", "api/v1/locate/"): at_place,
     ("GET", "outline/near/"): at_place,
+    ("GET", "api/v1/routing/explain/"): reported_at_place,
     ("POST", "m/tasks/<str:number>/"): answer_on_phone,
     ("POST", "sign-in/"): form(username="ins", password=PASSWORD),
     ("POST", "admin/login/"): form(username="roo", password=PASSWORD),
