@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.http import Http404
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -19,12 +20,7 @@ from cases.datum import CRS_NAMES
 from cases.errors import InvalidInput
 from cases.models import Condition
 from cases.selectors.place import locate
-from cases.selectors.routing import (
-    Explanation,
-    explain_case,
-    explain_place,
-    explanation_answer,
-)
+from cases.selectors.routing import Explanation, explain_case, explain_place, explanation_answer
 
 
 class ReportedSerializer(LocationSerializer):
@@ -83,8 +79,8 @@ def _of_case(request: Request, number: str, at: datetime | None) -> Explanation:
     explained = explain_case(visible_case(request, number), at=at)
     if explained is None:
         raise InvalidInput(
-            f"Case {number} is not filed, so no rule was asked about it.",
-            fields={"number": "give a case that was filed"},
+            _("This case was not filed yet: no rule has been asked."),
+            fields={"number": _("give a case that was filed")},
         )
     return explained
 
@@ -98,8 +94,8 @@ def _of_place(request: Request, at: datetime | None) -> Explanation:
     condition = Condition.objects.select_related("minor").filter(code=said["condition"]).first()
     if condition is None:
         raise InvalidInput(
-            f"There is no filing condition {said['condition']}.",
-            fields={"condition": "take one of /api/v1/categories/"},
+            _("There is no filing condition %(code)s.") % {"code": said["condition"]},
+            fields={"condition": _("take one of /api/v1/categories/")},
         )
     place = locate(said["lon"], said["lat"], at)
     return explain_place(place, condition, source=said["source"], at=at)

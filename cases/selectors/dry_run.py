@@ -31,7 +31,7 @@ from cases.selectors.responsibility import (
     keeper_named,
     working_time_at,
 )
-from cases.selectors.routing import RuleBook, rules_at, rules_with
+from cases.selectors.rule_book import RuleBook, rules_at, rules_with
 from cases.selectors.unit_load import unit_loads
 
 Answer = Found | Unrouted

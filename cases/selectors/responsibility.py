@@ -257,7 +257,7 @@ def _found(rank: Rank, match: Match, loads: tuple[tuple[str, Load], ...] = ()) -
 
 # A rule by kind of unit means the narrowest active one: of the street, else of the district, else
 # of the city. Sub-units get their work from their parent (redispatch), so they are left out.
-# `units_serving` in routing.py says the same in memory.
+# `RuleBook` says the same in memory.
 _MATCHES = """
 SELECT rule.code, rule.rank, rule.kind, rule.major_code, rule.minor_id, rule.problem_class_id,
        rule.condition_id, rule.severity, rule.district_id, rule.county, rule.street_code, rule.cell,

@@ -1,22 +1,16 @@
-"""Why a case goes where it goes: every rule looked at, the one that wins, and where rules collide.
+"""Why a case goes where it goes: every rule looked at, the one that wins, and the limit."""
 
-The rules are compared in memory here; dispatch lets the database do the same
-(responsibility.py). A test holds the two together.
-"""
-
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from itertools import combinations
 from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cases.choices import Action, LimitUnit, Source, Stage
+from cases.choices import Action, LimitUnit, Source
 from cases.models import (
     Area,
     Case,
@@ -29,133 +23,28 @@ from cases.models import (
     ProblemClass,
     Rank,
     Responsibility,
-    RoutingDraft,
     Unit,
     WorkingTime,
 )
-from cases.models.case import CaseQuerySet
 from cases.models.category import limit_text
-from cases.models.routing import Change, RuleTerms
+from cases.models.routing import RuleTerms
 from cases.selectors.calendars import current_version
 from cases.selectors.place import Place
 from cases.selectors.responsibility import (
     ORDER,
     Found,
     Load,
-    Match,
     Question,
     Unrouted,
     Weigh,
-    decide,
     keeper_of,
     question_of,
     register_rule,
     specificity,
     working_time_at,
 )
+from cases.selectors.rule_book import CONDITIONS, RuleBook, conditions_of, mismatch, rules_at
 from cases.selectors.unit_load import unit_loads
-
-# --- rules --------------------------------------------------------------------------------------
-
-_NAMED = ("minor", "problem_class", "condition", "district", "unit")
-
-
-def rules_at(at: datetime) -> list[Responsibility]:
-    """Return the versions of rules valid at `at`, with the rows they name, by code."""
-    valid = Responsibility.objects.filter(valid__contains=at)
-    return list(valid.select_related(*_NAMED, "draft").order_by("code"))
-
-
-def rules_with(draft: RoutingDraft, live: Iterable[Responsibility]) -> list[RuleTerms]:
-    """Return the rules as they would be once `draft` is live instead of, or on top of, `live`."""
-    changes = {row.code: row for row in draft.rules.select_related(*_NAMED)}
-    kept: list[RuleTerms] = [rule for rule in live if rule.code not in changes]
-    put = [row for row in changes.values() if row.change != Change.REMOVE]
-    return sorted([*kept, *put], key=lambda rule: rule.code)
-
-
-class RuleBook:
-    """Rules and units held in memory, to be asked many questions at one moment."""
-
-    def __init__(self, rules: Iterable[RuleTerms], units: Iterable[Unit] | None = None) -> None:
-        """Without `units` all active ones are read."""
-        known = Unit.objects.filter(is_active=True) if units is None else units
-        self.units = {unit.code: unit for unit in known if unit.is_active}
-        self.rules = list(rules)
-        self._by_minor: dict[str | None, list[tuple[RuleTerms, dict[str, Any]]]] = defaultdict(list)
-        for rule in self.rules:
-            self._by_minor[rule.minor_id].append((rule, conditions_of(rule)))
-        self._serving: dict[tuple[str, str, str], tuple[Unit, ...]] = {}
-
-    def matches(self, question: Question) -> list[Match]:
-        """Return each rule that matches, with each unit it leads to."""
-        answers = question.answers()
-        asked = (*self._by_minor[None], *self._by_minor[answers["minor_id"]])
-        return [
-            Match(rule, unit)
-            for rule, conditions in asked
-            if not mismatch(conditions, answers)
-            for unit in self.units_of(rule, question.district, question.street)
-        ]
-
-    def route(
-        self, question: Question, *, keeper: Unit | None = None, weigh: Weigh | None = None
-    ) -> Found | Unrouted:
-        """Return what dispatch would find with these rules."""
-        matches = self.matches(question)
-        if keeper is not None:
-            matches.append(Match(register_rule(question), keeper))
-        return decide(Kind(question.condition.minor.kind), matches, weigh)
-
-    def units_of(self, rule: RuleTerms, district: str, street: str) -> tuple[Unit, ...]:
-        """Return the units in use a rule leads to at a place; more than one is a conflict."""
-        if rule.unit_id:
-            unit = self.units.get(rule.unit_id)
-            return (unit,) if unit else ()
-        key = (rule.unit_kind, district, street)
-        if key not in self._serving:
-            self._serving[key] = self._serving_place(*key)
-        return self._serving[key]
-
-    def _serving_place(self, kind: str, district: str, street: str) -> tuple[Unit, ...]:
-        """Return the narrowest units of a kind: of the street, else the district, else the city."""
-        serving = [
-            unit
-            for unit in self.units.values()
-            if unit.kind == kind
-            and unit.parent_id is None
-            and unit.district_id in (district, None)
-            and unit.street_code in ("", street)
-        ]
-        narrowest = max(map(_narrowness, serving), default=None)
-        return tuple(unit for unit in serving if _narrowness(unit) == narrowest)
-
-
-def _narrowness(unit: Unit) -> tuple[bool, bool]:
-    return unit.street_code != "", unit.district_id is not None
-
-
-CONDITIONS = (
-    *("kind", "major_code", "minor_id", "problem_class_id", "condition_id", "severity"),
-    *("district_id", "county", "street_code", "cell", "source", "working_time"),
-)
-
-
-def conditions_of(rule: RuleTerms) -> dict[str, Any]:
-    """Return the conditions a rule has, in the order they are tried."""
-    values = {column: getattr(rule, column) for column in CONDITIONS}
-    return {column: value for column, value in values.items() if value}
-
-
-def mismatch(conditions: dict[str, Any], answers: dict[str, Any]) -> str:
-    """Return the first condition that does not hold; "" when all do."""
-    for column, value in conditions.items():
-        if answers[column] != value:
-            return column
-    return ""
-
-
-# --- explain ------------------------------------------------------------------------------------
 
 
 class Standing(StrEnum):
@@ -556,101 +445,3 @@ LABELS = {
     for field in Responsibility._meta.concrete_fields
     if field.attname in CONDITIONS
 }
-
-
-# --- conflicts ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """Two rules that can match equally and lead to different units; or one with two units."""
-
-    first: RuleTerms
-    second: RuleTerms  # the first again where its own kind of unit serves a place twice
-    units: tuple[Unit, ...]  # of one place where they differ
-    cases: tuple[Case, ...] = field(default=())  # open ones it leaves unrouted
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """An open case listed as unrouted, and what the rules of now say of it."""
-
-    case: Case
-    result: Found | Unrouted
-
-
-def unrouted_cases(cases: CaseQuerySet, book: RuleBook, *, at: datetime) -> list[Waiting]:
-    """Return which of `cases` wait unrouted, the longest waiting first."""
-    listed = cases.filter(stage=Stage.FILED, is_unrouted=True).order_by("filed_at", "pk")
-    weigh = unit_loads if CityOptions.objects.get().route_by_load else None
-    return [
-        Waiting(case, book.route(question_of(case, at=at), keeper=keeper_of(case), weigh=weigh))
-        for case in listed.select_related("minor", "condition__problem_class")
-    ]
-
-
-def conflicts(book: RuleBook, waiting: Sequence[Waiting] = ()) -> list[Conflict]:
-    """Return the pairs of rules that can match equally and lead to different units, by code.
-
-    Where the city options let the load decide, rules that ask for it do not collide.
-    """
-    by_load = CityOptions.objects.get().route_by_load
-    districts = list(District.objects.all())
-    found = []
-    for group in _equal_rules(book.rules):
-        pairs = [*((rule, rule) for rule in group), *combinations(group, 2)]
-        for first, second in pairs:
-            if (by_load and first.by_load and second.by_load) or not _compatible(first, second):
-                continue
-            units = _disagreement(book, first, second, districts)
-            if units:
-                left = tuple(one.case for one in waiting if _is_about(one, first, second))
-                found.append(Conflict(first, second, units, left))
-    return sorted(found, key=lambda one: (one.first.code, one.second.code))
-
-
-def _equal_rules(rules: Iterable[RuleTerms]) -> list[list[RuleTerms]]:
-    """Group rules of one rank that are equally narrow and ask for the same class and area."""
-    groups: dict[Any, list[RuleTerms]] = defaultdict(list)
-    for rule in sorted(rules, key=lambda rule: rule.code):
-        same = {name: getattr(rule, name) for name in CONDITIONS if name not in _CIRCUMSTANCES}
-        groups[rule.rank, specificity(rule), tuple(same.values())].append(rule)
-    return list(groups.values())
-
-
-_CIRCUMSTANCES = ("severity", "source", "working_time")
-
-
-def _compatible(first: RuleTerms, second: RuleTerms) -> bool:
-    """Whether some moment and source suit both."""
-    pairs = ((getattr(first, name), getattr(second, name)) for name in _CIRCUMSTANCES)
-    return all(not one or not other or one == other for one, other in pairs)
-
-
-def _disagreement(
-    book: RuleBook, first: RuleTerms, second: RuleTerms, districts: Collection[District]
-) -> tuple[Unit, ...]:
-    """Return the units the two lead to at some place where these differ."""
-    streets = {"", *(unit.street_code for unit in book.units.values())}
-    for district in districts:
-        if first.district_id not in (None, district.slug):
-            continue
-        if first.county not in ("", district.county):
-            continue
-        for street in sorted({first.street_code} if first.street_code else streets):
-            if street and not street.startswith(district.county):
-                continue
-            led = {
-                unit.code: unit
-                for rule in (first, second)
-                for unit in book.units_of(rule, district.slug, street)
-            }
-            if len(led) > 1:
-                return tuple(led[code] for code in sorted(led))
-    return ()
-
-
-def _is_about(waiting: Waiting, first: RuleTerms, second: RuleTerms) -> bool:
-    if not isinstance(waiting.result, Unrouted):
-        return False
-    return {first.code, second.code} <= {rule for rule, _unit in waiting.result.conflict}

@@ -8,7 +8,7 @@ from typing import Any
 from cases import clock
 from cases.choices import Action, ClockKind, LimitUnit, Role, Stage, Waiting
 from cases.ledger import Book, Folder
-from cases.models import CityOptions, Condition, Event, StageClock, Unit
+from cases.models import Case, CityOptions, Condition, Effect, Event, StageClock, Unit
 from cases.selectors.calendars import load_calendar
 from cityops.accounts.models import User
 
@@ -84,6 +84,30 @@ def ask_dispatch(book: Book, folder: Folder, event: Event) -> None:
         due_at=waited.due_at if waited else None,
         version=case.version,
     )
+
+
+def ask_again(mark: str) -> int:
+    """Have the cases that wait unrouted dispatched once more; `mark` says what for, once each.
+
+    Returns how many. One that moves on meanwhile is superseded, as any request for a dispatch.
+    """
+    unrouted = Case.objects.filter(stage=Stage.FILED, is_unrouted=True).order_by("pk")
+    asked = [
+        Effect(
+            key=f"dispatch:{mark}:{case.number}",
+            kind="dispatch",
+            queue=f"dispatch.{case.scope}",
+            scope=case.scope,
+            case=case,
+            case_seq=case.case_seq,
+            payload={"version": case.version},
+            urgency=_URGENCY[LimitUnit(str(case.limit_unit))],
+            due_at=case.lamp_due_at,
+        )
+        for case in unrouted
+    ]
+    Effect.objects.bulk_create(asked, ignore_conflicts=True)
+    return len(asked)
 
 
 def change_district(

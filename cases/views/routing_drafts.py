@@ -26,7 +26,8 @@ from cases.models import (
     UnitKind,
     WorkingTime,
 )
-from cases.selectors.routing import RuleBook, conflicts, rules_at, rules_with
+from cases.selectors.rule_book import RuleBook, rules_at, rules_with
+from cases.selectors.rule_conflicts import conflicts
 from cases.services.routing import drop_draft, open_draft, put_rule, remove_rule, take_back
 from cases.views.case_list import Options, class_options, unit_options
 from cases.views.routing import require_reader

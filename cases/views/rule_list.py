@@ -14,7 +14,8 @@ from django.views.decorators.http import require_safe
 
 from cases import policy
 from cases.models import Case, District, Rank, Responsibility, RoutingDraft, Unit
-from cases.selectors.routing import RuleBook, conflicts, rules_at, unrouted_cases
+from cases.selectors.rule_book import RuleBook, rules_at
+from cases.selectors.rule_conflicts import conflicts, unrouted_cases
 from cases.views.case_list import Select, class_options, unit_options
 from cases.views.routing import require_reader
 from cases.views.rule_words import RuleNames, conflict_rows

@@ -23,7 +23,7 @@ from cases.models import (
     WorkingTime,
 )
 from cases.models.routing import RuleTerms
-from cases.selectors.routing import Conflict
+from cases.selectors.rule_conflicts import Conflict
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from cases.choices import Role
 from cases.models import Case, Condition, DraftRule, Responsibility, RoutingDraft
-from cases.selectors.routing import rules_at
+from cases.selectors.rule_book import rules_at
 from cases.services.routing import open_draft, put_rule
 from tests.cases.test_pages_phone import client_of
 from tests.support.people import person

@@ -9,15 +9,9 @@ from django.utils import timezone
 from cases.models import Area, Case, CityOptions, Condition, Rank, Responsibility, Unit
 from cases.selectors.place import locate
 from cases.selectors.responsibility import Found, Question, Unrouted, responsible_unit
-from cases.selectors.routing import (
-    RuleBook,
-    Standing,
-    conflicts,
-    explain_case,
-    explain_place,
-    rules_at,
-    unrouted_cases,
-)
+from cases.selectors.routing import Standing, explain_case, explain_place
+from cases.selectors.rule_book import RuleBook, rules_at
+from cases.selectors.rule_conflicts import conflicts, unrouted_cases
 from cases.selectors.unit_load import unit_loads
 from tests.support.city import huaihua
 from tests.support.people import person

@@ -5,10 +5,13 @@ from django.utils import timezone
 
 from cases.choices import Role
 from cases.errors import DraftClosed, InvalidInput, NotAllowed, StaleRules
-from cases.models import DraftRule, Responsibility, RoutingDraft
+from cases.models import DraftRule, Effect, Responsibility, RoutingDraft
 from cases.selectors.dry_run import dry_run
-from cases.selectors.routing import RuleBook, explain_case, rules_at
+from cases.selectors.routing import explain_case
+from cases.selectors.rule_book import RuleBook, rules_at
 from cases.services.city import load_city
+from cases.services.effects import run_effect
+from cases.services.ledger_check import verify_ledger
 from cases.services.routing import (
     drop_draft,
     open_draft,
@@ -19,7 +22,15 @@ from cases.services.routing import (
 )
 from tests.support.city import HUAIHUA, huaihua
 from tests.support.people import person
-from tests.support.spine import case_of, condition, dispatched, media, people
+from tests.support.spine import (
+    case_of,
+    condition,
+    dispatched,
+    media,
+    people,
+    report,
+    run_dispatch,
+)
 
 __all__ = ["condition", "huaihua", "media", "people"]
 
@@ -217,6 +228,25 @@ class TestDryRunAndPublication:
         assert (case.unit_id, case.rule) == (moved.after.unit.code, "new")
         assert explain_case(case).agrees
         assert explain_case(case_of(moved.number)).result.rule == moved.before.rule
+
+    def test_cases_that_wait_unrouted_are_asked_again(self, admin, people, condition):
+        held = Responsibility.objects.all()
+        rules = list(held)
+        held.delete()
+        number = report(people, condition)["number"]
+        assert run_dispatch(number) == "unrouted"
+        Responsibility.objects.bulk_create(rules)
+        draft = begin(admin)
+        terms = {**TERMS, "condition_id": condition.code}
+        put_rule(draft_id=draft.pk, code="new", terms=terms, actor=admin)
+        effects = Effect.objects.filter(case__number=number, kind="dispatch", done_at=None)
+        assert not effects.exists()
+
+        publish(draft, admin)
+
+        assert run_effect(effects.get().pk) == "dispatched"
+        assert (case_of(number).unit_id, case_of(number).is_unrouted) == ("hecheng-ecology", False)
+        assert verify_ledger() == []
 
     def test_publishing_cuts_all_versions_at_one_moment(self, admin):
         draft = begin(admin)

@@ -38,7 +38,7 @@ from cases.models import (
 )
 from cases.selectors.calendars import current_version
 from cases.selectors.dry_run import edition_of
-from cases.selectors.routing import rules_at
+from cases.selectors.rule_book import rules_at
 from cases.services.city import load_city
 from cases.services.intake import Report, report_case
 from cases.services.routing import open_draft, put_rule

@@ -11,12 +11,7 @@ from cases.errors import Refusal
 from cases.management.commands.load_city import moment
 from cases.models import Case, Condition
 from cases.selectors.place import locate
-from cases.selectors.routing import (
-    Explanation,
-    explain_case,
-    explain_place,
-    explanation_answer,
-)
+from cases.selectors.routing import Explanation, explain_case, explain_place, explanation_answer
 
 
 def point(text: str) -> tuple[float, float]:
