@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from cases.errors import Refusal
@@ -23,7 +24,8 @@ def keep_busy(
 ) -> Counter[str]:
     """Report and handle cases for `minutes`; returns actions counted, refused ones included.
 
-    People of the running demo may act at the same time: a case they moved is left to them.
+    People of the running demo may act at the same time: a case they moved is left to them. What a
+    crash of PostgreSQL cuts off is not taken up again.
     """
     run = Run(City(seed), Services(is_live=True), speed=SPEED)
     start = told = timezone.now()
@@ -41,6 +43,9 @@ def keep_busy(
             step(now)
         except (Refusal, Case.DoesNotExist, Task.DoesNotExist):
             run.done["refused"] += 1
+        except (OperationalError, InterfaceError):  # PostgreSQL has gone; it comes back
+            connection.close()
+            run.done["cut off"] += 1
         if now - told > timedelta(seconds=TELL_S):
             told = now
             progress(f"{run.begun} reports, {run.done.total()} actions")

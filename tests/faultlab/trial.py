@@ -56,7 +56,8 @@ def run_fault(lab: Lab, fault: Fault, size: Size) -> Verdict:
         verdict.complaints.append(str(red))
     verdict.complaints += figures.missed()
     verdict.complaints += [
-        f"{found.invariant} {found.where}: {found.what}" for found in violations(lab)
+        f"{found.invariant} {found.where}: {found.what}"
+        for found in violations(lab, is_told=fault.is_told)
     ]
     verdict.figures = figures.found
     verdict.took_s = round(time.monotonic() - begun, 1)
@@ -65,9 +66,10 @@ def run_fault(lab: Lab, fault: Fault, size: Size) -> Verdict:
     return verdict
 
 
-def violations(lab: Lab) -> list[checker.Violation]:
+def violations(lab: Lab, *, is_told: bool = True) -> list[checker.Violation]:
     """Return what does not hold in histories, database and socket logs of this lab."""
-    return checker.check(lab.database_url, lab.out, broker_url=lab.redis_url("redis-broker"))
+    broker = lab.redis_url("redis-broker")
+    return checker.check(lab.database_url, lab.out, broker_url=broker, is_told=is_told)
 
 
 def keep_evidence(lab: Lab, verdict: Verdict) -> Path:

@@ -25,16 +25,30 @@ let chosen = address.searchParams.get("case") ?? "";
 let caseMap = null;
 let changed = new Set();
 let gathering = null;
-let behindSince = null; // what changed then could not be asked for yet
+const behindSince = { map: null, queue: null }; // what changed then could not be asked for yet
+let isQueueWhole = true; // whether the last request for it was answered
 let asked = Promise.resolve();
 
 // --- queue and panel ---
 
-function loadQueue() {
+/** Ask for the queue and show it; rejects when the server does not answer it. */
+async function loadQueue() {
   fresh.hidden = true;
   const query = new URLSearchParams({ view, case: chosen });
   const address = `${desk.dataset.queue}?${query}`;
-  return htmx.ajax("GET", address, { source: queue, target: queue, swap: "innerHTML" });
+  await htmx.ajax("GET", address, { source: queue, target: queue, swap: "innerHTML" });
+  if (!isQueueWhole) throw new Error("the queue was not answered");
+  behindSince.queue = null;
+}
+
+/** Show the queue, if not now then as soon as the server answers. */
+async function refreshQueue() {
+  try {
+    await loadQueue();
+  } catch {
+    behindSince.queue ??= Date.now();
+    setTimeout(refreshQueue, AGAIN_MS);
+  }
 }
 
 function loadPanel() {
@@ -73,7 +87,7 @@ function choose(number) {
 function show(name) {
   view = name;
   keepAddress();
-  loadQueue();
+  refreshQueue();
 }
 
 function step(by) {
@@ -108,7 +122,7 @@ document.addEventListener("click", (event) => {
   if (link.dataset.case) choose(link.dataset.case);
   else show(link.dataset.view);
 });
-fresh.addEventListener("click", loadQueue);
+fresh.addEventListener("click", refreshQueue);
 moved.addEventListener("click", () => {
   panel.replaceChildren();
   loadPanel();
@@ -119,6 +133,10 @@ panel.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (detail.requestConfig.verb !== "get" || shown !== chosen || !isTyping()) return;
   detail.shouldSwap = false;
   moved.hidden = false;
+});
+// To htmx a request that failed is done too.
+queue.addEventListener("htmx:afterRequest", ({ detail }) => {
+  isQueueWhole = detail.successful === true;
 });
 document.body.addEventListener("case-changed", () => note(chosen));
 document.body.addEventListener("htmx:afterSettle", () => {
@@ -146,9 +164,9 @@ async function askCases(numbers) {
 async function loadAll() {
   try {
     await loadCases();
-    behindSince = null;
+    behindSince.map = null;
   } catch {
-    behindSince ??= Date.now();
+    behindSince.map ??= Date.now();
     setTimeout(loadAll, AGAIN_MS);
   }
 }
@@ -190,13 +208,13 @@ async function catchUp() {
       if (isTyping()) moved.hidden = false;
       else loadPanel();
     }
-    behindSince = null;
+    behindSince.map = null;
   } catch {
     numbers.forEach((number) => changed.add(number));
-    behindSince ??= Date.now();
+    behindSince.map ??= Date.now();
   }
   gathering = null;
-  if (changed.size) gather(behindSince ? AGAIN_MS : GATHER_MS);
+  if (changed.size) gather(behindSince.map ? AGAIN_MS : GATHER_MS);
 }
 
 let state = null; // until the connection has opened or failed
@@ -208,7 +226,7 @@ const heard = follow({
   },
   onResync: () => {
     loadAll();
-    loadQueue();
+    refreshQueue();
     if (chosen && !isTyping()) loadPanel();
   },
   onState: (now) => {
@@ -219,10 +237,11 @@ const heard = follow({
 
 function sayFreshness() {
   if (state === null) return;
-  const trueAt = Math.min(heard(), behindSince ?? Infinity);
+  const behind = Math.min(behindSince.map ?? Infinity, behindSince.queue ?? Infinity);
+  const trueAt = Math.min(heard(), behind);
   const age = Date.now() - trueAt;
   const time = new Date(trueAt).toLocaleTimeString(document.documentElement.lang);
-  const isStale = (state === "live" || state === "polling") && (behindSince || age > STALE_MS);
+  const isStale = (state === "live" || state === "polling") && (behind < Infinity || age > STALE_MS);
   const kind = isStale ? "stale" : state;
   const words = chip.dataset[{ signed_out: "signedOut" }[kind] ?? kind].replace("{time}", time);
   const ago = chip.dataset.ago.replace("{s}", Math.round(age / 1000));
@@ -233,7 +252,7 @@ function sayFreshness() {
 if (!chosen && isWide()) step(1); // the worst case is on top, and open
 setInterval(sayFreshness, 1000);
 setInterval(() => {
-  if (!queue.matches(":hover")) loadQueue();
+  if (!queue.matches(":hover")) refreshQueue();
 }, QUEUE_AGAIN_MS);
 
 // --- keys ---

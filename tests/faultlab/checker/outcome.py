@@ -21,15 +21,7 @@ PLACES = {
 
 
 def conservation(evidence: Evidence) -> Iterator[Violation]:
-    """I1: as many cases as were made, each in one place, none waiting for its dispatch."""
-    known = [case.key for case in evidence.cases.values()]
-    made = {
-        key
-        for (_, key), operation in read_operations(evidence).items()
-        if operation.invoked and operation.first["op"] == "create"
-    }
-    for key in sorted(set(known) - made):
-        yield Violation("I1", key, "a case that no history tells of")
+    """I1: each case in one place, none waiting for its dispatch."""
     waiting = _waiting(evidence)
     for case in evidence.cases.values():
         places = [place for place, stages in PLACES.items() if case.stage in stages]
@@ -38,6 +30,18 @@ def conservation(evidence: Evidence) -> Iterator[Violation]:
         if case.stage == "filed" and not case.is_unrouted and case.id not in waiting:
             yield Violation("I1", case.number, "still waits to be dispatched, and nothing is due")
     yield from _counts(evidence)
+
+
+def all_told_of(evidence: Evidence) -> Iterator[Violation]:
+    """I1: no case that nobody made."""
+    known = [case.key for case in evidence.cases.values()]
+    made = {
+        key
+        for (_, key), operation in read_operations(evidence).items()
+        if operation.invoked and operation.first["op"] == "create"
+    }
+    for key in sorted(set(known) - made):
+        yield Violation("I1", key, "a case that no history tells of")
 
 
 def _waiting(evidence: Evidence) -> set[int]:

@@ -21,16 +21,17 @@ class Fault:
     name: str
     title: str
     steps: Steps
+    is_told: bool  # every change is of a recorded client
 
 
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(name: str, title: str) -> Callable[[Steps], Steps]:
+def fault(name: str, title: str, *, is_told: bool = True) -> Callable[[Steps], Steps]:
     """Register a function as the steps of a fault."""
 
     def register(steps: Steps) -> Steps:
-        FAULTS[name] = Fault(name, title, steps)
+        FAULTS[name] = Fault(name, title, steps, is_told)
         return steps
 
     return register
