@@ -1,6 +1,7 @@
 """Due-soon and overdue, once each: deadlines are rows that a scan looks at (architecture.md §3)."""
 
 import logging
+import time
 from datetime import datetime
 
 from django.db.models import F, Model, Q, QuerySet
@@ -17,19 +18,23 @@ from cases.services.moves.oversight import supervise_overdue
 logger = logging.getLogger(__name__)
 
 BATCH = 500  # rows looked at in one read; the scan goes on until none is left
+SLICE_S = 8.0  # or its time is over: what is left is the next scan's, well within the lease
 
 
 def scan_deadlines(*, at: datetime | None = None) -> str:
     """Write every due-soon and overdue event that is due. A late scan delays a lamp, no score.
 
-    Goes once over all that wait, however many; one that cannot be written now is put off to the
-    next scan and keeps nobody else from theirs. May run twice or late: each signal is checked
-    again under the case's lock. `at` is given by simulate only.
+    Goes once over all that wait, most overdue first, as far as it comes in its time; one that
+    cannot be written now is put off to the next scan and keeps nobody else from theirs. May run
+    twice or late: each signal is checked again under the case's lock. `at` is given by simulate
+    only.
     """
     written = put_off = 0
-    waiting = _waiting(at)
+    waiting, until = _waiting(at), time.monotonic() + SLICE_S
     while rows := list(waiting.values_list("due_at", "pk", "case_id")[:BATCH]):
         for _, clock_id, case_id in rows:
+            if at is None and time.monotonic() > until:
+                return f"{written} signals, more wait"
             try:
                 written += signal(clock_id, case_id, at=at)
             except CityFilling:

@@ -18,6 +18,7 @@ from cases.services.notify import tell
 from cases.services.outside import Failed, NotNow, Outside, Unknown
 from cases.services.parked import KIND as TASK
 from cases.services.parked import knows_task, run_task
+from cases.services.patience import at_most
 from cases.services.recompute import recompute_slice
 from cases.services.reconcile import reconcile_minute, reconcile_nightly
 from cases.services.upkeep import delete_old_ticks
@@ -52,8 +53,14 @@ _ON_ITS_OWN: dict[str, Callable[[Effect], str]] = {
 }
 # Work in other systems, never repeated by itself once it may have taken place.
 _OUTSIDE: dict[str, Outside] = {}
-# How long one run of a kind may take, where it is not LEASE.
-_LEASES: dict[str, timedelta] = {}
+# How long one run of a kind may take, where it is not LEASE. Longer work goes in slices.
+_LONGER = timedelta(seconds=60)
+_LEASES: dict[str, timedelta] = {
+    "delete_old_ticks": _LONGER,
+    "draw_samples": _LONGER,
+    "reconcile_minute": _LONGER,
+    "reconcile_nightly": _LONGER,
+}
 
 
 def run_effect(effect_id: int) -> str:
@@ -88,12 +95,15 @@ def _is_known(effect: Effect) -> bool:
     return any(effect.kind in kinds for kinds in (_IN_TRANSACTION, _ON_ITS_OWN, _OUTSIDE))
 
 
+def _lease_s(effect: Effect) -> float:
+    return _LEASES.get(effect.kind, LEASE).total_seconds()
+
+
 def claim_effect(effect: Effect) -> bool:
     """Take the effect for one lease and count the run, committed before the work.
 
     Outside work that somebody began is not taken over: nobody knows how far they came.
     """
-    lease_s = _LEASES.get(effect.kind, LEASE).total_seconds()
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -105,7 +115,7 @@ def claim_effect(effect: Effect) -> bool:
               AND (claimed_until IS NULL OR (claimed_until < now() AND NOT %(outside)s))
             RETURNING runs
             """,
-            {"lease": lease_s, "id": effect.pk, "outside": effect.kind in _OUTSIDE},
+            {"lease": _lease_s(effect), "id": effect.pk, "outside": effect.kind in _OUTSIDE},
         )
         row = cursor.fetchone()
     if row is not None:
@@ -120,14 +130,18 @@ def _do(effect: Effect) -> str:
     if effect.kind in _OUTSIDE:
         return _finish(effect, _do_outside(effect))
     if effect.kind in _ON_ITS_OWN:
-        return _finish(effect, _ON_ITS_OWN[effect.kind](effect))
-    return _do_in_transaction(effect)
+        with at_most(_lease_s(effect)):
+            outcome = _ON_ITS_OWN[effect.kind](effect)
+        return _finish(effect, outcome)
+    with at_most(_lease_s(effect)):
+        return _do_in_transaction(effect)
 
 
 def _do_outside(effect: Effect) -> str:
     """Do it; raises Failed or NotNow only where the work says that it did not take place."""
     try:
-        return _OUTSIDE[effect.kind].do(effect)
+        with at_most(_lease_s(effect)):
+            return _OUTSIDE[effect.kind].do(effect)
     except (Failed, NotNow, Unknown):
         raise
     except Exception as error:

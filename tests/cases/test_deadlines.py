@@ -6,6 +6,7 @@ import pytest
 from django.db.models import F
 
 from cases.models import Case, Event, StageClock
+from cases.services import deadlines
 from cases.services.deadlines import scan_deadlines
 from cases.services.ledger_check import verify_ledger
 from tests.support.spine import dispatched
@@ -62,3 +63,13 @@ def test_signal_leaves_the_version_alone(people, condition):
     assert (after.version, after.stage) == (before.version, before.stage)
     assert after.case_seq == before.case_seq + 2  # overdue, and the unit is reminded to sign
     assert verify_ledger() == []
+
+
+def test_what_a_scan_has_no_time_for_is_the_next_ones(people, condition, monkeypatch):
+    dispatched(people, condition)
+    move("sign", due_at=-2)
+    with monkeypatch.context() as patch:
+        patch.setattr(deadlines, "SLICE_S", -1)
+        assert scan_deadlines() == "0 signals, more wait"
+
+    assert scan_deadlines() == "1 signals"

@@ -1,5 +1,6 @@
 """Effects: done once, tried again, given up, left to a person, or kept for newer code."""
 
+import signal
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -176,6 +177,45 @@ def test_junk_for_an_outcome_is_a_failure(monkeypatch, junk):
     assert run_effect(effect.pk) == "failed"
 
     assert state_of(effect) == ("due", 1)
+
+
+def loop_for_ever(effect):
+    while True:
+        pass
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """Let a run take a moment only."""
+    monkeypatch.setattr(effects, "LEASE", timedelta(seconds=0.2))
+
+
+def test_what_loops_for_ever_is_stopped_and_given_up(hurried, monkeypatch):
+    monkeypatch.setitem(effects._IN_TRANSACTION, "canary", loop_for_ever)
+    effect = effect_of("canary", max_runs=1)
+
+    assert run_effect(effect.pk) == "failed"
+
+    assert state_of(effect) == ("dead", 1)
+    assert effect.last_error == "TookTooLong: stopped after 0 s"
+
+
+def test_what_loops_outside_may_have_taken_place(hurried, other):
+    effect = effect_of()
+    other.next = loop_for_ever
+
+    assert run_effect(effect.pk) == "needs review"
+
+    assert state_of(effect) == ("needs_review", 1)
+
+
+def test_a_run_in_time_leaves_no_alarm_behind(hurried):
+    before = signal.getsignal(signal.SIGALRM)
+
+    assert run_effect(effect_of("canary").pk) == "alive"
+
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert signal.getsignal(signal.SIGALRM) is before
 
 
 # --- newer code ---------------------------------------------------------------------------------
