@@ -35,9 +35,9 @@ def _label_worker(effects: ModuleType) -> None:
     claim = effects.claim_effect
 
     @functools.wraps(claim)
-    def claim_effect(effect_id: int) -> Any:
+    def claim_effect(effect: Any) -> Any:
         crash("before_claim")
-        claimed = claim(effect_id)
+        claimed = claim(effect)
         crash("after_claim")
         return claimed
 
