@@ -120,6 +120,7 @@ class Lab:
         """Make the city, keep a copy of its database, and start every process."""
         home = self.home
         home.path.mkdir(parents=True, exist_ok=True)
+        lifecycle.stop(home)  # a lab that was killed may have left its processes
         prepare_folders(home)
         prepare_state(home, venv=Path(sys.prefix))
         home.state.servers.clear()  # the lab has its own, whatever the caller's environment names
@@ -143,10 +144,14 @@ class Lab:
         self._start_application()
 
     def stop(self) -> None:
-        """End every process of this lab."""
-        if self._supervisor.is_running():
-            self.down(*(name for name in APPLICATION if self.pid(name)))  # it need not be gentle
-        lifecycle.stop(self.home)
+        """End every process of this lab, whoever asks to end sooner."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            if self._supervisor.is_running():
+                self.down(*(name for name in APPLICATION if self.pid(name)))  # need not be gentle
+            lifecycle.stop(self.home)
+        finally:
+            signal.signal(signal.SIGINT, before)
         for proxy in self.proxy.values():
             proxy.stop()
         self.proxy = {}

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ def run_fault(lab: Lab, fault: Fault, size: Size) -> Verdict:
         figures = fault.steps(lab, size)
     except Red as red:
         verdict.complaints.append(str(red))
+    except Exception:  # noqa: BLE001 - a fault that breaks is red, and the others still run
+        verdict.complaints.append(traceback.format_exc())
     try:
         lab.heal()
         rest_s = lab.quiesce(QUIET_S)
