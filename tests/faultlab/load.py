@@ -147,13 +147,20 @@ class Load:
         self._run(self._watch_board)
 
     def stop(self) -> None:
-        """Let what was asked be answered and the screens become whole, then end."""
+        """Let what was asked be answered and the screens become whole, twice, then end.
+
+        They show what the load wrote, and when the work that follows is done, all of that too.
+        """
         self._stop.set()
         for thread in self._threads:
             thread.join()
         self.history.close()
         try:
             self.whole_s = self.screens.wait_whole(self.lab.heads(), WHOLE_S)
+            self.lab.quiesce()
+            self.screens.wait_whole(self.lab.heads(), WHOLE_S)
+            for name in list(self.screens.clients):
+                self.screens.leave(name)
         finally:
             self.screens.stop()
 
