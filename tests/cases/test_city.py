@@ -210,6 +210,26 @@ def test_a_changed_rule_is_versioned(small_city):
     ]
 
 
+def test_a_rule_may_have_further_conditions(small_city):
+    further = {"source": "hotline", "working_time": "outside", "severity": "work_hour"}
+    small_city.responsibilities[0] |= further | {"by_load": "yes", "area": "431202001001001"}
+
+    load(small_city)
+
+    rule = Responsibility.objects.get()
+    assert (rule.source, rule.working_time, rule.severity) == tuple(further.values())
+    assert (rule.by_load, rule.cell) == (True, "431202001001001")
+
+
+def test_columns_that_say_nothing_make_no_new_version(small_city):
+    load(small_city)
+    small_city.responsibilities[0] |= {"source": "", "by_load": "no"}
+
+    load(small_city)
+
+    assert Responsibility.objects.get().valid.upper is None
+
+
 def test_no_second_version_of_an_area_at_one_time(small_city):
     load(small_city)
     row = Area.objects.get(level="street")
@@ -426,6 +446,10 @@ FAULTS = {
     "rule unit": (say("responsibilities", 0, unit="navy"), "row 0 .*no unit 'navy'"),
     "rule kind": (say("responsibilities", 0, unit="kind:navy"), "row 0 .*no kind of unit navy"),
     "rule rank": (say("responsibilities", 0, rank="boss"), "row 0 .*rank is 'boss'"),
+    "rule severity": (say("responsibilities", 0, severity="grave"), "row 0 .*severity is 'grave'"),
+    "rule source": (say("responsibilities", 0, source="pigeon"), "row 0 .*source is 'pigeon'"),
+    "rule time": (say("responsibilities", 0, working_time="noon"), "row 0 .*working_time is"),
+    "rule load": (say("responsibilities", 0, by_load="perhaps"), "row 0 .*by_load is 'perhaps'"),
 }
 
 

@@ -47,8 +47,9 @@ def read_json(folder: Path, name: str) -> Any:
 
 
 def read_csv(
-    folder: Path, name: str, columns: tuple[str, ...]
+    folder: Path, name: str, columns: tuple[str, ...], *, optional: tuple[str, ...] = ()
 ) -> Iterator[tuple[Spot, dict[str, str]]]:
+    """Yield (spot, columns) of each row; an optional column that is not there is empty."""
     reader = csv.DictReader(_text(folder, name).splitlines(), restval=None, strict=True)
     try:
         rows = list(reader)
@@ -61,7 +62,7 @@ def read_csv(
         spot = Spot(name, index)
         if None in row or None in row.values():
             spot.refuse("more or fewer fields than the header", "Quote fields that hold a comma")
-        yield spot, {column: row[column].strip() for column in columns}
+        yield spot, {column: row.get(column, "").strip() for column in (*columns, *optional)}
 
 
 def read_features(folder: Path, name: str) -> Iterator[tuple[Spot, Json, Json]]:

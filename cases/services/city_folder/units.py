@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from cases.models import Rank, UnitKind
+from cases.choices import LimitUnit, Source
+from cases.models import Rank, UnitKind, WorkingTime
 from cases.services.city_folder.areas import AreaRow
 from cases.services.city_folder.files import (
     Json,
@@ -86,6 +87,7 @@ _RULE_COLUMNS = (
     "reason_zh",
     "reason_en",
 )
+_FURTHER = ("severity", "source", "working_time", "by_load")  # rules of old had none of them
 
 
 def read_responsibilities(
@@ -103,7 +105,7 @@ def read_responsibilities(
     unit_codes = {row["code"] for row in units}
     rows = []
     seen: dict[Any, Spot] = {}
-    for bare, row in read_csv(folder, "responsibilities.csv", _RULE_COLUMNS):
+    for bare, row in read_csv(folder, "responsibilities.csv", _RULE_COLUMNS, optional=_FURTHER):
         code = word(bare, row, "code", longest=60)
         spot = Spot(bare.file, bare.index, code)
         unique(spot, code, seen)
@@ -120,12 +122,31 @@ def read_responsibilities(
                 **categories[row["category"]],
                 "problem_class_id": row["problem_class"] or None,
                 **_rule_area(spot, row["area"], places),
+                **_rule_circumstances(spot, row),
                 **_rule_unit(spot, row["unit"], unit_codes),
                 "reason_zh": word(spot, row, "reason_zh", longest=80),
                 "reason_en": word(spot, row, "reason_en", longest=160),
             }
         )
     return rows
+
+
+def _rule_circumstances(spot: Spot, row: dict[str, str]) -> Json:
+    """Read severity, source and working time, each perhaps empty; and whether the load decides."""
+    words = {
+        "severity": LimitUnit.values,
+        "source": Source.values,
+        "working_time": WorkingTime.values,
+    }
+    columns: Json = {
+        name: one_of(spot, row, name, allowed) if row[name] else ""
+        for name, allowed in words.items()
+    }
+    columns["by_load"] = bool(row["by_load"]) and one_of(spot, row, "by_load", _YES_NO) == "yes"
+    return columns
+
+
+_YES_NO = ("yes", "no")
 
 
 def _category_words(minors: list[Json], conditions: list[Json]) -> dict[str, Json]:
@@ -145,7 +166,7 @@ def _category_words(minors: list[Json], conditions: list[Json]) -> dict[str, Jso
 
 
 def _area_words(areas: list[AreaRow]) -> dict[str, tuple[str, str]]:
-    """Map district slugs, county codes and street codes to (column of a rule, value)."""
+    """Map slugs of districts, codes of counties, streets and cells to (column of a rule, value)."""
     words: dict[str, tuple[str, str]] = {}
     for row in areas:
         if row.level == "district" and row.district is not None:
@@ -154,15 +175,19 @@ def _area_words(areas: list[AreaRow]) -> dict[str, tuple[str, str]]:
                 words[row.code] = ("county", row.code)
         if row.level == "street":
             words[row.code] = ("street_code", row.code)
+        if row.level == "cell":
+            words[row.code] = ("cell", row.code)
     return words
 
 
 def _rule_area(spot: Spot, area: str, places: dict[str, tuple[str, str]]) -> Json:
-    """Read "", "hecheng", "431202", "431202006" or several of them joined by a slash."""
-    columns: Json = {"district_id": None, "county": "", "street_code": ""}
+    """Read "", "hecheng", "431202", "431202006", a cell, or several of them joined by a slash."""
+    columns: Json = {"district_id": None, "county": "", "street_code": "", "cell": ""}
     for part in filter(None, area.split("/")):
         if part not in places:
-            spot.refuse(f"no area {part}", "Write a district slug, a county or a street code")
+            spot.refuse(
+                f"no area {part}", "Write a district slug, or the code of a county, street or cell"
+            )
         column, value = places[part]
         columns[column] = value
     return columns
