@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
+from cases import policy
 from cases.choices import CITY, SCOPES, Role, Stage
 from cases.models import Alarm, Case, District, Reconciliation, Unit
-from cases.policy import reach_of
 from cases.selectors.machinery import reconciler_lag_s
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
@@ -104,7 +104,7 @@ def desk_health(request: UserRequest) -> HttpResponse:
 
 def _scopes_of(user: User) -> list[str]:
     """Return the logs whose numbers `user` may read: of their districts, or all five."""
-    reach = reach_of(user)
+    reach = policy.reach_of(user)
     return [scope for scope in SCOPES if reach.is_whole or scope in reach.districts]
 
 
@@ -145,6 +145,15 @@ def scope_names() -> dict[str, str]:
     return {CITY: _("the whole city")} | {row.pk: row.name for row in District.objects.all()}
 
 
+# Alarms of follow-up work, and how its page calls what they count.
+_OF_WORK: dict[str, str] = {
+    What.DEAD: "dead",
+    What.REVIEW: "needs_review",
+    What.PARKED: "parked",
+    What.WAITING: "due",
+}
+
+
 def _link(alarm: Alarm, user: User) -> str:
     """Return the page on which the alarm is dealt with; empty where its cases are all there is."""
     place = {"district": alarm.scope} if alarm.scope != CITY else {}
@@ -153,8 +162,11 @@ def _link(alarm: Alarm, user: User) -> str:
     if alarm.what == What.SURGE:
         asked = {"stage": "open", "unit": alarm.key, "sort": "newest"}
         return f"{reverse('case_list')}?{urlencode(asked)}"
-    if alarm.what == What.WAITING and user.holds(Role.ADMIN):
-        return reverse("health")
+    if alarm.what in _OF_WORK:
+        if alarm.scope not in policy.outbox_scopes(user):
+            return ""
+        scope = {"scope": alarm.scope} if alarm.scope != CITY else {}  # the machinery's too
+        return f"{reverse('effects')}?{urlencode({'standing': _OF_WORK[alarm.what], **scope})}"
     return ""
 
 

@@ -106,14 +106,21 @@ def test_stopped_reconciler_is_said(read, people):
     assert "Everything adds up" not in text
 
 
-def test_dead_work_leads_to_its_page(read, people, condition):
+def test_dead_work_leads_to_its_page(client, read, people, condition):
     dispatched(people, condition)
     Effect.objects.filter(kind="dispatch").update(state="dead", done_at=None)
     look_now()
 
-    context, _ = read(people.dispatcher)
-
-    assert [row["alarm"].what for row in context["rows"]] == ["dead"]
+    address = "/desk/effects/?standing=dead&scope=hecheng"
+    for reader, link in (
+        (people.dispatcher, address),
+        (person("here", Role.DISPATCHER, "hecheng"), address),
+        (people.chief, ""),  # who may not rule on work
+    ):
+        (row,) = read(reader)[0]["rows"]
+        assert (row["alarm"].what, row["link"]) == ("dead", link)
+        client.force_login(reader)
+        assert not link or client.get(link).status_code == 200
 
 
 @pytest.mark.parametrize("role", [Role.ACCEPTOR, Role.ASSESSOR, Role.INSPECTOR, Role.OPERATOR])
