@@ -6,9 +6,11 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import worker_process_init
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cityops.settings")
 
+TRANSPORT_ALIASES["redis"] = "cityops.broker:Transport"
 app = Celery("cityops")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
