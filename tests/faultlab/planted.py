@@ -19,7 +19,7 @@ from tests.faultlab.runner import Lab, running
 from tests.faultlab.trial import run_fault
 
 FOLDER = Path(__file__).parent / "planted"
-COPIED = ("cityops", "cases", "scoring", "manage.py")
+COPIED = ("cityops", "cases", "scoring", "deploy", "manage.py")
 
 
 @dataclass(frozen=True)
