@@ -50,16 +50,20 @@ class ExplainForm(forms.Form):
         label=_("By the rules of (empty: now)"), required=False, widget=MomentInput
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, of_places: bool, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
+        self.of_places = of_places
         for name in ("lon", "lat"):
             self.fields[name].widget.attrs |= {"step": "any", "inputmode": "decimal"}
 
     def clean(self) -> dict[str, Any]:
-        """Ask for place and problem where no case is named."""
+        """Ask for place and problem where no case is named, of those who may ask about places."""
         said = self.cleaned_data
         said["source"] = said.get("source") or Source.INSPECTOR
         if said.get("case") or self.errors:
+            return said
+        if not self.of_places:
+            self.add_error("case", _("Give the number of a case."))
             return said
         if said.get("lon") is None or said.get("lat") is None:
             self.add_error("lat", _("The place is missing."))

@@ -14,6 +14,7 @@ from cases import policy
 from cases.choices import Action
 from cases.errors import Refusal
 from cases.forms.routing import ExplainForm
+from cases.models import Case
 from cases.selectors.place import locate
 from cases.selectors.routing import Explanation, Standing, explain_case, explain_place
 from cases.views.case import case_in_sight
@@ -47,14 +48,24 @@ def routing_explain(request: UserRequest) -> HttpResponse:
     """Explain which unit answers for a case, or for a problem at a place, and why no other."""
     if not request.user.roles:
         raise Http404
-    form = ExplainForm(request.GET if request.GET else None)
     may_read = policy.may_read_routing(request.user)
+    form = ExplainForm(request.GET or None, of_places=may_read)
     context: dict[str, Any] = {"form": form, "tab": "explain", "may_read": may_read}
     if form.is_bound and form.is_valid():
         context |= _explained(form, request.user)
-    context["conditions"] = form.fields["condition"].queryset  # type: ignore[attr-defined]  # a model's choice
+    if may_read:
+        context |= _asked_of_place(form, context.get("case"))
     status = 422 if form.is_bound and form.errors else 200
     return render(request, "cases/routing/explain.html", context, status=status)
+
+
+def _asked_of_place(form: ExplainForm, case: Case | None) -> dict[str, Any]:
+    """Return the form that asks about a place: as it was sent, or filled from the case."""
+    if case is not None and case.point is not None:
+        asked: dict[str, Any] = {"lon": case.point.x, "lat": case.point.y}
+        asked |= {"condition": case.condition_id, "source": case.source}
+        form = ExplainForm(initial=asked, of_places=True)
+    return {"place_form": form, "conditions": form.fields["condition"].queryset}  # type: ignore[attr-defined]  # a model's choice
 
 
 def _explained(form: ExplainForm, user: User) -> dict[str, Any]:

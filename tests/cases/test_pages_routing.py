@@ -75,6 +75,8 @@ def test_a_case_is_explained_with_every_rule(people, case):
     ]
     assert page(answer).count("<code>") == len(shown) + 1
     assert all(row.words for row in shown)
+    asked = answer.context["place_form"].initial  # so that a "what if" is one change away
+    assert (asked["condition"], asked["lon"]) == (case.condition_id, PLACE["lon"])
 
 
 def test_a_place_is_explained_as_it_would_be_dispatched(people, case):
@@ -112,6 +114,10 @@ def test_a_unit_is_told_why_of_its_own_cases_only(people, case):
 
     assert client_of(unit_person(case.number)).get(address).context["explanation"].unit == case.unit
     assert "no such case" in page(client_of(stranger).get(address))
+    place = {**PLACE, "condition": case.condition_id}
+    asked = client_of(stranger).get("/desk/routing/explain/", place)
+    assert asked.status_code == 422
+    assert "explanation" not in asked.context
 
 
 def test_the_case_page_leads_to_the_explanation(people, case):
