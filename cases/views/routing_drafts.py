@@ -161,7 +161,7 @@ def routing_rule(request: UserRequest, draft_id: int) -> HttpResponse:
     """Show a rule as a draft would have it, in a form; add, replace or remove it, or undo that."""
     require_editor(request.user)
     draft = draft_of(draft_id)
-    code = request.POST.get("rule") or request.GET.get("rule", "")
+    code = request.GET.get("rule", "")
     change = draft.rules.filter(code=code).first()
     live = Responsibility.objects.filter(code=code, valid__contains=timezone.now()).first()
     if code and change is None and live is None:
@@ -214,9 +214,18 @@ def _change(request: UserRequest, draft: RoutingDraft, code: str, form: RuleForm
         return _("%(rule)s is removed in this draft.") % {"rule": code}
     if not form.is_valid():
         return ""
-    code = form.cleaned_data["code"]
+    if not code and _is_known(form.cleaned_data["code"], draft):
+        form.add_error("code", _("There is a rule of this code. Choose it to change it."))
+        return ""
+    code = code or form.cleaned_data["code"]
     put_rule(code=code, terms=form.terms(), **here)
     return _("%(rule)s is changed in this draft.") % {"rule": code}
+
+
+def _is_known(code: str, draft: RoutingDraft) -> bool:
+    """Whether a rule of this code is live, or stands in the draft."""
+    live = Responsibility.objects.filter(code=code, valid__contains=timezone.now())
+    return live.exists() or draft.rules.filter(code=code).exists()
 
 
 def rule_choices(conditions: Iterable[Condition]) -> dict[str, Sequence[tuple[str, Any]]]:

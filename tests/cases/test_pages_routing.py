@@ -183,10 +183,10 @@ def test_a_rule_change_moves_exactly_what_its_preview_names(people, condition, a
     client.post(DRAFTS, {"title": "换人", "reason": "十一月起由环卫负责"})
     draft = RoutingDraft.objects.get()
     form = client.get(f"{DRAFTS}{draft.pk}/rule/?rule={case.rule}").context["form"]
-    said = {**form.initial, "unit": "", "unit_kind": "sanitation", "rule": case.rule}
+    said = {**form.initial, "unit": "", "unit_kind": "sanitation"}
     said = {name: value or "" for name, value in said.items()}
 
-    client.post(f"{DRAFTS}{draft.pk}/rule/", said)
+    client.post(f"{DRAFTS}{draft.pk}/rule/?rule={case.rule}", said)
     preview = client.get(f"{DRAFTS}{draft.pk}/preview/")
 
     assert preview.context["run"].checked == 2
@@ -286,9 +286,8 @@ def test_publishing_asks_why(admin, case):
 def test_a_rule_that_cannot_be_is_refused_where_it_is_wrong(admin, case, change, field):
     draft = open_draft(title="换人", reason="试", actor=admin)
     client = client_of(admin)
-    address = f"{DRAFTS}{draft.pk}/rule/"
-    form = client.get(f"{address}?rule={case.rule}").context["form"]
-    said = {**form.initial, "rule": case.rule, **change}
+    address = f"{DRAFTS}{draft.pk}/rule/?rule={case.rule}"
+    said = {**client.get(address).context["form"].initial, **change}
 
     answer = client.post(address, {name: value or "" for name, value in said.items()})
 
@@ -298,15 +297,31 @@ def test_a_rule_that_cannot_be_is_refused_where_it_is_wrong(admin, case, change,
     assert not DraftRule.objects.exists()
 
 
+def test_adding_a_rule_never_replaces_one_unseen(admin, case):
+    draft = open_draft(title="增", reason="试", actor=admin)
+    client = client_of(admin)
+    address = f"{DRAFTS}{draft.pk}/rule/"
+    said = client.get(f"{address}?rule={case.rule}").context["form"].initial
+    said = {name: value or "" for name, value in said.items()} | {"unit_kind": "sanitation"}
+
+    answer = client.post(address, said)
+
+    assert answer.status_code == 422
+    assert answer.context["form"].errors.keys() == {"code"}
+    assert not draft.rules.exists()
+    client.post(address, {**said, "code": "new"})
+    assert [(row.code, row.change) for row in draft.rules.all()] == [("new", "add")]
+
+
 def test_a_change_is_removed_and_taken_back(admin, case):
     draft = open_draft(title="撤", reason="试", actor=admin)
     client = client_of(admin)
-    address = f"{DRAFTS}{draft.pk}/rule/"
+    address = f"{DRAFTS}{draft.pk}/rule/?rule={case.rule}"
 
-    client.post(address, {"rule": case.rule, "remove": "1"})
+    client.post(address, {"remove": "1"})
     assert [(row.code, row.change) for row in draft.rules.all()] == [(case.rule, "remove")]
     assert "removed" in page(client.get(f"{DRAFTS}{draft.pk}/"))
-    client.post(address, {"rule": case.rule, "forget": "1"})
+    client.post(address, {"forget": "1"})
     assert not draft.rules.exists()
 
 
@@ -334,7 +349,7 @@ def test_readers_read_and_change_nothing(people, admin, case):
     assert "Open a draft" not in page(client.get(DRAFTS))
     assert "Drop the draft" not in page(client.get(address))
     for part, said in (
-        ("rule/", {"rule": case.rule, "forget": "1"}),
+        (f"rule/?rule={case.rule}", {"forget": "1"}),
         ("publish/", {"reason": "快", "seen_edition": "x"}),
         ("drop/", {}),
     ):

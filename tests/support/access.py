@@ -627,6 +627,10 @@ def at_place(world: World, client: Client, address: str, word: str, whose: str) 
     return client.get(address, PLACES["mine"])
 
 
+def take_rule_back(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    return client.post(f"{address}?rule=a", {"forget": "1"})
+
+
 def publish_rules(world: World, client: Client, address: str, word: str, whose: str) -> Any:
     edition = edition_of(world.draft, rules_at(timezone.now()))
     return client.post(address, {"reason": "a", "seen_edition": edition})
@@ -679,7 +683,7 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "replies/"): give_reply,
     ("POST", "notices/"): form(upto=10**9),
     ("POST", "desk/routing/drafts/"): form(title="b", reason="b"),
-    ("POST", "desk/routing/drafts/<int:draft_id>/rule/"): form(rule="a", forget="1"),
+    ("POST", "desk/routing/drafts/<int:draft_id>/rule/"): take_rule_back,
     ("POST", "desk/routing/drafts/<int:draft_id>/publish/"): publish_rules,
     ("POST", "desk/effects/"): form(ruling="redrive", rows="1:1"),
     ("POST", "cases/searches/"): form(name="b", query="q=b"),
