@@ -144,7 +144,7 @@ def dry_run(
 
 _FACTS = (
     *("number", "filed_at", "condition_id", "district", "county", "street", "grid_cell"),
-    *("source", "calendar_version", "component_id", "minor_id"),
+    *("source", "calendar_version", "limit_unit", "component_id", "minor_id"),
 )
 
 
@@ -169,6 +169,7 @@ def _asked(
             cell=row["grid_cell"],
             source=row["source"],
             working_time=working_time_at(row["filed_at"], row["calendar_version"]),
+            severity=row["limit_unit"],
         )
         keeper = keeper_named(component, row["district"]) if component and is_kept else None
         yield row["number"], row["filed_at"], question, keeper

@@ -73,7 +73,8 @@ class Unrouted:
 class Question:
     """What the conditions of rules are compared with; `condition.minor` must be loaded.
 
-    An unknown source or working time matches no rule that asks for one.
+    An unknown source or working time matches no rule that asks for one. `severity` is given where
+    a case was filed under another limit than the condition has now.
     """
 
     condition: Condition
@@ -83,6 +84,7 @@ class Question:
     cell: str = ""
     source: str = ""
     working_time: str = ""
+    severity: str = ""
 
     def answers(self) -> dict[str, Any]:
         """Return what is known for each condition a rule may have, in the order they are tried."""
@@ -93,7 +95,7 @@ class Question:
             "minor_id": minor.code,
             "problem_class_id": self.condition.problem_class_id,
             "condition_id": self.condition.code,
-            "severity": self.condition.limit_unit,
+            "severity": self.severity or self.condition.limit_unit,
             "district_id": self.district,
             "county": self.county,
             "street_code": self.street,
@@ -154,6 +156,7 @@ def question_of(case: Case, *, at: datetime) -> Question:
         cell=case.grid_cell,
         source=case.source,
         working_time=working_time_at(at, case.calendar_version),
+        severity=str(case.limit_unit),
     )
 
 

@@ -324,7 +324,7 @@ def _among_the_best(
         else:
             words = _("It goes first.")
         return Considered(rule, units, Standing.WINS, words)
-    if result.unit in units and not result.loads:
+    if result.unit in units:
         words = _("It leads to the same unit as the rule that goes first.")
     else:
         words = _("Among equal units another one has the lower load.")

@@ -1,6 +1,7 @@
 """Routing rules: conditions, why a case goes where it goes, and where rules collide."""
 
 from datetime import UTC, datetime
+from itertools import permutations
 
 import pytest
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
@@ -93,6 +94,31 @@ def test_dispatch_asks_for_source_cell_and_working_time(people, condition):
     number = dispatched(people, condition)
 
     assert case_of(number).rule == "inspectors"
+
+
+def test_severity_is_that_of_the_filing(people, condition):
+    put("urgent", condition_id=condition.code, severity=condition.limit_unit)
+    number = report(people, condition)["number"]
+    Condition.objects.filter(pk=condition.pk).update(limit_unit="emergency_day")
+
+    assert dispatch(number) == "dispatched"
+    assert case_of(number).rule == "urgent"
+    assert explain_case(case_of(number)).agrees
+
+
+def test_the_order_of_rules_never_decides():
+    put("a", condition_id="event-0405-1")
+    put("b", minor_id="event-0405", source="hotline", unit="hecheng-housing")
+    put("c", condition_id="event-0405-1", unit="hecheng-sanitation", working_time="inside")
+    put("d", condition_id="event-0405-1", unit="hecheng-housing", source="hotline")
+    rules = rules_at(timezone.now())
+    rules = [rule for rule in rules if rule.code in ("a", "b", "c", "d")]
+    question = asked(source="hotline", working_time="inside")
+
+    answers = {RuleBook(shuffled).route(question) for shuffled in permutations(rules)}
+
+    (answer,) = answers
+    assert answer.conflict == (("c", "hecheng-sanitation"), ("d", "hecheng-housing"))
 
 
 # --- by load --------------------------------------------------------------------------------------
