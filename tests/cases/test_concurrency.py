@@ -17,6 +17,7 @@ from cases.models import (
     Condition,
     DistrictHead,
     Effect,
+    EffectRuling,
     Event,
     MinorClass,
     Responsibility,
@@ -35,6 +36,7 @@ from cases.services.ledger_check import verify_ledger
 from cases.services.moves import take_action
 from cases.services.recompute import recompute_all
 from cases.services.routing import open_draft, publish_draft, put_rule
+from cases.services.rulings import Ruling, rule
 from cases.ticks import write_tick
 from tests.support.city import SmallCity, open_logs
 from tests.support.people import person
@@ -181,6 +183,20 @@ def test_crashed_worker_counts_as_a_run_and_another_takes_over(city):
 
     assert outcome == "dispatched"
     assert Effect.objects.get(kind="dispatch").runs == 2
+
+
+def test_a_ruling_sent_five_times_at_once_counts_once(city):
+    report_case(report=REPORT, actor=person("i1", Role.INSPECTOR, grids=("431202",)))
+    Effect.objects.update(state="dead", runs=5)
+    effect, dispatcher = Effect.objects.get(), person("d1", Role.DISPATCHER)
+    words = {"effect_id": effect.pk, "seen_runs": 5, "ruling": Ruling.REDRIVE, "reason": ""}
+
+    ruled = together(*[lambda: rule(**words, actor=dispatcher)] * 5)
+
+    assert sorted(ruled) == [False] * 4 + [True]
+    assert EffectRuling.objects.count() == 1
+    assert together(*[lambda: run_effect(effect.pk)] * 3).count("dispatched") == 1
+    assert Event.objects.filter(action="dispatch").count() == 1
 
 
 def test_two_beats_write_one_tick():

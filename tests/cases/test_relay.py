@@ -99,6 +99,8 @@ def test_a_flood_of_one_scope_leaves_the_others_their_places(settings):
     ]
     assert counts == [5, 2, 3, 2]
     assert take_due() == []
+    newcomer = effect_of("newcomer", scope="zhongfang", queue="notify")
+    assert take_due() == [(newcomer.pk, "notify")]
 
 
 def test_what_failed_or_was_put_back_holds_no_place_in_flight(settings, monkeypatch):
