@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from deploy import backups, gate, lifecycle
+from deploy import backups, gate, joining, lifecycle
 from deploy.benchmarks import start
 from deploy.console import Refusal, say
 from deploy.home import Home, default_path
@@ -27,6 +27,8 @@ def main(arguments: list[str]) -> int:
     if command == "lock":
         return gate.refresh_locks(upgrade=options.upgrade)
     home = Home.at(Path(options.home) if options.home else default_path())
+    if command == "up" and options.workers_only:
+        return joining.up(home, is_detached=options.detach)
     if command == "up":
         wishes = lifecycle.Wishes(
             port=options.port,
@@ -55,6 +57,11 @@ def _parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--port", type=int, help="the one port people open (default: 8000)")
         parser.add_argument("--detach", action="store_true", help="return once nothing is degraded")
         parser.add_argument("--empty", action="store_true", help="no demo month")
+        parser.add_argument(
+            "--workers-only",
+            action="store_true",
+            help="only workers, of the city the environment names (CITYOPS_QUEUES: which)",
+        )
         parser.add_argument(
             "--tls",
             nargs="+",

@@ -29,7 +29,7 @@ SECRETS = ("secret_key", "owner", "web", "system", "redis")
 PASSED_ON = (  # as they stand
     *("CSRF_TRUSTED_ORIGINS", "LOG_LEVEL", "CITYOPS_IN_FLIGHT", "CITYOPS_IN_FLIGHT_OF"),
 )
-GIVEN = ("ALLOWED_HOSTS", "CITYOPS_DEMO", *PASSED_ON)
+GIVEN = ("ALLOWED_HOSTS", "CITYOPS_DEMO", "CITYOPS_QUEUES", *PASSED_ON)
 SERVERS = (
     "DATABASE_URL",
     "DATABASE_URL_WEB",
@@ -57,6 +57,7 @@ class State:
     pg_data: str = ""
     marks: dict[str, str] = field(default_factory=dict)  # digest of what a finished step read
     demo_month: str = ""  # "", "filling", "full"
+    workers_only: bool = False  # the city runs elsewhere; here are more of its workers
 
 
 @dataclass
@@ -247,7 +248,7 @@ def prepare_state(home: Home, *, venv: Path) -> None:
             taken.add(state.ports[service])
     prepare_run_folder(home)
     password = home.path / "demo_password"
-    if home.is_demo and not password.exists():
+    if home.is_demo and not state.workers_only and not password.exists():
         write_private(password, secrets.token_urlsafe(9) + "\n")
     home.save()
 

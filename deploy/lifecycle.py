@@ -18,7 +18,7 @@ from pathlib import Path
 from deploy import packages, postgres, processes, python_env
 from deploy.console import Refusal, elapsed, last_lines, run, say, step
 from deploy.home import Home, is_free, own_names, prepare_folders, prepare_state
-from deploy.processes import APPLICATION, WORKERS, Supervisor, answers_redis, wait_until
+from deploy.processes import Supervisor, answers_redis, wait_until
 from deploy.python_env import ROOT
 
 CITY = ROOT / "cases/data/huaihua"
@@ -57,7 +57,7 @@ def up(home: Home, wishes: Wishes) -> int:
                 if reason:
                     say(f"{reason}; starting over.")
                     stop(home)
-                with _nothing_left_after_failure(home):
+                with nothing_left_after_failure(home):
                     _start(home, supervisor, wishes)
         try:
             _print_address(home)
@@ -130,7 +130,7 @@ def ending_on_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _nothing_left_after_failure(home: Home) -> Iterator[None]:
+def nothing_left_after_failure(home: Home) -> Iterator[None]:
     try:
         yield
     except BaseException:
@@ -144,6 +144,9 @@ def _reason_to_start_over(home: Home) -> str:
         return "An earlier start was cut off half-way"
     if home.state.marks.get("deploy") != _deploy_digest():
         return "The Python packages or the processes have changed since the start"
+    queues = home.state.given.get("CITYOPS_QUEUES", "")
+    if os.environ.get("CITYOPS_QUEUES", queues) != queues:
+        return "CITYOPS_QUEUES has changed since the start"
     return ""
 
 
@@ -157,9 +160,9 @@ def _join(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:
         say("The code has changed since the start")
         prepare_application(home)
         with step("Restart the application"):
-            supervisor.restart(*APPLICATION)
+            supervisor.restart(*processes.application(home))
         _wait_for_first_page(home, supervisor)
-    supervisor.start(*processes.ALL)
+    supervisor.start(*processes.SERVERS, *processes.application(home), "nginx")
     if not supervisor.running("demo-month") and _demo_month_cut_off(home):
         say("          The demo month was cut off: it is written anew")
         _fill_demo_month(home, supervisor)
@@ -167,6 +170,8 @@ def _join(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:
 
 def _start(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:
     """Go from whatever is there to the first page, then start what works behind it."""
+    if home.state.workers_only:
+        raise Refusal(f"{home.path} is for workers only; start it with --workers-only.")
     if (home.path / "unverified").exists():
         raise Refusal(f"{home.path} was restored, but its ledger did not verify: it is not served.")
     processes.end_leftovers(home)
@@ -185,7 +190,7 @@ def _start(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:
         if is_cut_off:
             say("          An earlier demo month was cut off: it is written anew")
         _fill_demo_month(home, supervisor)
-    supervisor.start("relay", *WORKERS, "beat")
+    supervisor.start("relay", *processes.workers(home), "beat")
     home.state.marks["deploy"] = _deploy_digest()
     home.save()
     _completed(home).touch()

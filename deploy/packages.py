@@ -53,17 +53,20 @@ def _has_venv() -> bool:
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
+WORKER = [
+    Need(_has_venv, (f"python3.{sys.version_info.minor}-venv", "python3-venv")),
+    Need(FONT.exists, ("fonts-noto-cjk",)),
+    # WeasyPrint's: it lays text out with the one and embeds only the letters used with the other.
+    Need(_has_library("libpangoft2-1.0.so.0"), ("libpangoft2-1.0-0",)),
+    Need(_has_library("libharfbuzz-subset.so.0"), ("libharfbuzz-subset0",)),
+]
 SERVER = [
     Need(lambda: postgres_folder() is not None, ()),
     Need(_has_command("redis-server"), ("redis-server",), "redis-server"),
     Need(_has_command("nginx"), ("nginx-light", "nginx"), "nginx"),
     Need(_has_command("msgfmt"), ("gettext",)),
     Need(_has_command("openssl"), ("openssl",)),
-    Need(_has_venv, (f"python3.{sys.version_info.minor}-venv", "python3-venv")),
-    Need(FONT.exists, ("fonts-noto-cjk",)),
-    # WeasyPrint's: it lays text out with the one and embeds only the letters used with the other.
-    Need(_has_library("libpangoft2-1.0.so.0"), ("libpangoft2-1.0-0",)),
-    Need(_has_library("libharfbuzz-subset.so.0"), ("libharfbuzz-subset0",)),
+    *WORKER,
 ]
 BROWSER = [Need(_has_command("chromium"), ("chromium", "chromium-browser"))]
 

@@ -1,6 +1,7 @@
 """The processes of a home: their configuration files, and supervisord that keeps them running."""
 
 import contextlib
+import fnmatch
 import http.client
 import os
 import re
@@ -24,9 +25,11 @@ QUEUES = (
     *("dispatch.hecheng", "dispatch.zhongfang", "dispatch.hightech", "dispatch.landport"),
     *("dispatch.city", "notify", "media", "scoring", "report"),
 )
+MOST_CHILDREN = 64
 WORKERS = tuple(f"worker-{queue}" for queue in QUEUES)
 APPLICATION = ("web", "live", "relay", *WORKERS, "beat")
-ALL = ("postgres", "redis-broker", "redis-channels", *APPLICATION, "nginx")
+SERVERS = ("postgres", "redis-broker", "redis-channels")
+ALL = (*SERVERS, *APPLICATION, "nginx")
 # In the order of stopping: nobody loses what it still needs.
 STOP_ORDER = (
     ("nginx", "demo-month"),
@@ -81,16 +84,57 @@ def write_configuration(home: Home) -> None:
     names = _names(home)
     write_private(home.path / "nginx.conf", _nginx_configuration(home, names))
     workers = (
-        _filled("worker.conf", {**names, "queue": queue, "children": _children(queue)})
-        for queue in QUEUES
+        _filled("worker.conf", {**names, "queue": queue, "children": str(children)})
+        for queue, children in queues_of(home).items()
     )
     names["workers"] = "\n".join(workers)
     write_private(home.path / "supervisord.conf", _filled("supervisord.conf", names))
 
 
-def _children(queue: str) -> str:
+def queues_of(home: Home) -> dict[str, int]:
+    """Return the queues whose workers run here, each with how many of its tasks run at once.
+
+    CITYOPS_QUEUES names them: `dispatch.hecheng=4,dispatch.*,notify`; the first word that fits a
+    queue decides. Without it all run here, but where only workers do: not `media`, which needs
+    the folder of photos. Raises Refusal.
+    """
+    words = home.state.given.get("CITYOPS_QUEUES", "")
+    if not words:
+        return {q: _children(q) for q in QUEUES if not (home.state.workers_only and q == "media")}
+    wanted = [_wish(word) for word in words.split(",")]
+    found: dict[str, int] = {}
+    for queue in QUEUES:
+        for pattern, count in wanted:
+            if fnmatch.fnmatchcase(queue, pattern):
+                found.setdefault(queue, count or _children(queue))
+    return found
+
+
+def _wish(word: str) -> tuple[str, int]:
+    """Return the pattern and the number of one word of CITYOPS_QUEUES, 0 where it says none."""
+    pattern, sign, count = (part.strip() for part in word.partition("="))
+    fits = any(fnmatch.fnmatchcase(queue, pattern) for queue in QUEUES)
+    if not fits or (sign and not (count.isdecimal() and 0 < int(count) <= MOST_CHILDREN)):
+        raise Refusal(
+            f"CITYOPS_QUEUES holds {word.strip()!r}; write a queue of {', '.join(QUEUES)}, or "
+            f"dispatch.*, each with =1 to ={MOST_CHILDREN} or without."
+        )
+    return pattern, int(count or 0)
+
+
+def _children(queue: str) -> int:
     """Return how many tasks of a queue run at once: a busy district's dispatches, two."""
-    return "2" if queue.startswith("dispatch.") else "1"
+    return 2 if queue.startswith("dispatch.") else 1
+
+
+def workers(home: Home) -> tuple[str, ...]:
+    """Return the workers that run here."""
+    return tuple(f"worker-{queue}" for queue in queues_of(home))
+
+
+def application(home: Home) -> tuple[str, ...]:
+    """Return the programs that run our code here."""
+    return tuple(name for name in APPLICATION if name not in WORKERS or name in workers(home))
 
 
 def _names(home: Home) -> dict[str, str]:
@@ -101,6 +145,7 @@ def _names(home: Home) -> dict[str, str]:
         "home": str(home.path),
         "root": str(ROOT),
         "log": str(home.log),
+        "digest": home.digest,
         "run": str(home.run),
         "program": str(TEMPLATES / "program.sh"),
         "venv": str(home.venv),

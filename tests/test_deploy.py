@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import backups, home, lifecycle, packages, postgres, processes, python_env
+from deploy import backups, home, joining, lifecycle, packages, postgres, processes, python_env
 from deploy.console import Refusal
 from deploy.home import Home, State
 from deploy.processes import Supervisor
@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch):
     """Leave the settings of the gate's own home out."""
-    for name in (*home.SERVERS, *home.GIVEN, "CITYOPS_HOME", "CITYOPS_PROCESS"):
+    settings = (*home.SERVERS, *home.GIVEN, "CITYOPS_HOME", "CITYOPS_PROCESS", "SECRET_KEY")
+    for name in settings:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CITYOPS_VENV", sys.prefix)
 
@@ -201,6 +202,103 @@ def test_manage_without_a_running_copy_says_so(tmp_path):
 
     assert done.returncode == 1
     assert done.stdout == f"Nothing is running under {tmp_path}; start it with deploy/up.\n"
+
+
+# --- which workers run here ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "queues"),
+    [
+        ("", dict.fromkeys(processes.QUEUES[:5], 2) | dict.fromkeys(processes.QUEUES[5:], 1)),
+        ("media", {"media": 1}),
+        (
+            "dispatch.hecheng=4, dispatch.h*, notify=2",
+            {"dispatch.hecheng": 4, "dispatch.hightech": 2, "notify": 2},
+        ),
+        ("*=1", dict.fromkeys(processes.QUEUES, 1)),
+    ],
+)
+def test_environment_says_which_queues_are_worked_here(prepared, monkeypatch, words, queues):
+    monkeypatch.setenv("CITYOPS_QUEUES", words)
+    home.prepare_state(prepared, venv=Path(sys.prefix))
+    prepared.state.servers = {"DATABASE_URL": "postgres://someone@db.example/city"}
+
+    processes.write_configuration(prepared)
+
+    parser = configparser.RawConfigParser(strict=False)
+    parser.read(prepared.path / "supervisord.conf")
+    commands = {
+        name.removeprefix("program:worker-"): parser[name]["command"]
+        for name in parser
+        if name.startswith("program:worker-")
+    }
+    assert commands.keys() == queues.keys()
+    assert all(f"--concurrency {n} " in commands[queue] for queue, n in queues.items())
+    assert all(f"-Q {queue} " in command for queue, command in commands.items())
+    assert processes.application(Home.at(prepared.path)) == (
+        *("web", "live", "relay"),
+        *(f"worker-{queue}" for queue in processes.QUEUES if queue in queues),
+        "beat",
+    )
+
+
+@pytest.mark.parametrize("words", ["nobody", "media=0", "media=x", "media=", "media=65", "media,"])
+def test_queue_nobody_knows_is_refused(prepared, words):
+    prepared.state.given["CITYOPS_QUEUES"] = words
+
+    with pytest.raises(Refusal, match="CITYOPS_QUEUES holds"):
+        processes.queues_of(prepared)
+
+
+CITY = {
+    "DATABASE_URL_SYSTEM": "postgres://cityops_system@db.example/city",
+    "REDIS_URL": "redis://redis.example/0",
+    "REDIS_CHANNELS_URL": "redis://redis.example:6380",
+    "SECRET_KEY": "the secret of the city",
+}
+
+
+def test_workers_join_with_the_settings_of_the_city_and_keep_them(tmp_path, monkeypatch):
+    for name, value in CITY.items():
+        monkeypatch.setenv(name, value)
+    workers = Home.at(tmp_path / "workers")
+    home.prepare_folders(workers)
+
+    joining._take(workers)
+    home.prepare_state(workers, venv=Path(sys.prefix))
+    for name in CITY:
+        monkeypatch.delenv(name)
+    again = Home.at(workers.path)
+    joining._take(again)
+
+    variables = again.variables()
+    assert {name: variables[name] for name in CITY} == CITY
+    assert variables["DATABASE_URL"] == CITY["DATABASE_URL_SYSTEM"]  # it may own no table
+    assert not (workers.path / "demo_password").exists()
+    assert "media" not in processes.queues_of(again)
+    with pytest.raises(Refusal, match="is for workers only"):
+        lifecycle.up(again, lifecycle.Wishes())
+
+
+@pytest.mark.parametrize("missing", sorted(CITY))
+def test_workers_without_a_setting_of_the_city_are_refused(tmp_path, monkeypatch, missing):
+    for name, value in CITY.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv(missing)
+
+    with pytest.raises(Refusal, match=f"Workers need {missing} as"):
+        joining._take(Home.at(tmp_path / "workers"))
+
+
+def test_home_of_a_city_is_not_given_to_workers(prepared, monkeypatch):
+    for name, value in CITY.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(Refusal, match="holds a city"):
+        joining.up(prepared, is_detached=True)
+
+    assert not Home.at(prepared.path).state.workers_only
 
 
 def test_down_of_nothing_is_harmless(tmp_path, capsys):
