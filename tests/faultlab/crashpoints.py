@@ -2,6 +2,7 @@
 
 import random
 import time
+from pathlib import Path
 
 from tests.faultlab.figures import Red
 from tests.faultlab.runner import Lab
@@ -11,17 +12,29 @@ CONSUMER = ("before_claim", "after_claim", "before_effect", "before_commit", "af
 RELAY = ("taken", "half_published", "published")
 
 
-def die_at(lab: Lab, step: str) -> float:
-    """Let the next process that comes by a step die there; return the seconds until it did."""
-    file = lab.home.crash_folder / f"{step}.1"
-    file.touch()
+def die_at(lab: Lab, step: str) -> None:
+    """Let the next process that comes by a step die there, and see that one did."""
+    arm(lab, step)
+    wait_for_death(lab, step)
+
+
+def arm(lab: Lab, step: str) -> None:
+    """Let the next process that comes by a step die there."""
+    _file(lab, step).touch()
+
+
+def wait_for_death(lab: Lab, step: str) -> None:
+    """Wait until the armed step has had its death; Red when nobody comes by."""
     begun = time.monotonic()
-    while file.exists():
+    while _file(lab, step).exists():
         if time.monotonic() - begun > COMES_BY_S:
-            file.unlink(missing_ok=True)
+            _file(lab, step).unlink(missing_ok=True)
             raise Red(f"nobody came by the step {step} within {COMES_BY_S} s")
         time.sleep(0.01)
-    return time.monotonic() - begun
+
+
+def _file(lab: Lab, step: str) -> Path:
+    return lab.home.crash_folder / f"{step}.1"
 
 
 def schedule(steps: tuple[str, ...], times: int, draw: random.Random) -> list[str]:

@@ -319,6 +319,17 @@ class Lab:
             self.wait_gone(pid)
         return pid
 
+    def signal(self, pid: int, number: signal.Signals) -> None:
+        """Send a signal to a program and its children, should it still be there."""
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, number)
+
+    def wait_running(self, name: str) -> int:
+        """Wait until supervisord has a program running and return its pid."""
+        _wait(lambda: _lives(self.pid(name)), 30, f"{name} runs")
+        return self.pid(name)
+
     def kill_process(self, pid: int) -> None:
         """Kill one process of this lab and see it gone."""
         if pid not in session_members(self._session):
@@ -333,10 +344,10 @@ class Lab:
     def down(self, *names: str) -> None:
         """Kill programs at once and keep supervisord from starting them again."""
         for name in names:
-            pid = self.pid(name)
-            os.killpg(pid, signal.SIGSTOP)  # so that the word to stop cannot be obeyed first
+            pid = self.wait_running(name)  # supervisord may be starting it again
+            self.signal(pid, signal.SIGSTOP)  # so that the word to stop cannot be obeyed first
             self._supervisor._call("stopProcess", name, False)  # noqa: FBT003 - as XML-RPC has it
-            os.killpg(pid, signal.SIGKILL)
+            self.signal(pid, signal.SIGKILL)
         for name in names:
             _wait(lambda name=name: not self.pid(name), 20, f"{name} is down")
 
@@ -358,8 +369,7 @@ class Lab:
         """Take every fault away and wait until the city calls itself healthy."""
         self.heal_servers()
         for name in self.programs():
-            if pid := self.pid(name):
-                os.killpg(pid, signal.SIGCONT)
+            self.signal(self.pid(name), signal.SIGCONT)
         self._supervisor.start(*APPLICATION, "nginx")
         self.wait_healthy()
 
@@ -368,8 +378,7 @@ class Lab:
         for proxy in self.proxy.values():
             proxy.set("pass")
         for name in ("postgres", *THROUGH):
-            if pid := self.pid(name):
-                os.killpg(pid, signal.SIGCONT)
+            self.signal(self.pid(name), signal.SIGCONT)
         self._start_servers()
 
     def wait_servers(self) -> float:

@@ -1,10 +1,11 @@
 """A relay that dies between lease and publishing, in the middle of it, and after."""
 
-import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from tests.faultlab.crashpoints import RELAY, die_at, schedule
+from tests.faultlab.crashpoints import RELAY, arm, die_at, schedule, wait_for_death
 from tests.faultlab.faults import fault
 from tests.faultlab.faults.steady import (
     breathe,
@@ -17,7 +18,6 @@ from tests.faultlab.faults.steady import (
 from tests.faultlab.figures import Figures, Red, Size
 from tests.faultlab.runner import Lab
 
-RELAYS = ("relay", "relay-2")
 GATHER_S = 30
 
 
@@ -29,8 +29,11 @@ def kill_relays(lab: Lab, size: Size) -> Figures:
     with steady(lab, size) as load:
         for step in deaths:
             if step == "half_published":
-                _let_work_gather(lab)
-            die_at(lab, step)
+                with _work_gathering(lab):
+                    arm(lab, step)
+                wait_for_death(lab, step)
+            else:
+                die_at(lab, step)
             breathe(draw, 0, 1)
         lab.wait_healthy()
     figures.note("relays killed", len(deaths))
@@ -39,18 +42,20 @@ def kill_relays(lab: Lab, size: Size) -> Figures:
     return figures
 
 
-def _let_work_gather(lab: Lab) -> None:
-    """Halt the relays until two dispatches are due, so that the next batch has two halves."""
-    running = [pid for name in RELAYS if (pid := lab.pid(name))]
-    for pid in running:
-        os.kill(pid, signal.SIGSTOP)
+@contextmanager
+def _work_gathering(lab: Lab) -> Iterator[None]:
+    """Leave one relay, halted until two effects are due: its next batch has two halves."""
+    lab.down("relay-2")
+    pid = lab.wait_running("relay")
+    lab.signal(pid, signal.SIGSTOP)
     try:
         deadline = time.monotonic() + GATHER_S
-        due = "SELECT count(*) FROM cases_effect WHERE done_at IS NULL AND published_at IS NULL"
+        due = "SELECT count(*) FROM cases_effect WHERE state = 'due' AND published_at IS NULL"
         while lab.rows(due) < [(2,)]:
             if time.monotonic() > deadline:
-                raise Red("no two effects became due while the relays were halted")
+                raise Red("no two effects became due while the relay was halted")
             time.sleep(0.05)
+        yield
     finally:
-        for pid in running:
-            os.kill(pid, signal.SIGCONT)
+        lab.signal(pid, signal.SIGCONT)
+        lab.up("relay-2")
