@@ -186,7 +186,7 @@ def case_context(
         "light": light_of(case, at=now),
         "flags": flags(case, rows, options, at=now),
         "place": place_words(case, at=now),
-        "rule": rule_words(case, at=now),
+        "rule": rule_words(case, events),
         "description": case.description if is_operator else mask_phones(case.description),
         "beside": facts(case, rows, user),
         "photos": _photo_groups(case),

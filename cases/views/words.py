@@ -184,13 +184,15 @@ def _place_words(row: Case | Component, names: dict[str, str]) -> str:
     return " · ".join(word for word in (*known, row.grid_cell[-3:]) if word)
 
 
-def rule_words(case: Case, *, at: datetime) -> str:
-    """Return why this unit answers for the case; empty when a person chose it."""
+def rule_words(case: Case, events: list[Event]) -> str:
+    """Return why this unit answers for the case, by the rule as it was; empty where one chose."""
     if not case.rule:
         return ""
     if case.rule == REGISTER:
         return _("The component register names this unit.")
-    rule = Responsibility.objects.filter(code=case.rule, valid__contains=at).first()
+    given = [event.at for event in events if event.data["facts"].get("rule") == case.rule]
+    versions = Responsibility.objects.filter(code=case.rule, valid__contains=given[-1])
+    rule = versions.first()
     return f"{rule.reason} ({case.rule})" if rule else case.rule
 
 

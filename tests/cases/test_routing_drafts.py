@@ -9,6 +9,7 @@ from cases.models import DraftRule, Effect, Responsibility, RoutingDraft
 from cases.selectors.dry_run import dry_run
 from cases.selectors.routing import explain_case
 from cases.selectors.rule_book import RuleBook, rules_at
+from cases.selectors.timeline import events_of
 from cases.services.city import load_city
 from cases.services.effects import run_effect
 from cases.services.ledger_check import verify_ledger
@@ -20,6 +21,7 @@ from cases.services.routing import (
     remove_rule,
     take_back,
 )
+from cases.views.words import rule_words
 from tests.support.city import HUAIHUA, huaihua
 from tests.support.people import person
 from tests.support.spine import (
@@ -247,6 +249,19 @@ class TestDryRunAndPublication:
         assert run_effect(effects.get().pk) == "dispatched"
         assert (case_of(number).unit_id, case_of(number).is_unrouted) == ("hecheng-ecology", False)
         assert verify_ledger() == []
+
+    def test_a_case_keeps_the_reason_it_was_given_by(self, admin, people, condition):
+        case = case_of(dispatched(people, condition))
+        told = rule_words(case, events_of(case))
+        rule = Responsibility.objects.get(code=case.rule)
+        draft = begin(admin)
+        terms = {**rule.terms(), "reason_en": "Another reason"}
+        put_rule(draft_id=draft.pk, code=rule.code, terms=terms, actor=admin)
+
+        publish(draft, admin)
+
+        assert told == f"{rule.reason_en} ({rule.code})"
+        assert rule_words(case, events_of(case)) == told
 
     def test_publishing_cuts_all_versions_at_one_moment(self, admin):
         draft = begin(admin)
