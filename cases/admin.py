@@ -7,14 +7,18 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 from leaflet.admin import LeafletGeoAdmin
 
+from cases.forms.channel import ChannelForm
 from cases.models import (
     Area,
     Case,
+    Channel,
     CityOptions,
     Component,
     Condition,
@@ -27,6 +31,7 @@ from cases.models import (
     WorkCalendar,
     WorkCalendarDay,
 )
+from cases.services.notify import ask_test, keep_secret
 from cases.views.calendar import edit_calendar, recompute, version_context
 from cases.views.component_import import import_page
 from cases.views.labels import AT_ONCE, label_sheet
@@ -161,6 +166,52 @@ class CityOptionsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gener
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The row stays."""
         return False
+
+
+@admin.register(Channel)
+class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Channels out of the city; their keys and secrets are written here and never shown again."""
+
+    form = ChannelForm
+    list_display = ("name", "kind", "scope", "unit", "is_active", "state", "last_sent_at")
+    list_filter = ("kind", "scope", "is_active")
+    list_select_related = ("unit",)
+    readonly_fields = ("state", "failures", "rests_until", "last_sent_at", "last_error")
+    actions = ("ask_for_test",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What was sent names its channel: it is switched off, not deleted."""
+        return False
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, channel: Channel) -> str:
+        """Say whether the channel works, and until when it rests."""
+        if not channel.pk or not channel.is_active:
+            return _("off")
+        if channel.rests_until and channel.rests_until > timezone.now():
+            at = date_format(timezone.localtime(channel.rests_until), "m-d H:i")
+            words = {"failures": channel.failures, "at": at}
+            return _("■ rests until %(at)s after %(failures)d failures in a row") % words
+        if channel.failures:
+            return _("▲ %(failures)d failures in a row") % {"failures": channel.failures}
+        return _("works") if channel.last_sent_at else _("not used yet")
+
+    def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: Any) -> None:
+        """Save the channel, and its secret where one was typed."""
+        super().save_model(request, obj, form, change)
+        if form.cleaned_data["secret"]:
+            keep_secret(obj, form.cleaned_data["secret"])
+
+    @admin.action(description=gettext_lazy("Send a test"), permissions=["change"])
+    def ask_for_test(self, request: HttpRequest, chosen: "QuerySet[Channel]") -> None:
+        """Have a test sent by each chosen channel; what became of it stands in its row."""
+        minute = int(timezone.now().timestamp()) // 60
+        asked = [channel for channel in chosen if ask_test(channel, minute=minute)]
+        said = _("Tests on their way: %(count)d. The rows say what became of them.")
+        self.message_user(request, said % {"count": len(asked)})
+        if len(asked) < len(chosen):
+            text = _("A channel is tested once a minute at most.")
+            self.message_user(request, text, messages.WARNING)
 
 
 @admin.register(Area)

@@ -4,6 +4,7 @@ CITYOPS_PROCESS names the process and chooses its database role and connection h
 web, live, relay, worker, beat, or manage (the default: management commands, as owner).
 """
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,15 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign_in"
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = 12 * 3600  # one shift
+
+# --- what leaves the city: channels, webhooks, mail (docs/notifications.md) ---------------------
+
+# Hosts a webhook may name; those of the robots are known.
+OUTSIDE_HOSTS = frozenset(h.lower() for h in env.list("CITYOPS_OUTSIDE_HOSTS", default=[]))
+# Networks that are not public and may be reached all the same: a mail server in the same building.
+PRIVATE_NETWORKS = [ip_network(n) for n in env.list("CITYOPS_PRIVATE_NETWORKS", default=[])]
+# smtps://user:password@host:465/?from=address, or starttls://, or smtp://; empty: no mail.
+MAIL_SERVER = env.str("CITYOPS_MAIL", default="")
 
 # --- language, time, numbers --------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ SECRETS = ("secret_key", "owner", "web", "system", "redis")
 # Settings a caller may give once; they are recorded and used until given anew.
 PASSED_ON = (  # as they stand
     *("CSRF_TRUSTED_ORIGINS", "LOG_LEVEL", "CITYOPS_IN_FLIGHT", "CITYOPS_IN_FLIGHT_OF"),
+    *("CITYOPS_OUTSIDE_HOSTS", "CITYOPS_PRIVATE_NETWORKS", "CITYOPS_MAIL"),
 )
 GIVEN = ("ALLOWED_HOSTS", "CITYOPS_DEMO", "CITYOPS_QUEUES", *PASSED_ON)
 SERVERS = (

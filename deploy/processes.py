@@ -123,8 +123,11 @@ def _wish(word: str) -> tuple[str, int]:
 
 
 def _children(queue: str) -> int:
-    """Return how many tasks of a queue run at once: a busy district's dispatches, two."""
-    return 2 if queue.startswith("dispatch.") else 1
+    """Return how many tasks of a queue run at once: a busy district's dispatches, two.
+
+    Notices, three: those who wait for other systems leave a place for those inside.
+    """
+    return 2 if queue.startswith("dispatch.") else 3 if queue == "notify" else 1
 
 
 def workers(home: Home) -> tuple[str, ...]:

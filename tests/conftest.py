@@ -10,6 +10,7 @@ from cases.selectors import home_scope
 from tests.support.browsers import browser, desks
 from tests.support.city import huaihua
 from tests.support.eventful import eventful
+from tests.support.outside import mail_server, other_system
 from tests.support.running import running_city
 from tests.support.spine import condition, media, people
 
@@ -19,7 +20,9 @@ __all__ = [
     "desks",
     "eventful",
     "huaihua",
+    "mail_server",
     "media",
+    "other_system",
     "people",
     "running_city",
 ]

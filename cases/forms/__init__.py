@@ -12,7 +12,13 @@ from django.utils.translation import gettext_lazy as _
 from cases.choices import Action, OrderKind, Role, Source
 from cases.clock import SpecialDay
 from cases.errors import BadPhoto, Refusal
-from cases.models import Attachment, Component, Condition, PhotoRule, Task
+from cases.models import (
+    Attachment,
+    Component,
+    Condition,
+    PhotoRule,
+    Task,
+)
 from cases.selectors.calendars import Stretch
 from cases.services.intake import Report
 from cases.services.photos import StoredPhoto, kind_of_photos, store

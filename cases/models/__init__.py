@@ -19,7 +19,7 @@ from cases.models.component import Component, ComponentState
 from cases.models.draw import Draw
 from cases.models.effect import Effect, EffectRuling
 from cases.models.event import DistrictHead, Event
-from cases.models.notice import Notice
+from cases.models.notice import Channel, ChannelSecret, Notice
 from cases.models.reconciliation import Alarm, Reconciliation
 from cases.models.request import Assist, Refusal, Reply, Request, Supervision
 from cases.models.routing import (
@@ -43,6 +43,8 @@ __all__ = [
     "Case",
     "CaseWords",
     "Change",
+    "Channel",
+    "ChannelSecret",
     "CityOptions",
     "Component",
     "ComponentState",

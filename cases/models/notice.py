@@ -8,7 +8,9 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from cases.choices import CITY, DISTRICT_SLUGS, SCOPES, Role
 from cases.models.case import Case
+from cases.notices import Audience
 from cityops.accounts.models import User
 
 
@@ -46,3 +48,94 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.event_id}"
+
+
+class Channel(models.Model):
+    """A way out of the product: a robot of a chat group, a mailbox, another system.
+
+    A channel of a district hears of its cases, one of the city of all; one of a unit only of what
+    its people are told. After `LIMIT` failures in a row it rests until `rests_until`. The key or
+    password stands apart (ChannelSecret).
+    """
+
+    class Kind(models.TextChoices):
+        """Who listens at the other end."""
+
+        WECOM = "wecom", _("enterprise WeChat robot")
+        DINGTALK = "dingtalk", _("DingTalk robot")
+        FEISHU = "feishu", _("Feishu robot")
+        MAIL = "mail", _("mail")
+        WEBHOOK = "webhook", _("webhook")
+        HOTLINE = "hotline", _("12345 hotline")
+
+    ROBOTS = (Kind.WECOM, Kind.DINGTALK, Kind.FEISHU)
+    SYSTEMS = (Kind.WEBHOOK, Kind.HOTLINE)
+    LIMIT = 5
+
+    name = models.CharField(_("name"), max_length=60, unique=True)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
+    scope = models.CharField(
+        _("scope"),
+        max_length=20,
+        choices=[(CITY, _("whole city")), *((slug, slug) for slug in DISTRICT_SLUGS)],
+        default=CITY,
+    )
+    unit = models.ForeignKey(
+        "cases.Unit",
+        models.PROTECT,
+        to_field="code",
+        null=True,
+        blank=True,
+        verbose_name=_("unit"),
+        help_text=_("only what the people of this unit are told"),
+    )
+    audience = models.CharField(
+        _("what is told to"),
+        max_length=12,
+        choices=[(role.value, role.label) for role in Role if role.value in set(Audience)],
+        blank=True,
+        help_text=_("empty: to anybody"),
+    )
+    only_loud = models.BooleanField(_("only what is urgent"), default=True)
+    address = models.CharField(
+        _("address"),
+        max_length=300,
+        blank=True,
+        help_text=_(
+            "https://… of another system, whose host CITYOPS_OUTSIDE_HOSTS names; the recipient of "
+            "mail; nothing for a robot"
+        ),
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+
+    failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
+    rests_until = models.DateTimeField(_("rests until"), null=True, editable=False)
+    last_sent_at = models.DateTimeField(_("last sent"), null=True, editable=False)
+    last_error = models.CharField(_("last error"), max_length=300, blank=True, editable=False)
+
+    objects: ClassVar[models.Manager["Channel"]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("channel")
+        verbose_name_plural = _("channels")
+        constraints = [
+            models.CheckConstraint(condition=Q(scope__in=SCOPES), name="channel_scope_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ChannelSecret(models.Model):
+    """The key of a robot, or the secret a webhook is signed with.
+
+    The web process may write it and see that it is there; the database lets it read none.
+    """
+
+    channel = models.OneToOneField(Channel, models.CASCADE, primary_key=True)
+    value = models.CharField(max_length=300)
+
+    objects: ClassVar[models.Manager["ChannelSecret"]] = models.Manager()
+
+    def __str__(self) -> str:
+        return str(self.channel_id)

@@ -21,6 +21,7 @@ from cases.services.parked import knows_task, run_task
 from cases.services.patience import at_most
 from cases.services.recompute import recompute_slice
 from cases.services.reconcile import reconcile_minute, reconcile_nightly
+from cases.services.sending import reply, send, send_test
 from cases.services.upkeep import delete_old_ticks
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,11 @@ _ON_ITS_OWN: dict[str, Callable[[Effect], str]] = {
     "notify": tell,
 }
 # Work in other systems, never repeated by itself once it may have taken place.
-_OUTSIDE: dict[str, Outside] = {}
+_OUTSIDE: dict[str, Outside] = {
+    "send": Outside(send),
+    "send_test": Outside(send_test),
+    "reply": Outside(reply),
+}
 # How long one run of a kind may take, where it is not LEASE. Longer work goes in slices.
 _LONGER = timedelta(seconds=60)
 _LEASES: dict[str, timedelta] = {

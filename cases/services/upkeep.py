@@ -39,7 +39,7 @@ def delete_old_ticks() -> str:
     """
     free = Effect.objects.filter(effectruling=None)
     ticks, _ = free.filter(case=None, scope="", done_at__lt=Now() - KEPT).delete()
-    free.filter(kind="notify", done_at__lt=Now() - NOTICES_KEPT).delete()
+    free.filter(kind__in=("notify", "send"), done_at__lt=Now() - NOTICES_KEPT).delete()
     notices, _ = Notice.objects.filter(created_at__lt=Now() - NOTICES_KEPT).delete()
     keys, _ = IdempotencyKey.objects.filter(created_at__lt=Now() - KEYS_KEPT).delete()
     tries, _ = SignInLock.objects.untouched_since(timezone.now() - TRIES_KEPT).delete()

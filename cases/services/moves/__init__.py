@@ -18,6 +18,7 @@ from cases.services.moves.acts import APPLY
 from cases.services.moves.asked import lapse_requests
 from cases.services.moves.inputs import read_inputs, require_plain
 from cases.services.moves.step import Step
+from cases.services.notify import ask_replies
 from cases.services.photos import StoredPhoto, attach
 from cases.workflow import MOVES, Input, refusal_of
 from cityops.accounts.models import User
@@ -144,19 +145,21 @@ def _write_rows(step: Step, book: Book, actor: User) -> None:
         task.answered_at = book.at  # withdrawn: the case went another way
         task.save(update_fields=["answered_at"])
     if MOVES[step.action].tells_reporter:
-        _owe_replies(step, at=book.at)
+        _owe_replies(step, book)
     if step.photos:
         attach(case, step.photos, actor=actor, at=book.at)
 
 
-def _owe_replies(step: Step, *, at: datetime) -> None:
+def _owe_replies(step: Step, book: Book) -> None:
     """Owe an answer to the reporter, and to those of the cases merged into this one."""
     reason = str(step.inputs.get(Input.REASON, ""))
-    Reply.objects.bulk_create(
-        Reply(case=case, action=step.action, reason=reason, due_at=at)
+    owed = Reply.objects.bulk_create(
+        Reply(case=case, action=step.action, reason=reason, due_at=book.at)
         for case in (step.folder.case, *_merged(step.folder.case.number))
         if case.source != Source.INSPECTOR
     )
+    if not book.is_past:
+        ask_replies(owed)
 
 
 def _merged(number: str) -> list[Case]:

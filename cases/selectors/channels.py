@@ -1,0 +1,118 @@
+"""Which channels hear of an event, what they are told of it, and which of them rest."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+
+from cases.choices import CITY
+from cases.models import Area, Case, Channel, District, Event
+from cases.notices import Audience, Telling, telling_of
+
+
+@dataclass(frozen=True)
+class Message:
+    """What leaves the city of one event: no free text, no person, no exact place."""
+
+    title: str
+    lines: list[str]
+    data: dict[str, Any]
+
+    @property
+    def body(self) -> str:
+        """The lines as one text."""
+        return "\n".join(self.lines)
+
+
+def channels_for(event: Event, telling: Telling, audiences: Collection[Audience]) -> list[Channel]:
+    """Return the active channels that hear of an event, in their order; for people and systems."""
+    case = event.case
+    assert case is not None
+    active = Channel.objects.filter(is_active=True, scope__in={CITY, event.scope, event.district})
+    return [
+        channel
+        for channel in active.exclude(kind=Channel.Kind.HOTLINE).order_by("pk")
+        if (telling.is_loud or not channel.only_loud)
+        and (not channel.audience or channel.audience in audiences)
+        and (channel.unit_id is None or _is_for(channel.unit_id, event, case, audiences))
+    ]
+
+
+def _is_for(unit: str, event: Event, case: Case, audiences: Collection[Audience]) -> bool:
+    """Whether the people of `unit` are told of the event too."""
+    if Audience.ASSISTING in audiences:
+        return unit == event.data["facts"].get("assist_unit") and unit in case.assist_units
+    is_told = not {Audience.UNIT, Audience.UNIT_HEAD}.isdisjoint(audiences)
+    return is_told and unit == event.unit == case.unit_id
+
+
+def resting(*, at: datetime) -> list[Channel]:
+    """Return the active channels that rest after failures in a row, longest rest first."""
+    rest = Channel.objects.filter(is_active=True, rests_until__gt=at)
+    return list(rest.order_by("-rests_until", "pk"))
+
+
+def message_of(event: Event) -> Message:
+    """Return what is told of an event outside, in the city's own language."""
+    case = event.case
+    assert case is not None
+    with override(settings.LANGUAGE_CODE):
+        telling = telling_of(event.action, event.to_stage, event.data["facts"])
+        said = str(telling.says) if telling else str(event.get_action_display())
+        due = date_format(timezone.localtime(case.due_at), "m-d H:i") if case.due_at else ""
+        lines = [
+            f"{case.number} · {case.minor.name}",
+            case.condition.text if case.condition else "",
+            _place(case),
+            _("due %(at)s") % {"at": due} if due else "",
+            _address(case),
+        ]
+        data = {
+            "says": said,
+            "event": {
+                "scope": event.scope,
+                "dseq": event.dseq,
+                "action": event.action,
+                "from": event.from_stage,
+                "to": event.to_stage,
+                "at": _utc(event.at),
+            },
+            "case": {
+                "number": case.number,
+                "stage": case.stage,
+                "district": case.district,
+                "street": case.street,
+                "category": case.minor_id,
+                "condition": case.condition_id or "",
+                "unit": case.unit_id or "",
+                "due_at": _utc(case.due_at),
+            },
+        }
+    return Message(said, [line for line in lines if line], data)
+
+
+def _place(case: Case) -> str:
+    """Return district, street and community by name: no nearer than that."""
+    district = District.objects.filter(pk=case.district).first()
+    codes = [case.street, case.community]
+    areas = Area.objects.filter(level__in=("street", "community"), code__in=codes)
+    names = {area.code: area.name for area in areas.filter(valid__contains=timezone.now())}
+    known = (district.name if district else "", *(names.get(code, "") for code in codes))
+    return " · ".join(word for word in known if word)
+
+
+def _address(case: Case) -> str:
+    """Return the address of the case page, where the site knows its own."""
+    site = next(iter(settings.CSRF_TRUSTED_ORIGINS), "")
+    return f"{site}{reverse('case', args=[case.number])}" if site else ""
+
+
+def _utc(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat() if moment else None
