@@ -28,6 +28,7 @@ from cases.choices import Action, ClockKind, Role, Stage
 from cases.models import (
     Attachment,
     Case,
+    Channel,
     CityOptions,
     Event,
     Notice,
@@ -136,6 +137,7 @@ class World:
             "other": SavedSearch.objects.create(user=self.inspectors["other"], name="a", query="q"),
         }
         self.notices = {whose: self._notice(whose) for whose in PLACES}
+        Channel.objects.create(name="a group", kind=Channel.Kind.WECOM)
         self.component = component(**COMPONENT).pk
         self.draft = self._draft()
         self.before = fingerprint()
