@@ -13,7 +13,7 @@ from pathlib import Path
 from deploy.console import say
 from deploy.python_env import ROOT
 from tests.faultlab.faults import Fault, all_faults
-from tests.faultlab.figures import Size
+from tests.faultlab.figures import Red, Size
 from tests.faultlab.runner import Lab, running
 from tests.faultlab.trial import Verdict, run_fault
 
@@ -33,18 +33,24 @@ def main(arguments: list[str]) -> int:
         parser.error(f"there is no fault {sorted(unknown)[0]}; there are {', '.join(known)}")
     faults = [known[name] for name in options.names or known]
     sizes = [Size(seed, short=options.short) for seed in options.seed or SEEDS]
+    found, verdicts = options.home / "figures.json", list[Verdict]()
     with running(options.home) as lab:
-        verdicts = [_run(lab, one, size) for size in sizes for one in faults]
-    found = options.home / "figures.json"
-    found.write_text(json.dumps([v.plain() for v in verdicts], indent=1, ensure_ascii=False))
+        for size in sizes:
+            for one in faults:
+                verdicts.append(_run(lab, one, size))
+                told = [verdict.plain() for verdict in verdicts]
+                found.write_text(json.dumps(told, indent=1, ensure_ascii=False))
     return report(verdicts, found)
 
 
 def _run(lab: Lab, fault: Fault, size: Size) -> Verdict:
     """Run one fault on a city that nothing has touched, and say how it went."""
-    lab.refound(out=lab.home.path / "out" / f"{fault.name}-{size.seed}-{int(time.time())}")
     say(f"{fault.name} seed {size.seed}: {fault.title} …")
-    verdict = run_fault(lab, fault, size)
+    try:
+        lab.refound(out=lab.home.path / "out" / f"{fault.name}-{size.seed}-{int(time.time())}")
+        verdict = run_fault(lab, fault, size)
+    except Red as red:  # there was no city to break
+        verdict = Verdict(fault.name, fault.title, size.seed, size.short, complaints=[str(red)])
     for complaint in verdict.complaints:
         say(f"  RED {complaint}")
     say(f"  {'passed' if verdict.passed else 'failed'} in {verdict.took_s:.0f} s")

@@ -374,7 +374,9 @@ class Lab:
         self.wait_healthy()
 
     def heal_servers(self) -> None:
-        """Let proxies pass and bring the servers back."""
+        """Disarm every step, let proxies pass and bring the servers back."""
+        for armed in self.home.crash_folder.iterdir():
+            armed.unlink(missing_ok=True)
         for proxy in self.proxy.values():
             proxy.set("pass")
         for name in ("postgres", *THROUGH):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.faultlab.faults import all_faults
+from tests.faultlab.faults.steady import beyond_leases
 from tests.faultlab.figures import Figures, Size
 from tests.faultlab.runner import running
 from tests.faultlab.trial import run_fault
@@ -39,3 +40,18 @@ def test_only_times_are_loosened_in_a_shortened_run():
     figures.note("doubled", 1, at_most=0)
 
     assert figures.missed() == ["hard is 2 s, not at most 1", "doubled is 1, not at most 0"]
+
+
+@pytest.mark.parametrize(
+    ("done", "deaths", "beyond"),
+    [
+        (4, [], 4),
+        (16, [], 16),  # nobody died, so nothing excuses a lease
+        (16, [1], 0),
+        (22, [1], 6),
+        (32, [1, 18], 0),
+        (32, [1], 16),
+    ],
+)
+def test_only_a_death_excuses_a_lease(done, deaths, beyond):
+    assert beyond_leases(0, done, deaths) == beyond

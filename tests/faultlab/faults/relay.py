@@ -25,20 +25,21 @@ GATHER_S = 30
 def kill_relays(lab: Lab, size: Size) -> Figures:
     """Let relays die with a leased batch: none of it published, half of it, all of it."""
     figures, draw, since = Figures(size), chance("F04", size), database_now(lab)
-    deaths = schedule(RELAY, size.pick(17, 1), draw)
+    deaths = []
     with steady(lab, size) as load:
-        for step in deaths:
+        for step in schedule(RELAY, size.pick(17, 1), draw):
             if step == "half_published":
                 with _work_gathering(lab):
                     arm(lab, step)
                 wait_for_death(lab, step)
             else:
                 die_at(lab, step)
+            deaths.append(time.time())
             breathe(draw, 0, 1)
         lab.wait_healthy()
     figures.note("relays killed", len(deaths))
     note_load(load, figures)
-    note_redelivery(lab, figures, since, cut_off=0)
+    note_redelivery(lab, figures, since, deaths, cut_off=0)
     return figures
 
 

@@ -42,25 +42,43 @@ def breathe(draw: random.Random, least_s: float, most_s: float) -> None:
 
 
 def note_redelivery(
-    lab: Lab, figures: Figures, since: datetime, *, lost_s: float = 0.0, cut_off: int = 1
+    lab: Lab,
+    figures: Figures,
+    since: datetime,
+    deaths: list[float],
+    *,
+    lost_s: float = 0.0,
+    cut_off: int = 1,
 ) -> None:
-    """Note how many runs were cut off since `since`, and how long work waited for a new one.
+    """Note how many runs were cut off, and how long work waited that a death (epoch s) had lost.
 
-    `lost_s` is how long nobody could work at all.
+    Each loss may cost one lease; `lost_s` is how long nobody could work at all.
     """
     lab.quiesce()
-    ((again, slowest, runs),) = lab.rows(
-        """
-        SELECT count(*) FILTER (WHERE runs > 1), coalesce(max(
-                 extract(epoch FROM done_at - created_at) / greatest(1, runs - 1)), 0)::float,
-               coalesce(max(runs), 0)
-        FROM cases_effect WHERE case_id IS NOT NULL AND created_at >= %s AND kind = 'dispatch'
-        """,
+    rows = lab.rows(
+        "SELECT extract(epoch FROM created_at)::float, extract(epoch FROM done_at)::float, runs"
+        " FROM cases_effect WHERE kind = 'dispatch' AND created_at >= %s AND done_at IS NOT NULL",
         since,
     )
-    figures.note("runs cut off and done again", again, at_least=cut_off)
-    figures.note("most runs of one effect", runs)
-    figures.note("slowest redelivery", slowest, "s", at_most=LEASE_S + LATE_S + lost_s)
+    waits = [done - created for created, done, _ in rows]
+    beyond = [beyond_leases(created, done, deaths, lost_s) for created, done, _ in rows]
+    figures.note(
+        "runs cut off and done again", sum(runs > 1 for *_, runs in rows), at_least=cut_off
+    )
+    figures.note("most runs of one effect", max((runs for *_, runs in rows), default=0))
+    figures.note("slowest dispatch", max(waits, default=0), "s")
+    figures.note("slowest beyond its leases", max(beyond, default=0), "s", at_most=LATE_S + lost_s)
+
+
+def beyond_leases(created: float, done: float, deaths: list[float], lost_s: float = 0.0) -> float:
+    """Return how long an effect took beyond the leases that deaths while it was on its way cost."""
+    begun, late_s = created, LATE_S + lost_s
+    while done - begun > late_s:
+        met = [death for death in deaths if begun <= death <= begun + late_s]
+        if not met:
+            break
+        begun = max(met) + LEASE_S
+    return max(0.0, done - begun)
 
 
 def note_load(load: Load, figures: Figures) -> None:

@@ -28,15 +28,16 @@ def kill_children(lab: Lab, size: Size) -> Figures:
     """Kill children of dispatch workers while they hold a claim; masters replace them."""
     figures, draw, since = Figures(size), chance("F01", size), database_now(lab)
     with steady(lab, size) as load:
-        times = size.pick(20, 5)
-        for _ in range(times):
+        deaths = []
+        for _ in range(size.pick(20, 5)):
             name = _worker_at_work(lab, draw)
             lab.kill_process(draw.choice(lab.children(name)))
+            deaths.append(time.time())
             breathe(draw, 0, 1)
         breathe(draw, 1, 2)
-    figures.note("children killed", times)
+    figures.note("children killed", len(deaths))
     note_load(load, figures)
-    note_redelivery(lab, figures, since)
+    note_redelivery(lab, figures, since, deaths)
     return figures
 
 
@@ -60,7 +61,8 @@ def kill_groups(lab: Lab, size: Size) -> Figures:
             breathe(draw, 0, 2)
     figures.note("groups killed", len(away))
     note_load(load, figures)
-    note_redelivery(lab, figures, since, lost_s=longest, cut_off=0)
+    deaths = [begun for _, begun, _ in away]
+    note_redelivery(lab, figures, since, deaths, lost_s=longest, cut_off=0)
     calm = _dispatch_p95(lab, since.timestamp(), calm_until)
     during = max(_dispatch_p95(lab, begun, end, but=queue) for queue, begun, end in away)
     figures.note("other queues, p95 calm", calm, "s")
@@ -73,14 +75,15 @@ def kill_groups(lab: Lab, size: Size) -> Figures:
 def kill_at_steps(lab: Lab, size: Size) -> Figures:
     """Let workers die before and after claim, before the effect, around its commit."""
     figures, draw, since = Figures(size), chance("F03", size), database_now(lab)
-    deaths = schedule(CONSUMER, size.pick(50, 2), draw)
+    deaths = []
     with steady(lab, size) as load:
-        for step in deaths:
+        for step in schedule(CONSUMER, size.pick(50, 2), draw):
             die_at(lab, step)
+            deaths.append(time.time())
             breathe(draw, 0, 0.3)
     figures.note("deaths", len(deaths))
     note_load(load, figures)
-    note_redelivery(lab, figures, since)
+    note_redelivery(lab, figures, since, deaths)
     return figures
 
 
