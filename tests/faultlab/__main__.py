@@ -1,5 +1,7 @@
 """`deploy/test faults [F01 …] [--seed N …] [--short]`: break a city, print a table of figures.
 
+With `--planted` the names are those of planted bugs, each of which must turn its fault red.
+
 Every fault gets an untouched city; its histories stay in HOME/out, all figures in
 HOME/figures.json. The last line counts what passed and failed, and so does the exit status.
 """
@@ -12,6 +14,7 @@ from pathlib import Path
 
 from deploy.console import say
 from deploy.python_env import ROOT
+from tests.faultlab import planted
 from tests.faultlab.faults import Fault, all_faults
 from tests.faultlab.figures import Red, Size
 from tests.faultlab.runner import Lab, running
@@ -28,7 +31,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, action="append", help="default: 1, 2 and 3")
     parser.add_argument("--short", action="store_true", help="a smaller load, fewer times")
     parser.add_argument("--home", type=Path, default=ROOT / ".local/faultlab")
+    parser.add_argument("--planted", action="store_true", help="plant bugs; each must be found")
     options = parser.parse_args(arguments)
+    if options.planted:
+        return planted.main(options.home, options.names)
     if unknown := set(options.names) - set(known):
         parser.error(f"there is no fault {sorted(unknown)[0]}; there are {', '.join(known)}")
     faults = [known[name] for name in options.names or known]

@@ -2,6 +2,8 @@
 
 import random
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.faultlab.figures import Red
@@ -42,3 +44,15 @@ def schedule(steps: tuple[str, ...], times: int, draw: random.Random) -> list[st
     deaths = [step for step in steps for _ in range(times)]
     draw.shuffle(deaths)
     return deaths
+
+
+@contextmanager
+def armed(lab: Lab, step: str) -> Iterator[Callable[[], bool]]:
+    """Arm a step for a while; what it yields tells after it whether somebody died."""
+    arm(lab, step)
+    has_died = False
+    try:
+        yield lambda: has_died
+    finally:
+        has_died = not _file(lab, step).exists()
+        _file(lab, step).unlink(missing_ok=True)

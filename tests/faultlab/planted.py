@@ -1,4 +1,4 @@
-"""`python -m tests.faultlab --planted`: bugs planted one at a time, each must turn a fault red.
+"""`deploy/test faults --planted`: bugs planted one at a time, each must turn a fault red.
 
 A test never seen red does not count. Every file of planted/ is a patch of the product with three
 lines before it: which fault finds it, what it breaks, and what somebody might have thought. It is

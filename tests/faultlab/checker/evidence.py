@@ -33,6 +33,7 @@ class Evidence:
     effects: list[Record]
     keys: dict[tuple[str, str], Any]  # idempotency keys, by user name and key
     grants: dict[str, list[Any]]  # by user name
+    photos: set[tuple[str, str]]  # case number and SHA-256 as announced
     heads: dict[str, int]
     calls: list[Record]  # histories, in time
     frames: dict[str, list[Record]]  # socket logs, by client, in the order they were heard
@@ -54,6 +55,7 @@ class Evidence:
             effects=_dicts(connection, _EFFECTS),
             keys={(row.username, row.key): row for row in _rows(connection, _KEYS)},
             grants=grants,
+            photos={(row.number, row.sha256) for row in _rows(connection, _PHOTOS)},
             heads={row.scope: row.dseq for row in _rows(connection, _HEADS)},
             calls=sorted(records(folder, "history"), key=lambda record: record["at"]),
             frames=frames,
@@ -110,6 +112,9 @@ _KEYS = """
 _GRANTS = """
     SELECT u.username, g.role, g.scope_kind, g.scope_key
     FROM accounts_grant g JOIN accounts_user u ON u.id = g.user_id
+"""
+_PHOTOS = """
+    SELECT c.number, a.sha256 FROM cases_attachment a JOIN cases_case c ON c.id = a.case_id
 """
 _HEADS = "SELECT scope, dseq FROM cases_districthead"
 

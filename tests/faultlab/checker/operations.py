@@ -58,17 +58,24 @@ def operations(evidence: Evidence) -> Iterator[Violation]:
         if not operation.invoked:
             yield Violation("I5", key, "an answer to a call that was not made")
             continue
-        is_create = operation.first["op"] == "create"
-        kept = evidence.keys.get((actor, key))
-        case = made.get((actor, key))
-        there = case is not None if is_create else kept is not None
-        yield from _presence(operation, key, there=there)
+        kept, case = evidence.keys.get((actor, key)), made.get((actor, key))
+        number = _where_done(evidence, operation, case, kept)
+        yield from _presence(operation, key, there=bool(number))
         yield from _answers(operation, key, kept)
-        if there:
-            number = case.number if is_create else kept.number
-            done[number, "report" if is_create else operation.first["action"], actor] += 1
+        if number:
+            done[number, operation.first["action"] or "report", actor] += 1
     yield from _unexplained(evidence, done)
     yield from _versions(evidence)
+
+
+def _where_done(evidence: Evidence, operation: Operation, case: Any, kept: Any) -> str:
+    """Return the number of the case an operation took place on; empty when it did not."""
+    first = operation.first
+    if first["op"] == "create":
+        return str(case.number) if case else ""
+    if first["op"] == "photo":  # its key is the SHA-256 of its bytes
+        return first["number"] if (first["number"], first["key"]) in evidence.photos else ""
+    return str(kept.number) if kept else ""
 
 
 def _presence(operation: Operation, key: str, *, there: bool) -> Iterator[Violation]:
@@ -121,7 +128,7 @@ def _versions(evidence: Evidence) -> Iterator[Violation]:
     standing = {case.number: case.version for case in evidence.cases.values()}
     acts: dict[str, list[Operation]] = defaultdict(list)
     for operation in read_operations(evidence).values():
-        if operation.ok and operation.invoked:
+        if operation.ok and operation.invoked and operation.first["op"] != "photo":
             acts[operation.ok[0]["number"]].append(operation)
     for number, done in acts.items():
         highest = max(operation.ok[0]["version"] for operation in done)

@@ -16,7 +16,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from poison import add_kinds  # beside this file
+
 FOLDER = Path(os.environ.get("LAB_CRASH_FOLDER", "/nonexistent"))
+# Steps of the web server are its own, so that no worker comes by first.
+WHERE = "web_" if os.environ.get("CITYOPS_PROCESS") == "web" else ""
 _now = threading.local()  # has_written: the events stand, the commit is still to come
 
 
@@ -31,7 +35,8 @@ def crash(step: str) -> None:
 
 
 def _label_worker(effects: ModuleType) -> None:
-    """Label both sides of the claim."""
+    """Label both sides of the claim, and add the kinds of poison."""
+    add_kinds(effects)
     claim = effects.claim_effect
 
     @functools.wraps(claim)
@@ -45,12 +50,12 @@ def _label_worker(effects: ModuleType) -> None:
 
 
 def _label_ledger(ledger: ModuleType) -> None:
-    """Label the moment before an effect's events are written."""
+    """Label the moment before events are written."""
     close = ledger.Book.close
 
     @functools.wraps(close)
     def closing(self: Any) -> None:
-        crash("before_effect")
+        crash(f"{WHERE}before_effect")
         close(self)
         _now.has_written = True
 
@@ -58,17 +63,17 @@ def _label_ledger(ledger: ModuleType) -> None:
 
 
 def _label_commit(base: ModuleType) -> None:
-    """Label both sides of the commit that follows a worker's events."""
+    """Label both sides of the commit that follows events."""
     commit = base.BaseDatabaseWrapper.commit
 
     @functools.wraps(commit)
     def committing(self: Any) -> None:
         has_written, _now.has_written = getattr(_now, "has_written", False), False
         if has_written:
-            crash("before_commit")
+            crash(f"{WHERE}before_commit")
         commit(self)
         if has_written:
-            crash("after_commit")
+            crash(f"{WHERE}after_commit")
 
     base.BaseDatabaseWrapper.commit = committing
 
@@ -98,6 +103,7 @@ LABELS: dict[str, dict[str, Callable[[ModuleType], None]]] = {
         "cases.ledger": _label_ledger,
         "django.db.backends.base.base": _label_commit,
     },
+    "web": {"cases.ledger": _label_ledger, "django.db.backends.base.base": _label_commit},
     "relay": {"cases.relay": _label_relay},
 }
 
