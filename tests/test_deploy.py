@@ -210,7 +210,12 @@ def test_manage_without_a_running_copy_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("words", "queues"),
     [
-        ("", dict.fromkeys(processes.QUEUES[:5], 2) | dict.fromkeys(processes.QUEUES[5:], 1)),
+        (
+            "",
+            dict.fromkeys(processes.QUEUES, 1)
+            | dict.fromkeys(processes.QUEUES[:5], 2)
+            | {"notify": 3},
+        ),
         ("media", {"media": 1}),
         (
             "dispatch.hecheng=4, dispatch.h*, notify=2",

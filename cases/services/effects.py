@@ -89,6 +89,9 @@ def run_effect(effect_id: int) -> str:
         return _put_back(effect, later.wait_s, "put off")
     except Unknown as error:
         return _unknown(effect, error)
+    except Failed as error:  # of another system: expected, and no matter of our code
+        logger.warning("effect %s failed: %s", effect.key, error)
+        return _failed(effect, error)
     except Exception as error:
         logger.exception("effect %s failed", effect.key)
         return _failed(effect, error)
