@@ -43,7 +43,7 @@ def break_it(arguments: list[str]) -> int:
     home = Home.at(ROOT / ".local/test")
     prepare_folders(home)
     with home.locked():
-        prepare_environment(home, packages.SERVER, DEV_LOCK)
+        prepare_environment(home, [*packages.SERVER, *packages.BROWSER], DEV_LOCK)
     command = [str(home.venv / "bin/python"), "-m", "tests.faultlab", *arguments]
     env = {**home.environment(), "PYTHONPATH": str(ROOT)}
     with ending_on_signals():

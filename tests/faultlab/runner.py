@@ -34,7 +34,7 @@ APPLICATION = (*processes.APPLICATION, *(f"{name}-2" for name in TWICE))
 DISPATCH_WORKERS = tuple(n for n in processes.WORKERS if n.startswith("worker-dispatch."))
 THROUGH = ("redis-broker", "redis-channels")
 INJECTED = Path(__file__).resolve().parent / "injected"
-HEALTHY_S = 300
+HEALTHY_S = 120
 TEMPLATE = "cityops_base"
 # Tokens of every account, and a session of each that opens screens.
 _PEOPLE = """
