@@ -1,5 +1,6 @@
 """deploy/backup and deploy/restore: one tar file with database, media and configuration."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -32,11 +33,12 @@ def write(home: Home, file: Path) -> int:
     try:
         with step("Database"):
             _dump(home, dump)
-        # Media after the database: files are only ever added, so each row's file is there.
+        # Media after the database, so each row's file is there: a shown photo is for good, an
+        # upload stays for an hour after it was prepared.
         with step("Media and configuration"), _private_tar(part) as tar:
             _add_text(tar, home, "configuration.json", _configuration(home))
             tar.add(dump, "database.dump")
-            tar.add(home.path / "media", "media")
+            _add_media(tar, home.path / "media")
             for name in CARRIED_FILES:
                 if (home.path / name).exists():
                     tar.add(home.path / name, name)
@@ -66,6 +68,13 @@ def _private_tar(path: Path) -> tarfile.TarFile:
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     return tarfile.open(path, "w")
+
+
+def _add_media(tar: tarfile.TarFile, folder: Path) -> None:
+    """Add every file of a folder in use; one that goes meanwhile is needed no more."""
+    for path in [folder, *sorted(folder.rglob("*"))]:
+        with contextlib.suppress(FileNotFoundError):
+            tar.add(path, str(Path("media") / path.relative_to(folder)), recursive=False)
 
 
 def _add_text(tar: tarfile.TarFile, home: Home, name: str, text: str) -> None:

@@ -25,7 +25,7 @@ from cases.services.photos import StoredPhoto, kind_of_photos, store
 from cityops.accounts.models import User
 
 PHOTO_TYPES = "image/jpeg,image/png,image/webp"
-_SALT = "cases.forms.photo"
+_SALT = "cases.forms.photo.2"  # changed with what a note holds
 _SATURDAY = 5
 _LONGEST_DAYS = 31  # of a holiday; longer is a slip of the pen
 

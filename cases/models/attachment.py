@@ -8,10 +8,11 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Attachment(models.Model):
-    """A photo as stored: decoded, size-limited, re-encoded, without EXIF.
+    """A photo of a case; shown once it is decoded, size-limited, re-encoded, without EXIF.
 
     `sha256` names the bytes that arrived (what the phone claims), `stored_sha256` the file served,
     at MEDIA_ROOT/photos/<first two digits>/<stored_sha256>.jpg, beside its 320 px thumbnail `-s`.
+    Until the media worker has made that it is empty; what cannot be decoded is unreadable.
     """
 
     class Kind(models.TextChoices):
@@ -28,10 +29,11 @@ class Attachment(models.Model):
     case = models.ForeignKey("cases.Case", models.PROTECT)
     kind = models.CharField(max_length=8, choices=Kind.choices)
     sha256 = models.CharField(max_length=64)
-    stored_sha256 = models.CharField(max_length=64)
-    width = models.PositiveIntegerField()
-    height = models.PositiveIntegerField()
-    size = models.PositiveIntegerField()  # bytes of the stored file
+    stored_sha256 = models.CharField(max_length=64, blank=True)
+    is_unreadable = models.BooleanField(default=False)
+    width = models.PositiveIntegerField(default=0)
+    height = models.PositiveIntegerField(default=0)
+    size = models.PositiveIntegerField(default=0)  # bytes of the stored file
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)
     added_at = models.DateTimeField()
 
@@ -42,7 +44,12 @@ class Attachment(models.Model):
         verbose_name_plural = _("photos")
         constraints = [
             models.UniqueConstraint(fields=["case", "sha256", "kind"], name="photo_once"),
+            models.CheckConstraint(
+                condition=models.Q(is_unreadable=False) | models.Q(stored_sha256=""),
+                name="photo_shown_or_unreadable",
+            ),
         ]
+        indexes = [models.Index(fields=["sha256"], name="photo_by_arrived")]
 
     def __str__(self) -> str:
         return f"{self.case_id} {self.kind}"

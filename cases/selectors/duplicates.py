@@ -54,7 +54,8 @@ def candidates(case: Case, user: User, options: CityOptions) -> list[Candidate]:
 
 
 def _first_photo() -> Subquery:
-    photos = Attachment.objects.filter(case=OuterRef("pk")).order_by("added_at", "pk")
+    photos = Attachment.objects.filter(case=OuterRef("pk")).exclude(stored_sha256="")
+    photos = photos.order_by("added_at", "pk")
     return Subquery(photos.values("pk")[:1])
 
 

@@ -1,47 +1,47 @@
-"""Photos: decoded, size-limited, re-encoded without EXIF, stored under their SHA-256."""
+"""Photos as they come in: looked at from outside, kept, and tied to a case.
+
+Nothing is decoded here, in the web process: the media worker does that (photo_store.py).
+"""
 
 import hashlib
 import io
-import uuid
+import struct
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from math import isfinite
-from pathlib import Path
 from typing import IO, Any
 
-from django.conf import settings
 from django.utils.translation import gettext as _
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cases.choices import Action
 from cases.errors import BadPhoto
-from cases.models import Attachment, Case
+from cases.models import Attachment, Case, Effect
+from cases.services.photo_decoder import FORMATS, MAX_PIXELS
+from cases.services.photo_store import Made, keep_arrived
 from cityops.accounts.models import User
 
 MAX_BYTES = 10 * 1024 * 1024
-MAX_PIXELS = 50_000_000  # refused before decoding; a 12 MP phone photo is a quarter of it
-LONG_EDGE = 1600
-THUMBNAIL_EDGE = 320
-FORMATS = ("JPEG", "PNG", "WEBP")
+PREPARE_RUNS = 3
 
 
 @dataclass(frozen=True)
 class StoredPhoto:
-    """A photo on disk, not yet tied to a case."""
+    """A photo on disk, not yet tied to a case; `made` once it is fit to be shown."""
 
     kind: str
     sha256: str
-    stored_sha256: str
-    width: int
-    height: int
-    size: int
+    size: int  # bytes that arrived
     taken_at: datetime | None = None  # as the camera claims
     place: tuple[float, float] | None = None  # lon, lat, as the camera claims
+    made: Made | None = None
 
     def as_note(self) -> dict[str, Any]:
-        """Return it in JSON's words."""
-        return {**asdict(self), "taken_at": self.taken_at and self.taken_at.isoformat()}
+        """Return it in JSON's words, without what the media worker made since."""
+        words = {**asdict(self), "taken_at": self.taken_at and self.taken_at.isoformat()}
+        del words["made"]
+        return words
 
     @classmethod
     def from_note(cls, note: dict[str, Any]) -> "StoredPhoto":
@@ -70,9 +70,9 @@ def kind_of_photos(action: Action) -> Attachment.Kind:
 
 
 def store(upload: IO[bytes], *, kind: str, expected_sha256: str = "") -> StoredPhoto:
-    """Check and store an upload; returns what was stored. Raises BadPhoto with the fix.
+    """Check and keep an upload; returns what was kept. Raises BadPhoto with the fix.
 
-    Storing the same photo again writes the same file, so it may run twice.
+    Keeping the same photo again writes the same file, so it may run twice.
     """
     raw = upload.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
@@ -82,32 +82,52 @@ def store(upload: IO[bytes], *, kind: str, expected_sha256: str = "") -> StoredP
     arrived = hashlib.sha256(raw).hexdigest()
     if expected_sha256 and arrived != expected_sha256:
         raise BadPhoto(_("The photo did not arrive whole: its SHA-256 differs. Send it again."))
-    picture, taken_at, place = _decode(raw)
-    large = _jpeg(picture, LONG_EDGE)
-    stored = hashlib.sha256(large).hexdigest()
-    folder = Path(settings.MEDIA_ROOT) / "photos" / stored[:2]
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / f"{stored}-s.jpg", _jpeg(picture, THUMBNAIL_EDGE))
-    _write(folder / f"{stored}.jpg", large)
-    with Image.open(io.BytesIO(large)) as shown:
-        width, height = shown.size
-    return StoredPhoto(kind, arrived, stored, width, height, len(large), taken_at, place)
+    taken_at, place = _look_at(raw)
+    return StoredPhoto(kind, keep_arrived(raw), len(raw), taken_at, place)
 
 
-def _decode(raw: bytes) -> tuple[Image.Image, datetime | None, tuple[float, float] | None]:
-    """Return the picture, upright, and when and where its camera says it was taken."""
+def _look_at(raw: bytes) -> tuple[datetime | None, tuple[float, float] | None]:
+    """Return when and where the camera says it was, having read no more than the file's head.
+
+    Raises BadPhoto for what is no photo, has too many pixels, or ends too early.
+    """
     try:
         with Image.open(io.BytesIO(raw), formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise BadPhoto(
                     _("The photo has more than 50 megapixels. Take it in a smaller size.")
                 )
-            exif = picture.getexif()
-            taken_at, place = _taken_at(exif), _place(exif)
-            picture.draft("RGB", (LONG_EDGE, LONG_EDGE))  # JPEG decodes straight to a smaller size
-            return ImageOps.exif_transpose(picture).convert("RGB"), taken_at, place
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            if not _is_whole(raw, str(picture.format)):
+                raise BadPhoto(_("The photo did not arrive whole. Send it again."))
+            return _said_by_camera(picture.info.get("exif", b""))
+    except Image.DecompressionBombError:
+        raise BadPhoto(
+            _("The photo has more than 50 megapixels. Take it in a smaller size.")
+        ) from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         raise BadPhoto(_("The file is not a JPEG, PNG or WebP photo that can be read.")) from None
+
+
+def _is_whole(raw: bytes, kind: str) -> bool:
+    """Tell from its marks whether a file has its end; only decoding would tell all."""
+    if kind == "JPEG":
+        return raw.rfind(b"\xff\xd9") > raw.rfind(b"\xff\xda")  # an end after the last scan
+    if kind == "PNG":
+        return b"IEND" in raw
+    return len(raw) >= int.from_bytes(raw[4:8], "little") + 8
+
+
+def _said_by_camera(raw: bytes) -> tuple[datetime | None, tuple[float, float] | None]:
+    """Return time and place out of EXIF; what cannot be read says neither.
+
+    Not by `Image.getexif`, which decodes a whole PNG to look for it.
+    """
+    exif = Image.Exif()
+    try:
+        exif.load(raw)
+        return _taken_at(exif), _place(exif)
+    except (OSError, ValueError, SyntaxError, LookupError, TypeError, struct.error):
+        return None, None
 
 
 def _taken_at(exif: Image.Exif) -> datetime | None:
@@ -140,38 +160,38 @@ def _degrees(parts: Any, side: str, negative: str) -> float:
     return -value if side == negative else value
 
 
-def _jpeg(picture: Image.Image, edge: int) -> bytes:
-    smaller = picture.copy()
-    smaller.thumbnail((edge, edge))
-    smaller.info.clear()
-    out = io.BytesIO()
-    smaller.save(out, "JPEG", quality=80)
-    return out.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write whole or not at all: a crash leaves no half photo under a final name."""
-    if path.exists():
-        return
-    part = path.with_suffix(f".{uuid.uuid4().hex}.part")
-    part.write_bytes(content)
-    part.replace(path)
-
-
 def attach(case: Case, photos: Iterable[StoredPhoto], *, actor: User, at: datetime) -> None:
-    """Tie stored photos to a case; the same photo twice is one row."""
+    """Tie stored photos to a case and ask for their preparation; the same twice is one row."""
+    photos = list(photos)
     rows = [
         Attachment(
             case=case,
             kind=photo.kind,
             sha256=photo.sha256,
-            stored_sha256=photo.stored_sha256,
-            width=photo.width,
-            height=photo.height,
-            size=photo.size,
+            stored_sha256=photo.made.stored_sha256 if photo.made else "",
+            width=photo.made.width if photo.made else 0,
+            height=photo.made.height if photo.made else 0,
+            size=photo.made.size if photo.made else 0,
             added_by=actor,
             added_at=at,
         )
         for photo in photos
     ]
     Attachment.objects.bulk_create(rows, ignore_conflicts=True)
+    effects = [
+        Effect(
+            key=f"photo:{case.number}:{photo.kind}:{photo.sha256}",
+            kind="photo",
+            queue="media",
+            scope=case.scope,
+            case=case,
+            case_seq=case.case_seq,
+            payload={"sha256": photo.sha256},
+            max_runs=PREPARE_RUNS,
+            created_at=at,
+            next_at=at,
+        )
+        for photo in photos
+        if photo.made is None
+    ]
+    Effect.objects.bulk_create(effects, ignore_conflicts=True)

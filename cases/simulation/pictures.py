@@ -1,11 +1,14 @@
 """Drawn photos for simulated cases, each marked 模拟 (simulated) so that none passes for real."""
 
 import io
+from dataclasses import replace
 from random import Random
 
 from PIL import Image, ImageDraw
 
 from cases.models import Attachment
+from cases.services.photo_decoder import as_jpeg, render
+from cases.services.photo_store import store_made
 from cases.services.photos import StoredPhoto, store
 
 SIZE = (640, 480)
@@ -39,7 +42,10 @@ class Album:
 def _store(kind: Attachment.Kind, scene: int) -> StoredPhoto:
     out = io.BytesIO()
     draw_scene(kind, scene).save(out, "JPEG", quality=85)
-    return store(io.BytesIO(out.getvalue()), kind=kind.value)
+    stored = store(io.BytesIO(out.getvalue()), kind=kind.value)
+    large, small = render(out.getvalue())  # here: a picture of our own needs no guard
+    made = store_made(as_jpeg(large), as_jpeg(small), *large.size)
+    return replace(stored, made=made)
 
 
 def draw_scene(kind: Attachment.Kind, scene: int) -> Image.Image:

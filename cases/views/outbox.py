@@ -42,7 +42,7 @@ KIND_WORDS = {
     "send_test": gettext_lazy("send a test"),
     "reply": gettext_lazy("reply to the hotline"),
     "photo": gettext_lazy("make a photo ready"),
-    "sweep_uploads": gettext_lazy("delete uploads nobody needs"),
+    "sweep_photos": gettext_lazy("delete uploads nobody needs"),
     "reconcile_minute": gettext_lazy("reconcile, each minute"),
     "reconcile_nightly": gettext_lazy("reconcile, nightly"),
 }

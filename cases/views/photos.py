@@ -26,7 +26,8 @@ def photo_small(request: UserRequest, pk: int) -> HttpResponse:
 
 def _visible_photo(request: UserRequest, pk: int) -> Attachment:
     visible = Case.objects.visible_to(request.user).values("pk")
-    return get_object_or_404(Attachment.objects.filter(case__in=visible), pk=pk)
+    shown = Attachment.objects.filter(case__in=visible).exclude(stored_sha256="")
+    return get_object_or_404(shown, pk=pk)
 
 
 def _send(path: str) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 import io
 import uuid
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from cases.selectors.timeline import events_of
 from cases.services.effects import run_effect
 from cases.services.intake import Report, report_case
 from cases.services.moves import take_action
+from cases.services.photo_store import Made
 from cases.services.photos import store
 from cityops.accounts.models import User
 from tests.support.people import person
@@ -43,7 +45,8 @@ def condition() -> Condition:
 def photo(kind="after"):
     out = io.BytesIO()
     Image.new("RGB", (64, 48), "grey").save(out, "JPEG")
-    return store(io.BytesIO(out.getvalue()), kind=kind)
+    stored = store(io.BytesIO(out.getvalue()), kind=kind)
+    return replace(stored, made=Made(stored.sha256, 64, 48, stored.size))
 
 
 @pytest.fixture(autouse=True)
