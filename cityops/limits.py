@@ -24,7 +24,8 @@ from cityops.accounts.tokens import bearer_of
 from cityops.refusals import answer_of
 
 NOBODY = "nobody"  # whoever has not signed in shares one room
-SEATS, MOST = 3, 10
+SEATS, REPORT_SEATS = 3, 2
+MOST = 10  # in a room, seated or waiting; both rooms of a scope together leave threads free
 PATIENCE_S = 2.0  # for a seat; a browser's dozen of small photos wait for each other this way
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Pages that read a whole month or more: theirs is a room apart, so that a stuck one stops no work.
@@ -34,18 +35,23 @@ REPORTS = ("/score/", "/api/v1/assessments/", "/desk/routing/")
 class Room:
     """Where the requests of one scope are worked on in this process: `seats` of them at once.
 
-    With those that wait for a seat there are never more than `most`, which is less than the
-    threads of the process (deploy/supervisord.conf).
+    With those that wait for a seat there are never more than MOST.
     """
 
-    def __init__(self, *, seats: int, most: int) -> None:
+    def __init__(self, *, seats: int) -> None:
         self._seats = threading.BoundedSemaphore(seats)
-        self._door = threading.BoundedSemaphore(most)
+        self._door = threading.BoundedSemaphore(MOST)
+
+    @contextmanager
+    def door(self) -> Iterator[None]:
+        """Be in the room. Raises TooMany when it is full."""
+        with _held(self._door, 0):
+            yield
 
     @contextmanager
     def seat(self) -> Iterator[None]:
-        """Hold a seat. Raises TooMany when too many wait, or none came free in time."""
-        with _held(self._door, 0), _held(self._seats, PATIENCE_S):
+        """Hold a seat. Raises TooMany when none came free in time."""
+        with _held(self._seats, PATIENCE_S):
             yield
 
 
@@ -67,8 +73,8 @@ class Bulkheads:
 
     def __init__(self) -> None:
         scopes = (*SCOPES, NOBODY)
-        self._rooms = {scope: Room(seats=SEATS, most=MOST) for scope in scopes}
-        self._reports = {scope: Room(seats=1, most=2) for scope in scopes}
+        self._rooms = {scope: Room(seats=SEATS) for scope in scopes}
+        self._reports = {scope: Room(seats=REPORT_SEATS) for scope in scopes}
 
     def answer(
         self, request: HttpRequest, get_response: Callable[[HttpRequest], HttpResponse]
@@ -76,12 +82,13 @@ class Bulkheads:
         """Let the request in or refuse it."""
         user = bearer_of(request) or request.user
         scope = home_scope(user.grants) if isinstance(user, User) else NOBODY
-        rooms = self._reports if request.path.startswith(REPORTS) else self._rooms
+        room = (self._reports if request.path.startswith(REPORTS) else self._rooms)[scope]
         try:
-            if isinstance(user, User) and request.method not in READS:
-                _require_token(user, scope)
-            with rooms[scope].seat():
-                return get_response(request)
+            with room.door():
+                if isinstance(user, User) and request.method not in READS:
+                    _require_token(user, scope)
+                with room.seat():
+                    return get_response(request)
         except TooMany as refusal:
             return answer_of(request, refusal)
 

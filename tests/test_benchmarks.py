@@ -1,16 +1,21 @@
 """What the benchmarks stand on: a ledger of many cases that is a true one."""
 
+import threading
+from collections import Counter
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from django.db import connection
 
-from cases.models import Case, DistrictHead, Event, Request
+from cases.models import Case, CityOptions, DistrictHead, Event, Request
 from cases.services.demo_users import create_demo_users
 from cases.services.intake import next_number
 from cases.services.ledger_check import verify_ledger
 from cases.simulation import beside, simulate
 from deploy.benchmarks.fill import CannotFillError, fill
+from deploy.benchmarks.flooder import FRESH_KEY, Flood
+from deploy.benchmarks.limits import lifted
 
 UNTIL = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
@@ -55,3 +60,41 @@ def test_without_a_month_nothing_is_filled():
         fill(100, quiet)
 
     assert Case.objects.count() == 0
+
+
+class Stub(BaseHTTPRequestHandler):
+    """Takes a report, refuses every other one, and remembers the keys."""
+
+    keys: list[str] = []
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.keys.append(self.headers["Idempotency-Key"])
+        self.send_response(201 if len(self.keys) % 2 else 429)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *words):
+        """Say nothing."""
+
+
+def test_a_flood_sends_what_it_was_told_whatever_is_answered():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        call = ("POST", "/api/v1/cases/", b"{}", {"Idempotency-Key": FRESH_KEY})
+        flood = Flood(server.server_address[1], 200, 0.25, [call])
+        flood.run()
+        server.shutdown()
+
+    assert sum(flood.statuses.values()) == 50
+    assert flood.statuses == Counter({201: 25, 429: 25})
+    assert len(set(Stub.keys)) == 50
+
+
+def test_limits_come_back_after_a_benchmark():
+    CityOptions.objects.update(user_burst=7)
+
+    with lifted():
+        assert CityOptions.objects.get().user_burst > 10**6
+
+    assert CityOptions.objects.get().user_burst == 7

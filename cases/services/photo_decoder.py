@@ -7,6 +7,7 @@ no database and no file; ends with code 3 when the upload cannot be decoded.
 
 import io
 import json
+import os
 import resource
 import sys
 
@@ -56,7 +57,8 @@ def as_jpeg(picture: Image.Image) -> bytes:
 
 
 def main() -> int:
-    """Decode what stands on stdin within fixed memory and time."""
+    """Decode what stands on stdin within fixed memory and time, after all other work."""
+    os.nice(10)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -26,7 +26,7 @@ COUNT = 600
 WARM_UP = 40
 PATIENCE_S = 120
 # As supervisord.conf starts the web server.
-_SERVER = "granian --interface wsgi --host 127.0.0.1 --workers 2 --blocking-threads 16 --no-ws"
+_SERVER = "granian --interface wsgi --host 127.0.0.1 --workers 2 --blocking-threads 24 --no-ws"
 
 
 def cases(home: Home) -> Figure:

@@ -204,19 +204,20 @@ def test_who_waits_too_long_for_a_seat_is_refused(bulkheads, monkeypatch):
 def test_a_stuck_report_leaves_its_own_district_at_work(bulkheads, monkeypatch):
     monkeypatch.setattr(limits, "PATIENCE_S", 0.05)
     crowd = Crowd(bulkheads, of("hecheng"))
-    crowd.enter(1, "/score/2026-10/")
-    assert crowd.inside.acquire(timeout=5)
+    crowd.enter(limits.REPORT_SEATS, "/score/2026-10/")
+    for _ in range(limits.REPORT_SEATS):
+        assert crowd.inside.acquire(timeout=5)
 
     assert isinstance(ask(bulkheads, of("hecheng"), "/score/2026-10/", None), TooMany)
     assert ask(bulkheads, of("hecheng"), "/m/", None) == "done"
     assert ask(bulkheads, of("zhongfang"), "/score/2026-10/", None) == "done"
-    assert crowd.leave() == {"done": 1}
+    assert crowd.leave() == {"done": limits.REPORT_SEATS}
 
 
 def test_a_view_that_fails_gives_its_seat_back():
-    room = Room(seats=1, most=1)
-    for _ in range(3):
-        with pytest.raises(ZeroDivisionError), room.seat():
+    room = Room(seats=1)
+    for _ in range(limits.MOST + 1):
+        with pytest.raises(ZeroDivisionError), room.door(), room.seat():
             1 / 0  # noqa: B018
 
     with room.seat():
@@ -232,7 +233,7 @@ def test_no_scope_can_take_every_thread_of_the_process():
 
     threads = int(command.split("--blocking-threads ")[1].split()[0])
 
-    assert threads > limits.MOST
+    assert threads > 2 * limits.MOST
 
 
 # --- statements that end ------------------------------------------------------------------------
