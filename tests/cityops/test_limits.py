@@ -88,6 +88,35 @@ def test_reading_takes_no_token():
     assert not Bucket.objects.exists()
 
 
+@pytest.mark.django_db
+@pytest.mark.usefixtures("huaihua")
+def test_who_comes_back_too_early_is_refused_without_a_statement(django_assert_num_queries):
+    let(user_burst=1, user_per_s=1)
+    client, token = Client(), ApiToken.issue(person("i1", Role.INSPECTOR))
+
+    def post():
+        return client.post("/api/v1/cases/", headers={"Authorization": f"Bearer {token}"})
+
+    assert [post().status_code for _ in range(2)] == [422, 429]
+    with django_assert_num_queries(0):
+        early = post()
+
+    assert (early.status_code, early["Retry-After"]) == (429, "1")
+
+
+@pytest.mark.django_db
+def test_a_remembered_sender_is_still_looked_up():
+    client, token = Client(), ApiToken.issue(person("i1", Role.INSPECTOR))
+
+    def get():
+        return client.get("/api/v1/cases/", headers={"Authorization": f"Bearer {token}"})
+
+    assert get().status_code == 200
+    ApiToken.objects.all().delete()
+
+    assert get().status_code == 401
+
+
 # --- whose share --------------------------------------------------------------------------------
 
 
