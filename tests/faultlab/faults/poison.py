@@ -133,7 +133,7 @@ def _run_again(lab: Lab, figures: Figures, keys: list[str], runs: int) -> None:
     form = "&".join(["ruling=redrive", *(f"rows={pk}%3A{count}" for pk, count in rows)])
     together(*[partial(_post, lab, form)] * CLICKS)
     deadline = time.monotonic() + 60
-    while lab.rows("SELECT FROM cases_effect WHERE key = ANY(%s) AND state = 'due'", keys):
+    while lab.rows("SELECT 1 FROM cases_effect WHERE key = ANY(%s) AND state = 'due'", keys):
         require(time.monotonic() < deadline, "what is to be run again is not done after 60 s")
         time.sleep(0.2)
     ((done, most, rulings),) = lab.rows(
