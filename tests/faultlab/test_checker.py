@@ -286,6 +286,14 @@ def test_an_action_nobody_asked_for_is_found(run):
     assert run.judge() == [("I5", run.other)]
 
 
+def test_a_photo_that_was_answered_and_is_lost_is_found(run):
+    words = {"number": run.case, "action": "store_photo", "key": "0" * 64}
+    record = run.invoke("photo", run.people.inspector, **words)
+    run.ok(record, {"number": run.case, "version": None})
+
+    assert run.judge() == [("I5", "0" * 64)]
+
+
 def test_two_answers_to_one_request_are_found(run):
     run.end(run.signed, "ok", number=run.case, version=5, answer="another")
 
