@@ -65,7 +65,7 @@ class Room:
 def _held(places: threading.Semaphore, patience_s: float) -> Iterator[None]:
     if not places.acquire(timeout=patience_s):
         raise TooMany(
-            _("Too much is asked at once from your district. Load the page again in a moment."),
+            _("Too much is asked at once from your district. Try again in a moment."),
             wait_s=1,
         )
     try:
@@ -143,8 +143,8 @@ def _require_token(request: HttpRequest, sender: Sender) -> None:
         sender.wait_until = time.monotonic() + wait_s
     raise TooMany(
         _(
-            "Too many changes were sent at once, so this one was not made. Wait %(s)d s, then"
-            " load the page again: it sends what you entered once more."
+            "Too many changes were sent at once, so this one was not made."
+            " Wait %(s)d s, then send it again."
         )
         % {"s": wait_s},
         wait_s=wait_s,

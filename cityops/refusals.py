@@ -10,10 +10,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import render
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from cases.api.problems import problem_of, retry_headers
-from cases.errors import Refusal, busy_of
+from cases.errors import Refusal, TooMany, busy_of
 
 
 class RefusalPages(MiddlewareMixin):
@@ -28,14 +29,22 @@ class RefusalPages(MiddlewareMixin):
 
 
 def answer_of(request: HttpRequest, refusal: Refusal) -> HttpResponse:
-    """Return a refusal as a page, or as problem JSON to a program."""
+    """Return a refusal as a page, as problem JSON to a program, as a line to the desk's htmx.
+
+    That line goes beside the form, which keeps what was entered.
+    """
     answer: HttpResponse
     if request.path.startswith("/api/"):
         answer = JsonResponse(
             problem_of(refusal), status=refusal.status, content_type="application/problem+json"
         )
+    elif "HX-Request" in request.headers:
+        line = format_html('<p class="error" role="alert">{}</p>', refusal.message)
+        aside = {"HX-Retarget": "#said", "HX-Reswap": "innerHTML"}
+        answer = HttpResponse(line, status=refusal.status, headers=aside)
     else:
-        words = {"sentence": refusal.message}
+        may_resend = isinstance(refusal, TooMany) and request.method == "POST"
+        words = {"sentence": refusal.message, "may_resend": may_resend}
         answer = render(request, "refusal.html", words, status=refusal.status)
     for name, value in retry_headers(refusal).items():
         answer[name] = value

@@ -75,7 +75,26 @@ def test_a_form_gets_a_page_that_says_how_long_to_wait():
     page = client.post("/m/report/")
 
     assert (page.status_code, page["Retry-After"]) == (429, "1")
-    assert "this one was not made. Wait 1 s" in page.content.decode()
+    text = page.content.decode()
+    assert "this one was not made. Wait 1 s" in text
+    assert "Loading this page again sends what you entered once more" in text
+
+
+@pytest.mark.django_db
+def test_the_desk_shows_a_refusal_beside_the_form_it_keeps():
+    let(user_burst=1, user_per_s=1)
+    client = Client()
+    client.force_login(person("d1", Role.DISPATCHER))
+    desk = {"HX-Request": "true"}
+    client.post("/cases/HH0/actions/", headers=desk)
+
+    line = client.post("/cases/HH0/actions/", headers=desk)
+
+    assert (line.status_code, line["HX-Retarget"]) == (429, "#said")
+    assert line.content.startswith(b'<p class="error" role="alert">Too many changes')
+    page = client.get("/desk/").content.decode()
+    assert '<div id="said"' in page
+    assert "4(03|04|09|22|29)" in page
 
 
 @pytest.mark.django_db
