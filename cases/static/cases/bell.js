@@ -1,15 +1,16 @@
 // The bell in the header: how many notices are unread. A notice of the live connection is a hint;
-// the notices themselves are written a moment after the event, so the count is asked for twice.
+// the notices themselves are written a moment after the event. Many pages hear of it at once, so
+// each waits for a time of its own before it asks.
 
 import { follow } from "./live.js";
 
-const ASK_AFTER_MS = [1_500, 6_000];
+const ASK_AFTER_MS = { least: 1_500, most: 6_000 };
 const ASK_ANYWAY_MS = 60_000;
 const MOST = 99;
 
 const bell = document.getElementById("bell");
 const badge = bell.querySelector("b");
-const waiting = new Set();
+let waiting = null;
 let kinds = new Set();
 
 async function ask() {
@@ -26,14 +27,14 @@ async function ask() {
 const askQuietly = () => ask().catch(() => undefined); // offline: asked again later
 
 function askSoon() {
-  for (const ms of ASK_AFTER_MS) {
-    if (waiting.has(ms)) continue;
-    waiting.add(ms);
-    setTimeout(() => {
-      waiting.delete(ms);
+  const { least, most } = ASK_AFTER_MS;
+  waiting ??= setTimeout(
+    () => {
+      waiting = null;
       askQuietly();
-    }, ms);
-  }
+    },
+    least + Math.random() * (most - least),
+  );
 }
 
 document.addEventListener("live-notice", ({ detail }) => {

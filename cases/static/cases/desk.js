@@ -3,8 +3,10 @@
 import { CaseMap } from "./desk_map.js";
 import { follow } from "./live.js";
 
-const GATHER_MS = 250;
-const AGAIN_MS = 5_000; // after a request that failed
+// Every desk hears of an event at once; so that they do not ask at once, each waits a little.
+const someMs = (least, most) => least + Math.random() * (most - least);
+const gatherMs = () => someMs(200, 900);
+const againMs = () => someMs(3_000, 6_000); // after a request that failed
 const MOST_NUMBERS = 200;
 const QUEUE_AGAIN_MS = 60_000; // remaining times in the queue grow old by themselves
 const STALE_MS = 30_000;
@@ -47,7 +49,7 @@ async function refreshQueue() {
     await loadQueue();
   } catch {
     behindSince.queue ??= Date.now();
-    setTimeout(refreshQueue, AGAIN_MS);
+    setTimeout(refreshQueue, againMs());
   }
 }
 
@@ -134,10 +136,22 @@ panel.addEventListener("htmx:beforeSwap", ({ detail }) => {
   detail.shouldSwap = false;
   moved.hidden = false;
 });
-// To htmx a request that failed is done too.
+// To htmx a request that was refused is done too.
 queue.addEventListener("htmx:afterRequest", ({ detail }) => {
-  isQueueWhole = detail.successful === true;
+  isQueueWhole = detail.xhr.status === 200;
 });
+// The queue is asked for again by itself. Of what else is refused the server's own words are shown;
+// nginx, or a server that is gone, has none for this place.
+document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.xhr.status < 429) return;
+  detail.shouldSwap = detail.requestConfig.elt !== queue && detail.xhr.getResponseHeader("HX-Retarget") !== null;
+});
+for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+  document.body.addEventListener(name, ({ detail }) => {
+    if (detail.elt === queue || detail.xhr?.getResponseHeader("HX-Retarget")) return;
+    said.textContent = said.dataset.unanswered;
+  });
+}
 document.body.addEventListener("case-changed", () => note(chosen));
 document.body.addEventListener("htmx:afterSettle", () => {
   markChosen(); // another may have been chosen while the queue was on its way
@@ -167,7 +181,7 @@ async function loadAll() {
     behindSince.map = null;
   } catch {
     behindSince.map ??= Date.now();
-    setTimeout(loadAll, AGAIN_MS);
+    setTimeout(loadAll, againMs());
   }
 }
 
@@ -190,7 +204,7 @@ window.addEventListener("map:init", async ({ detail }) => {
 
 function note(number) {
   changed.add(number);
-  gather(GATHER_MS);
+  gather(gatherMs());
 }
 
 function gather(wait) {
@@ -214,7 +228,7 @@ async function catchUp() {
     behindSince.map ??= Date.now();
   }
   gathering = null;
-  if (changed.size) gather(behindSince.map ? AGAIN_MS : GATHER_MS);
+  if (changed.size) gather(behindSince.map ? againMs() : gatherMs());
 }
 
 let state = null; // until the connection has opened or failed
