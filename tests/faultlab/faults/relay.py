@@ -51,7 +51,10 @@ def _work_gathering(lab: Lab) -> Iterator[None]:
     lab.signal(pid, signal.SIGSTOP)
     try:
         deadline = time.monotonic() + GATHER_S
-        due = "SELECT count(*) FROM cases_effect WHERE state = 'due' AND published_at IS NULL"
+        due = (
+            "SELECT count(*) FROM cases_effect"
+            " WHERE state = 'due' AND published_at IS NULL AND next_at <= now()"
+        )
         while lab.rows(due) < [(2,)]:
             if time.monotonic() > deadline:
                 raise Red("no two effects became due while the relay was halted")
