@@ -85,7 +85,7 @@ def follow_chain(
         if what is not None:
             return Fault(head.scope, at.dseq + 1, number, what), at
         at, last_at = Position(event.dseq, bytes(event.hash)), event.at
-    is_end = most is None or at.dseq - start.dseq < most
+    is_end = most is None or at.dseq - start.dseq < most or at.dseq >= head.dseq
     if is_end and (head.dseq, bytes(head.hash)) != (at.dseq, at.hash):
         return Fault(head.scope, at.dseq, "", f"the head stands at {head.dseq}, not here"), at
     return None, at
@@ -163,4 +163,11 @@ def _compare(case: Case, folded: dict[str, object], seq: int, *, erased: bool) -
             continue
         if erased and name in PRIVATE:
             continue
-        yield Fault(case.scope, 0, case.number, f"{name} is {value!r}, the log says {told!r}")
+        yield Fault(case.scope, 0, case.number, _difference(name, value, told))
+
+
+def _difference(name: str, value: object, told: object) -> str:
+    """Say in which column a case differs; what is private is not repeated, for faults are kept."""
+    if name in PRIVATE:
+        return f"{name} differs from the log"
+    return f"{name} is {value!r}, the log says {told!r}"

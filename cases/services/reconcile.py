@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 What, Kind = Alarm.What, Reconciliation.Kind
 ONE_AT_A_TIME = 4_312_000_002  # advisory lock
 MOST_EVENTS = 3000  # of a log that a run looks at: the rest comes with the next one
+MOST_COUNTED = 200_000  # of a log that a minute's run counts: a second's work
 MOST_CASES = 1000  # whose state a nightly slice compares
 SLICE_S = 5.0  # of nightly work at a time: well within the effect's lease
 NIGHT = timedelta(hours=2, minutes=30)  # of the local day, from when a nightly run is due
@@ -71,12 +72,14 @@ def look_now() -> Reconciliation:
         at = database_now()
         run = Reconciliation(kind=Kind.MINUTE, started_at=at)
         with one_snapshot():
-            findings = _look(run, at)
-        _finish(run, findings, settles=set(What) - _BY_NIGHT)
+            findings, uncounted_yet = _look(run, at)
+        left = {What.COUNT} if uncounted_yet else set()
+        _finish(run, findings, settles=set(What) - _BY_NIGHT - left)
     return run
 
 
-def _look(run: Reconciliation, at: datetime) -> list[Finding]:
+def _look(run: Reconciliation, at: datetime) -> tuple[list[Finding], set[str]]:
+    """Return what a minute's run finds, and the logs that are not counted to their end yet."""
     last = _last(Kind.MINUTE)
     before = last.positions if last else {}
     heads = list(DistrictHead.objects.order_by("scope"))
@@ -87,20 +90,19 @@ def _look(run: Reconciliation, at: datetime) -> list[Finding]:
         chain[head.scope] = _written(end)
         findings += _chain_broken(fault, end, at)
     told = before.get("told", {})
+    counted = {head.scope: min(head.dseq, told.get(head.scope, 0) + MOST_COUNTED) for head in heads}
     run.counts = tally_of_log(
         last.counts if last else {},
-        {head.scope: (told.get(head.scope, 0), head.dseq) for head in heads},
+        {scope: (told.get(scope, 0), upto) for scope, upto in counted.items()},
     )
     folded = before.get("folded", {head.scope: head.dseq for head in heads})
     upto = {head.scope: min(head.dseq, folded[head.scope] + MOST_EVENTS) for head in heads}
-    run.positions = {
-        "chain": chain,
-        "told": {head.scope: head.dseq for head in heads},
-        "folded": upto,
-    }
+    run.positions = {"chain": chain, "told": counted, "folded": upto}
     findings += _states_wrong(_changed(folded, upto), at)
-    findings += uncounted(run.counts, stages=OPEN_STAGES, at=at)
-    return findings + _work_wrong(at)
+    behind = {head.scope for head in heads if counted[head.scope] < head.dseq}
+    wrong = uncounted(run.counts, stages=OPEN_STAGES, at=at)
+    findings += [one for one in wrong if one.scope not in behind]
+    return findings + _work_wrong(at), behind
 
 
 def _starts(heads: list[DistrictHead], chain: dict[str, Any]) -> dict[str, Position]:
@@ -201,26 +203,27 @@ def _is_due() -> bool:
 
 
 def _under_way() -> Reconciliation:
-    positions = {"chain": {}, "ended": [], "case": 0}
+    positions = {"chain": {}, "told": {}, "ended": [], "case": 0}
     run, _ = Reconciliation.objects.get_or_create(
         kind=Kind.NIGHTLY,
         finished_at=None,
         defaults={"started_at": database_now(), "positions": positions},
     )
+    run.positions.setdefault("told", {})  # begun by an older version
     return run
 
 
 def _step(run: Reconciliation) -> str:
     """Look at the next part of everything, in a snapshot of its own, and write down how far it is.
 
-    First the chains one after another, then the cases, at last what can be counted.
+    First the logs one after another, then the cases, at last what can be counted.
     """
     at, positions = database_now(), run.positions
     with one_snapshot():
         heads = DistrictHead.objects.exclude(scope__in=positions["ended"]).order_by("scope")
         head = heads.first()
         if head is not None:
-            found, said = _chain_slice(positions, head, at)
+            found, said = _log_slice(run, head, at)
         else:
             found, said = _case_slice(positions, at)
             if not said:
@@ -236,16 +239,21 @@ def _step(run: Reconciliation) -> str:
     return "everything was looked at"
 
 
-def _chain_slice(
-    positions: dict[str, Any], head: DistrictHead, at: datetime
-) -> tuple[list[Finding], str]:
-    chain = positions["chain"]
+def _log_slice(run: Reconciliation, head: DistrictHead, at: datetime) -> tuple[list[Finding], str]:
+    """Follow a chain on and count the same events; behind a fault they are only counted."""
+    chain, told = run.positions["chain"], run.positions["told"]
     start = _read(chain[head.scope]) if head.scope in chain else Position()
-    fault, end = follow_chain(head, start, most=MOST_EVENTS)
-    chain[head.scope] = _written(end)
-    if fault or end.dseq >= head.dseq:
-        positions["ended"].append(head.scope)
-    return _chain_broken(fault, end, at), f"{head.scope}: {end.dseq} of {head.dseq} events"
+    done = told.get(head.scope, 0)
+    found: list[Finding] = []
+    if start.dseq >= done:
+        fault, end = follow_chain(head, start, most=MOST_EVENTS)
+        chain[head.scope] = _written(end)
+        found = _chain_broken(fault, end, at)
+    told[head.scope] = min(head.dseq, done + MOST_EVENTS)
+    run.counts |= tally_of_log(run.counts, {head.scope: (done, told[head.scope])})
+    if told[head.scope] == head.dseq:
+        run.positions["ended"].append(head.scope)
+    return found, f"{head.scope}: {told[head.scope]} of {head.dseq} events"
 
 
 def _case_slice(positions: dict[str, Any], at: datetime) -> tuple[list[Finding], str]:
@@ -259,8 +267,11 @@ def _case_slice(positions: dict[str, Any], at: datetime) -> tuple[list[Finding],
 
 
 def _counts_wrong(run: Reconciliation, at: datetime) -> list[Finding]:
-    heads = DistrictHead.objects.values_list("scope", "dseq")
-    run.counts = tally_of_log({}, {scope: (0, dseq) for scope, dseq in heads})
+    """Count what was written since each log was looked at, then compare in this one snapshot."""
+    told, heads = run.positions["told"], DistrictHead.objects.values_list("scope", "dseq")
+    run.counts = tally_of_log(
+        run.counts, {scope: (told.get(scope, 0), dseq) for scope, dseq in heads}
+    )
     return [
         *uncounted(run.counts, stages=OPEN_STAGES, at=at),
         *uncounted(run.counts, stages=ENDED_STAGES, at=at),

@@ -16,6 +16,7 @@ from cases.ledger import FILLING_LOCK
 from cases.models import Alarm, Case, CityOptions, Effect, Event, Reconciliation, StageClock
 from cases.selectors.reconcile import tally_of_cases, tally_of_log
 from cases.services import reconcile
+from cases.services.ledger_check import check_states
 from cases.services.reconcile import (
     UnderWayError,
     look_at_all,
@@ -172,12 +173,31 @@ def test_changed_case_is_named_until_it_is_put_right(people, condition, looked):
     look_now()  # nothing happened to the case since
 
     assert standing() == [("state", "hecheng", 1, [number])]
-    assert "address is 'forged'" in Alarm.objects.get().words
+    assert Alarm.objects.get().words == f"{number}: address differs from the log"
 
     run("UPDATE cases_case SET address = ''")
     look_now()
 
     assert standing() == []
+
+
+def test_what_is_private_is_named_and_not_kept(people, condition, looked):
+    number = dispatched(people, condition)
+    case = case_of(number)
+    told = {"contact": "13800000000", "address": "Building 7", "description": "Ms Li's yard"}
+    Case.objects.filter(pk=case.pk).update(return_count=7, **told)
+
+    faults = {str(fault) for fault in check_states(Case.objects.all())}
+    look_now()
+    look_at_all()
+
+    assert faults == {
+        *(f"{number}: {name} differs from the log" for name in told),
+        f"{number}: return_count is 7, the log says None",
+    }
+    kept = str([*Alarm.objects.values(), *Reconciliation.objects.values()])
+    assert "differs from the log" in kept
+    assert not [value for value in [*told.values(), case.description] if value and value in kept]
 
 
 def test_case_changed_long_after_its_last_event_is_found_at_night(people, condition):
@@ -376,7 +396,7 @@ def test_command_ends_with_0_1_or_2(people, condition):
     assert code == 1
     (finding,) = json.loads(said)["findings"]
     assert (finding["what"], finding["numbers"]) == ("state", [number])
-    assert command("--full")[1].startswith(f"hecheng: 1 state ({number}: address is 'forged'")
+    assert command("--full")[1].startswith(f"hecheng: 1 state ({number}: address differs")
 
     with held_elsewhere():
         assert command()[0] == 2
@@ -403,6 +423,40 @@ def test_nightly_run_goes_on_in_slices_where_it_was(people, condition, monkeypat
     assert [(what, n) for what, _, n, _ in standing()] == [("state", 3)]
     whole = look_at_all()
     assert [finding["how_many"] for finding in whole.findings] == [3]
+
+
+def test_no_statement_of_a_run_counts_a_whole_log(people, condition, monkeypatch):
+    """Four events a case, 16 in all."""
+    numbers = [dispatched(people, condition) for _ in range(4)]
+    Event.objects.filter(dseq=3).update(hash=b"forged")  # behind it the log is still counted
+    run("UPDATE cases_case SET scope = 'landport' WHERE number = %s", numbers[0])
+    asked = []
+
+    def tally(before, ranges):
+        asked.extend(upto - after for after, upto in ranges.values())
+        return tally_of_log(before, ranges)
+
+    monkeypatch.setattr(reconcile, "tally_of_log", tally)
+    monkeypatch.setattr(reconcile, "MOST_EVENTS", 5)
+    monkeypatch.setattr(reconcile, "MOST_COUNTED", 7)
+
+    night = look_at_all()
+    assert max(asked) == 5
+    assert full(night.counts) == {"hecheng": {"dispatched": 4}}
+    wanted = [("count", "hecheng"), ("count", "landport")]
+    assert [(what, scope) for what, scope, *_ in standing() if what == "count"] == wanted
+
+    asked.clear()
+    Alarm.objects.all().delete()
+    found = [[f["scope"] for f in look_now().findings if f["what"] == "count"] for _ in range(3)]
+    assert max(asked) == 7
+    assert found == [["landport"], ["landport"], ["hecheng", "landport"]]
+
+    run("UPDATE cases_case SET scope = 'hecheng'")
+    monkeypatch.setattr(reconcile, "MOST_COUNTED", 1)
+    Reconciliation.objects.filter(kind="minute").delete()
+    look_now()  # what is not counted to the end clears nothing
+    assert [(what, scope) for what, scope, *_ in standing() if what == "count"] == wanted
 
 
 def test_nightly_run_is_due_once_a_night(db):
