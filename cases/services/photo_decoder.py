@@ -2,7 +2,8 @@
 
 `python -I photo_decoder.py` reads an upload from stdin and writes a line of JSON (width, height,
 and the lengths of what follows), the large picture and the small one to stdout. Knows no setting,
-no database and no file; ends with code 3 when the upload cannot be decoded.
+no database and no file; ends with code 3 when the upload cannot be decoded, with another when that
+is not known: want of memory may be the machine's.
 """
 
 import io
@@ -66,7 +67,7 @@ def main() -> int:
     try:
         large, small = render(sys.stdin.buffer.read())
         files = as_jpeg(large), as_jpeg(small)
-    except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return UNREADABLE
     head = {"width": large.width, "height": large.height, "lengths": [len(file) for file in files]}
     sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + b"".join(files))

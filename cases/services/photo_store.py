@@ -46,10 +46,9 @@ def keep_arrived(raw: bytes) -> str:
     """Keep an upload and return its SHA-256; kept again it stays as long as a new one."""
     name = hashlib.sha256(raw).hexdigest()
     path = arrived_path(name)
-    try:
+    with suppress(FileNotFoundError):
         os.utime(path)
-    except FileNotFoundError:
-        _write(path, raw)
+    _write(path, raw)
     return name
 
 
@@ -64,16 +63,32 @@ def _arrived_folder() -> Path:
 
 def _write(path: Path, content: bytes) -> None:
     """Write whole or not at all, and onto the disk: the phone forgets what was received."""
-    if path.exists():
-        return
-    part = _arrived_folder() / f"{uuid.uuid4().hex}.part"
-    for folder in (part.parent, path.parent):
-        folder.mkdir(parents=True, exist_ok=True)
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    if not path.exists():
+        part = _arrived_folder() / f"{uuid.uuid4().hex}.part"
+        for folder in (part.parent, path.parent):
+            _make_folder(folder)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    _sync(path.parent)  # also where another writer has only just put it
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.exists():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder on the disk: a file whose name is lost is lost."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 # --- as it is shown -----------------------------------------------------------------------------
@@ -82,8 +97,8 @@ def _write(path: Path, content: bytes) -> None:
 def prepare_photo(effect: Effect) -> str:
     """Make a photo fit to be shown; safe to repeat, since the same photo makes the same files.
 
-    One that cannot be decoded is marked so. Where the decoder only died the run fails, and the
-    last one decides that it was the photo.
+    One that cannot be decoded is marked so. Where the decoder only died the run fails; the last
+    one leaves it to a person, for a busy machine is no fault of the photo.
     """
     name = effect.payload["sha256"]
     waiting = Attachment.objects.filter(
@@ -91,12 +106,7 @@ def prepare_photo(effect: Effect) -> str:
     )
     if not waiting.exists():
         return "prepared before"
-    try:
-        made = _made_before(name) or make(arrived_path(name).read_bytes())
-    except DecoderDied:
-        if effect.runs < effect.max_runs:
-            raise
-        made = None
+    made = _made_before(name) or make(arrived_path(name).read_bytes())
     if made is None:
         waiting.update(is_unreadable=True)
         return "unreadable"
@@ -148,24 +158,47 @@ def store_made(large: bytes, small: bytes, width: int, height: int) -> Made:
 
 
 def sweep_photos() -> str:
-    """Delete uploads that were prepared or belong to no case, and half files; returns how many."""
+    """Delete uploads that were prepared or belong to no case, and half files; returns how many.
+
+    An upload is put aside before it is judged for good, so that none goes which a phone was told
+    meanwhile is kept: `keep_arrived` finds it and makes it new, or finds nothing and writes it.
+    """
     parts = uploads = 0
     for path in sorted(_arrived_folder().glob("*")):
         with suppress(FileNotFoundError):  # another sweep was first, or the half file is whole
-            age_s = time.time() - path.stat().st_mtime
             if path.suffix == ".part":
-                if age_s > PART_KEPT_S:
+                if _age_s(path) > PART_KEPT_S:
                     path.unlink()
                     parts += 1
-            elif age_s > PREPARED_KEPT_S and age_s > _kept_s(path.name):
-                path.unlink()
-                uploads += 1
+            elif path.suffix == _ASIDE or _is_unneeded(path):
+                uploads += _delete_unneeded(path.replace(path.with_suffix(_ASIDE)))
     return f"{uploads} uploads, {parts} half files"
 
 
+_ASIDE = ".aside"  # one whose sweep died is judged by the next
+
+
+def _delete_unneeded(aside: Path) -> bool:
+    """Delete an upload that was put aside, or put it back; tells which."""
+    if _is_unneeded(aside):
+        aside.unlink()
+        return True
+    aside.replace(aside.with_suffix(""))
+    return False
+
+
+def _is_unneeded(path: Path) -> bool:
+    age_s = _age_s(path)
+    return age_s > PREPARED_KEPT_S and age_s > _kept_s(path.stem)
+
+
+def _age_s(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
+
+
 def _kept_s(sha256: str) -> float:
-    """Return how long an upload is kept; one that waits for its preparation, for ever."""
-    rows = Attachment.objects.filter(sha256=sha256).values_list("stored_sha256", "is_unreadable")
-    if any(not stored and not is_unreadable for stored, is_unreadable in rows):
+    """Return how long an upload is kept: for ever while it is the only copy of a case's photo."""
+    stored = Attachment.objects.filter(sha256=sha256).values_list("stored_sha256", flat=True)
+    if "" in stored:  # waits for its preparation, or could not be decoded
         return float("inf")
-    return PREPARED_KEPT_S if rows else UNUSED_KEPT_S
+    return PREPARED_KEPT_S if stored else UNUSED_KEPT_S

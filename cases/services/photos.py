@@ -23,7 +23,6 @@ from cases.services.photo_store import Made, keep_arrived
 from cityops.accounts.models import User
 
 MAX_BYTES = 10 * 1024 * 1024
-PREPARE_RUNS = 3
 
 
 @dataclass(frozen=True)
@@ -187,7 +186,6 @@ def attach(case: Case, photos: Iterable[StoredPhoto], *, actor: User, at: dateti
             case=case,
             case_seq=case.case_seq,
             payload={"sha256": photo.sha256},
-            max_runs=PREPARE_RUNS,
             created_at=at,
             next_at=at,
         )

@@ -15,17 +15,21 @@ from django.test import Client
 from django.utils import timezone
 from PIL import ExifTags, Image, ImageFile
 
+from cases.choices import Role
 from cases.errors import BadPhoto
-from cases.models import Attachment, Case, Effect
+from cases.models import Attachment, Case, Effect, EffectRuling
 from cases.services import photo_store
 from cases.services.effects import run_effect
 from cases.services.photo_decoder import MAX_PIXELS
 from cases.services.photo_store import make, sweep_photos
 from cases.services.photos import attach, store
+from cases.services.rulings import rule
+from tests.support.people import person
 from tests.support.spine import dispatched, report, unit_person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
 
+REDRIVE = EffectRuling.Ruling.REDRIVE
 GREY, RED = (128, 128, 128), (250, 0, 0)
 
 
@@ -266,17 +270,21 @@ def die(*command, **words):
     raise subprocess.TimeoutExpired(command, 10)
 
 
-def test_a_photo_that_kills_the_decoder_is_given_up_after_three_runs(attached, monkeypatch):
+def test_a_photo_whose_decoder_always_dies_waits_for_a_person_and_is_no_worse(
+    attached, monkeypatch
+):
     (photo,) = attached(jpeg())
-    monkeypatch.setattr(photo_store.subprocess, "run", die)
+    with monkeypatch.context() as patch:
+        patch.setattr(photo_store.subprocess, "run", die)
+        outcomes = [prepare(photo) for _ in range(5)]
 
-    outcomes = []
-    for _ in range(3):
-        outcomes.append(prepare(photo))
-        Effect.objects.filter(kind="photo").update(claimed_until=None)
+    effect = Effect.objects.get(kind="photo")
+    assert (outcomes, effect.state) == (["failed"] * 5, Effect.State.DEAD)
+    assert not photo.is_unreadable
 
-    assert outcomes == ["failed", "failed", "unreadable"]
-    assert photo.is_unreadable
+    chief = person("boss", Role.ADMIN)
+    assert rule(effect_id=effect.pk, seen_runs=5, ruling=REDRIVE, reason="", actor=chief)
+    assert prepare(photo) == "prepared"
 
 
 def test_a_decoder_that_died_once_is_tried_again(attached, monkeypatch):
@@ -295,7 +303,8 @@ def test_the_decoder_has_no_more_memory_than_its_limit(monkeypatch, tmp_path):
     hungry.write_text(source.replace("large, small = render(", "bytearray(2**30); render("))
     monkeypatch.setattr(photo_store.photo_decoder, "__file__", str(hungry))
 
-    assert make(jpeg()) is None
+    with pytest.raises(photo_store.DecoderDied, match="MemoryError"):
+        make(jpeg())
 
 
 def test_the_decoder_knows_no_secret(monkeypatch):
@@ -324,17 +333,86 @@ def test_the_broom_takes_what_nobody_needs(settings, attached):
     (waiting,) = attached(jpeg(colour=(1, 2, 3)))
     (shown,) = attached(jpeg(colour=(4, 5, 6)))
     prepare(shown)
+    (unreadable,) = attached(jpeg(colour=(6, 5, 4)))
+    Attachment.objects.filter(pk=unreadable.pk).update(is_unreadable=True)
     of_no_case, of_a_form = kept(jpeg(colour=(7, 8, 9))), kept(jpeg(colour=(9, 8, 7)))
     half = photo_store.arrived_path("half.part")
     for name in ("half.part", "new.part"):
         photo_store.arrived_path(name).write_bytes(b"half")
     day = 24 * 3600
     age(waiting.sha256, 30 * day)
+    age(unreadable.sha256, 30 * day)
     age(shown.sha256, 3700)
     age(of_no_case.sha256, 26 * 3600)
     age(of_a_form.sha256, day)
     age(half.name, 601)
 
     assert sweep_photos() == "2 uploads, 1 half files"
-    assert lying(settings) == sorted([waiting.sha256, of_a_form.sha256, "new.part"])
+    left = [waiting.sha256, unreadable.sha256, of_a_form.sha256, "new.part"]
+    assert lying(settings) == sorted(left)
     assert prepare(waiting) == "prepared"
+
+
+def test_an_upload_kept_again_while_the_broom_judges_it_stays(settings, monkeypatch):
+    name = kept(jpeg()).sha256
+    age(name, 26 * 3600)
+    judge = photo_store._kept_s
+
+    def judge_while_a_phone_sends_it_again(sha256):
+        kept_s = judge(sha256)
+        assert kept(jpeg()).sha256 == name
+        return kept_s
+
+    monkeypatch.setattr(photo_store, "_kept_s", judge_while_a_phone_sends_it_again)
+
+    assert sweep_photos() == "0 uploads, 0 half files"
+    assert lying(settings) == [name]
+
+
+def test_an_upload_kept_again_while_it_is_put_aside_stays(settings, monkeypatch):
+    name = kept(jpeg()).sha256
+    age(name, 26 * 3600)
+    judge = photo_store._delete_unneeded
+
+    def judge_while_a_phone_sends_it_again(aside):
+        assert kept(jpeg()).sha256 == name
+        return judge(aside)
+
+    monkeypatch.setattr(photo_store, "_delete_unneeded", judge_while_a_phone_sends_it_again)
+
+    assert sweep_photos() == "1 uploads, 0 half files"
+    assert lying(settings) == [name]
+
+
+@pytest.mark.parametrize(("age_s", "left"), [(0, True), (26 * 3600, False)])
+def test_what_a_broom_that_died_put_aside_is_judged_by_the_next(settings, age_s, left):
+    name = kept(jpeg()).sha256
+    age(name, age_s)
+    path = photo_store.arrived_path(name)
+    path.rename(path.with_suffix(".aside"))
+
+    sweep_photos()
+
+    assert lying(settings) == [name] * left
+
+
+def test_what_is_kept_has_its_name_on_the_disk_too(monkeypatch):
+    """Follow what is written through: the folder, once the file stands in it."""
+    synced = []
+
+    def follow(handle):
+        path = Path(f"/proc/self/fd/{handle}").readlink()
+        synced.append((path, sorted(path.glob("*")) if path.is_dir() else None))
+        sync(handle)
+
+    sync = os.fsync
+    monkeypatch.setattr(photo_store.os, "fsync", follow)
+    path = photo_store.arrived_path(kept(jpeg()).sha256)
+
+    assert next(folder for folder, files in synced if files is not None) in path.parents
+    assert synced[-1] == (path.parent, [path])
+
+    synced.clear()
+    kept(jpeg())
+
+    assert synced == [(path.parent, [path])]
