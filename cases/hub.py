@@ -33,6 +33,7 @@ from cityops.accounts.sessions import still_signed_in
 logger = logging.getLogger(__name__)
 
 LOOK_S = 5  # how often the heads are read from PostgreSQL whatever Redis says
+DEAF_LOOKS = 3  # so many looks in a row that find what Redis did not tell: it is heard no more
 HEARTBEAT_S = 20
 CHECK_S = 4  # how often sessions and roles are looked at again
 REPLAY_LIMIT = 500  # events a client may be behind before it must ask for the whole picture
@@ -126,6 +127,7 @@ class Hub:
         self.listeners: set[Listener] = set()
         self._lock = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self._unheard = 0  # looks in a row that found what Redis did not tell
 
     async def join(self, listener: Listener) -> dict[str, int]:
         """Add a listener and return the heads from which it will be told on."""
@@ -198,6 +200,7 @@ class Hub:
         try:
             while True:
                 message = await layer.receive(channel)
+                self._unheard = 0
                 await self.advance(message["heads"])
         finally:
             with suppress(Exception):
@@ -206,7 +209,24 @@ class Hub:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            await self.advance(await database_sync_to_async(read_heads, thread_sensitive=False)())
+            heads = await database_sync_to_async(read_heads, thread_sensitive=False)()
+            is_news = any(head > self.heads.get(scope, 0) for scope, head in heads.items())
+            self._unheard += is_news
+            await self.advance(heads)
+            if self._unheard >= DEAF_LOOKS:
+                await self._hear_anew()
+
+    async def _hear_anew(self) -> None:
+        """Leave a connection to Redis that died without a word, and listen on a new one."""
+        logger.warning("live: Redis is silent while the logs grow, connecting anew")
+        self._unheard = 0
+        layer = get_channel_layer()
+        assert layer is not None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await layer.flush()  # of this layer: it lets its connections go, no more
+        self._tasks[0].cancel()
+        self._tasks[0] = asyncio.create_task(_forever(self._hear_relay))
 
     async def _check(self) -> None:
         while True:
