@@ -1,6 +1,7 @@
 """Which channels hear of an event, what they are told of it, and which of them rest."""
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,8 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from cases.choices import CITY
-from cases.models import Area, Case, Channel, District, Event
-from cases.notices import Audience, Telling, telling_of
+from cases.models import Area, Case, Channel, District, Effect, Event
+from cases.notices import Audience, Telling, audiences_of, telling_of
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,34 @@ def _is_for(unit: str, event: Event, case: Case, audiences: Collection[Audience]
     return is_told and unit == event.unit == case.unit_id
 
 
-def resting(*, at: datetime) -> list[Channel]:
-    """Return the active channels that rest after failures in a row, longest rest first."""
-    rest = Channel.objects.filter(is_active=True, rests_until__gt=at)
-    return list(rest.order_by("-rests_until", "pk"))
+def hears(channel: Channel, event: Event) -> bool:
+    """Whether an active channel hears of an event, also now: not once the case is another's."""
+    case = event.case
+    assert case is not None
+    if channel.scope not in {CITY, case.scope, case.district}:
+        return False
+    telling = telling_of(event.action, event.to_stage, event.data["facts"])
+    if telling is None:
+        return False
+    return channel in channels_for(event, telling, audiences_of(telling, event.to_stage))
+
+
+def resting(scopes: Collection[str]) -> list[Channel]:
+    """Return the active channels of `scopes` that rest until a delivery succeeds, longest first."""
+    found = Channel.objects.filter(is_active=True, failures__gte=Channel.LIMIT, scope__in=scopes)
+    return list(found.order_by("-rests_until", "pk"))
+
+
+def waiting_for(channels: Iterable[Channel]) -> Counter[int]:
+    """Return how many events wait for each of the channels, by its key."""
+    keys = [channel.pk for channel in channels]
+    due = Effect.objects.filter(kind="send", state=Effect.State.DUE, payload__channel__in=keys)
+    return Counter(due.values_list("payload__channel", flat=True))
 
 
 def message_of(event: Event) -> Message:
     """Return what is told of an event outside, in the city's own language."""
-    case = event.case
-    assert case is not None
+    case = _as_left(event)
     with override(settings.LANGUAGE_CODE):
         telling = telling_of(event.action, event.to_stage, event.data["facts"])
         said = str(telling.says) if telling else str(event.get_action_display())
@@ -96,6 +115,27 @@ def message_of(event: Event) -> Message:
             },
         }
     return Message(said, [line for line in lines if line], data)
+
+
+def _as_left(event: Event) -> Case:
+    """Return the case as the event left it, in what is told of one: no later unit or deadline."""
+    told: dict[str, Any] = {}
+    until = Event.objects.filter(case=event.case_id, case_seq__lte=event.case_seq)
+    for data in until.order_by("case_seq").values_list("data", flat=True):
+        told |= data.get("set", {})
+    assert event.case is not None
+    due_at = told.get("due_at")
+    return Case(
+        number=event.case.number,
+        stage=event.to_stage,
+        due_at=datetime.fromisoformat(due_at) if due_at else None,
+        unit_id=told.get("unit_id"),
+        minor_id=told["minor_id"],
+        condition_id=told.get("condition_id"),
+        district=event.district,
+        street=told.get("street", ""),
+        community=told.get("community", ""),
+    )
 
 
 def _place(case: Case) -> str:

@@ -10,6 +10,10 @@ class Failed(Exception):
     """The work certainly did not take place: it may be tried again."""
 
 
+class NotConfigured(Failed):
+    """The settings of this machine do not let the work go out; those of another may."""
+
+
 class Unknown(Exception):
     """The work may have taken place: only a person may have it tried again."""
 

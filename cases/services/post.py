@@ -1,5 +1,6 @@
 """One HTTP request to another system, and what is known of it afterwards."""
 
+import http
 import http.client
 import socket
 import ssl
@@ -11,11 +12,10 @@ from urllib.parse import SplitResult, urlsplit
 from django.conf import settings
 
 from cases.services.line import Clock, connect, cut_when_over, is_private_allowed
-from cases.services.outside import Failed, Unknown
+from cases.services.outside import Failed, NotConfigured, Unknown
 
 MOST_BYTES = 64 * 1024  # of an answer; the rest is left unread
 ROBOT_HOSTS = frozenset({"qyapi.weixin.qq.com", "oapi.dingtalk.com", "open.feishu.cn"})
-_PERHAPS = (502, 504)  # a gateway that knows no more of it
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     """POST once and return the answer; redirects are not followed.
 
     Raises Failed where nothing arrived or the other side said no, Unknown where it may have
-    arrived: once a byte was sent, only an answer tells.
+    arrived: once a byte was sent, only an answer tells, and none of a server in trouble.
     """
     target = require_allowed(url)
     host, clock = str(target.hostname), Clock()
@@ -58,7 +58,7 @@ def require_allowed(url: str) -> SplitResult:
         raise Failed("the address holds a user name or a space")
     host = (target.hostname or "").lower()
     if host not in settings.OUTSIDE_HOSTS | ROBOT_HOSTS:
-        raise Failed(f"CITYOPS_OUTSIDE_HOSTS does not name the host {host}")
+        raise NotConfigured(f"CITYOPS_OUTSIDE_HOSTS does not name the host {host}")
     return target
 
 
@@ -96,8 +96,8 @@ def _exchange(
 def _judged(host: str, status: int, body: bytes) -> Answer:
     if 200 <= status < 300:
         return Answer(status, body)
-    if status in _PERHAPS:
-        raise Unknown(f"{host} answered {status}: a gateway knows no more")
+    if status >= 500 or status == http.HTTPStatus.REQUEST_TIMEOUT:
+        raise Unknown(f"{host} answered {status}: it may have taken it before it failed")
     if 300 <= status < 400:
         raise Failed(f"{host} answered {status}: redirects are not followed")
     raise Failed(f"{host} answered {status}")

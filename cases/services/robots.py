@@ -23,7 +23,7 @@ from django.conf import settings
 
 from cases.models import Channel
 from cases.services.line import Clock, connect, cut_when_over
-from cases.services.outside import Failed, Unknown
+from cases.services.outside import Failed, NotConfigured, Unknown
 from cases.services.post import Answer, post
 
 _Kind = Channel.Kind
@@ -47,12 +47,12 @@ def tell_robot(kind: str, key: str, title: str, body: str) -> None:
 def send_mail(recipient: str, title: str, body: str) -> None:
     """Send one mail to one recipient. Raises Failed, Unknown."""
     if not settings.MAIL_SERVER:
-        raise Failed("CITYOPS_MAIL names no mail server")
+        raise NotConfigured("CITYOPS_MAIL names no mail server")
     server = urlsplit(settings.MAIL_SERVER)
     mode = {"smtps": "ssl", "starttls": "starttls", "smtp": "insecure"}.get(server.scheme)
     sender = parse_qs(server.query).get("from", [server.username or ""])[0]
     if mode is None or not server.hostname:
-        raise Failed("CITYOPS_MAIL is not smtps://…, starttls://… or smtp://…")
+        raise NotConfigured("CITYOPS_MAIL is not smtps://…, starttls://… or smtp://…")
     plugin = mail.NotifyEmail(
         host=server.hostname,
         smtp_host=server.hostname,

@@ -4,33 +4,43 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from cases.choices import CITY, Action
 from cases.ledger import stamp
 from cases.models import Channel, ChannelSecret, Effect, Event, Reply
-from cases.selectors.channels import Message, message_of
-from cases.services.outside import Failed, NotNow, Unknown
+from cases.selectors.channels import Message, hears, message_of
+from cases.services.outside import Failed, NotConfigured, NotNow, Unknown
 from cases.services.post import post
 
 REST_S = 60  # after LIMIT failures in a row; doubled with each one more
 LONGEST_REST_S = 3600
 PROBE_S = 30  # while one delivery tries whether a channel works again, the others wait
+PLACES = 2  # for deliveries at once: one of the three of `notify` is left to those inside
+DELIVERIES = 4_312_003  # class of the advisory locks of channels and places
+BUSY_S = (1.0, 30.0)  # how soon what found its channel busy is tried again, and how late
+ELSEWHERE_S = (60.0, 3600.0)  # the same of what this machine's settings do not let out
 
 
 def send(effect: Effect) -> str:
-    """Send the event of `effect` by its channel; returns the outcome."""
+    """Send the event of `effect` by its channel, if that still hears of it; returns the outcome."""
     channel = Channel.objects.filter(pk=effect.payload["channel"], is_active=True).first()
     if channel is None:
         return "the channel is off"
-    events = Event.objects.select_related("case__minor", "case__condition")
+    events = Event.objects.select_related("case")
     event = events.get(case=effect.case_id or 0, case_seq=effect.case_seq or 0)
+    if not hears(channel, event):
+        return "no longer theirs"
     return _deliver(channel, effect, message_of(event), "case")
 
 
@@ -77,16 +87,50 @@ def reply(effect: Effect) -> str:
 
 def _deliver(channel: Channel, effect: Effect, message: Message, kind: str) -> str:
     """Send by the channel, and remember how it went. Raises Failed, Unknown, NotNow."""
-    _require_awake(channel)
-    try:
-        _send_by(channel, effect.key, message, kind)
-    except (Failed, Unknown) as error:
-        _remember_failure(channel, str(error))
-        raise
-    Channel.objects.filter(pk=channel.pk).update(
-        failures=0, rests_until=None, last_sent_at=Now(), last_error=""
-    )
+    row = Channel.objects.filter(pk=channel.pk)
+    with _alone(channel, effect):
+        _require_awake(channel)
+        try:
+            _send_by(channel, effect.key, message, kind)
+        except NotConfigured as error:  # says nothing of the channel
+            row.update(last_error=str(error)[:300])
+            raise NotNow(_as_long_again(effect, *ELSEWHERE_S)) from None
+        except (Failed, Unknown) as error:
+            _remember_failure(channel, str(error))
+            raise
+        row.update(failures=0, rests_until=None, last_sent_at=Now(), last_error="")
     return "sent"
+
+
+@contextmanager
+def _alone(channel: Channel, effect: Effect) -> Iterator[None]:
+    """Hold the channel and one of the places. Raises NotNow while others have them.
+
+    So one that answers slowly, or some, leave the workers to the others.
+    """
+    with connection.cursor() as cursor, ExitStack() as held:
+        # The numbers of channels begin at 1.
+        if not _take(channel.pk, cursor, held) or not any(
+            _take(-place, cursor, held) for place in range(PLACES)
+        ):
+            raise NotNow(_as_long_again(effect, *BUSY_S))
+        yield
+
+
+def _take(key: int, cursor: CursorWrapper, held: ExitStack) -> bool:
+    """Take an advisory lock until `held` is over, or until this connection dies."""
+    cursor.execute("SELECT pg_try_advisory_lock(%s::int, %s::int)", [DELIVERIES, key])
+    is_taken = bool(cursor.fetchone()[0])
+    if is_taken:
+        give_back = "SELECT pg_advisory_unlock(%s::int, %s::int)"
+        held.callback(cursor.execute, give_back, [DELIVERIES, key])
+    return is_taken
+
+
+def _as_long_again(effect: Effect, least_s: float, most_s: float) -> float:
+    """Return how long to put it off: as long as it has waited, within bounds."""
+    waited = timezone.now() - effect.created_at
+    return min(max(waited.total_seconds(), least_s), most_s)
 
 
 def _send_by(channel: Channel, key: str, message: Message, kind: str) -> None:

@@ -33,8 +33,8 @@ def test_who_says_no_has_not_taken_it(other_system, mode):
     assert len(other_system.arrived) == 1  # a redirect is not followed
 
 
-@pytest.mark.parametrize("mode", ["gateway", "drops", "silent", "drips"])
-def test_who_says_nothing_may_have_taken_it(other_system, mode, monkeypatch):
+@pytest.mark.parametrize("mode", ["late", "broken", "busy", "gateway", "drops", "silent", "drips"])
+def test_who_fails_or_says_nothing_may_have_taken_it(other_system, mode, monkeypatch):
     monkeypatch.setattr(line, "DEADLINE_S", 0.6)
     other_system.mode = mode
     begun = time.monotonic()

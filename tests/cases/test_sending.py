@@ -13,9 +13,9 @@ from django.test import Client
 from django.utils import timezone
 
 from cases.choices import Action
-from cases.models import Channel, ChannelSecret, Effect, Event, Reply
+from cases.models import Case, Channel, ChannelSecret, Effect, Event, Reply, Unit
 from cases.notices import audiences_of, telling_of
-from cases.selectors.channels import channels_for, resting
+from cases.selectors.channels import channels_for, resting, waiting_for
 from cases.services import line, sending
 from cases.services.effects import run_effect
 from cases.services.notify import ask_test, keep_secret
@@ -148,6 +148,116 @@ def test_what_was_refused_is_tried_again_and_arrives_once(webhook, other_system)
     assert len(other_system.arrived) == 1
 
 
+@on_the_city
+def test_what_comes_late_tells_nobody_of_a_successor(people, condition, other_system):
+    """The unit has lost the case; the city's channel hears of it as the event left it."""
+    number = dispatched(people, condition)
+    before = case_of(number)
+    channel(name="all", address=f"{other_system.address}/all")
+    for name in ("unit", "own"):
+        address = f"{other_system.address}/{name}"
+        words = {"unit_id": before.unit_id} if name == "unit" else {"scope": "hecheng"}
+        channel(name=name, address=address, **words)
+    tell_all()
+    another = Unit.objects.exclude(pk=before.unit_id).first()
+    Case.objects.filter(number=number).update(
+        unit=another,
+        scope="zhongfang",
+        district="zhongfang",
+        stage="handling",
+        due_at=before.due_at + timedelta(days=1),
+    )
+
+    outcomes = send_all()
+
+    assert sorted(outcomes) == ["no longer theirs", "no longer theirs", "sent"]
+    (arrival,) = other_system.arrived
+    assert arrival.path == "/all"
+    assert arrival.data["case"] == {
+        "number": number,
+        "stage": "dispatched",
+        "district": "hecheng",
+        "street": before.street,
+        "category": before.minor_id,
+        "condition": before.condition_id,
+        "unit": before.unit_id,
+        "due_at": before.due_at.isoformat(),
+    }
+
+
+@pytest.mark.parametrize("kind", ["webhook", "mail"])
+def test_what_these_settings_do_not_let_out_waits_for_a_machine_that_does(
+    other_system, settings, kind
+):
+    """It is no failure of the channel, and no run is counted."""
+    settings.OUTSIDE_HOSTS = frozenset()
+    settings.MAIL_SERVER = ""
+    one = channel(kind, other_system.address if kind == "webhook" else "duty@example.org")
+    effect = test_of(one)
+    Effect.objects.update(created_at=timezone.now() - timedelta(minutes=10))
+
+    outcomes = [run(effect) for _ in range(6)]
+
+    one.refresh_from_db()
+    assert outcomes == ["put off"] * 6
+    assert (one.failures, one.rests_until) == (0, None)
+    assert one.last_error.startswith("CITYOPS_")
+    assert effect.runs == 0
+    assert 9 * 60 < (effect.next_at - db_now()).total_seconds() < 11 * 60
+    assert other_system.arrived == []
+    settings.OUTSIDE_HOSTS = frozenset({"127.0.0.1"})
+    if kind == "webhook":
+        assert run(effect) == "sent"
+
+
+# --- one at a time ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def other_worker():
+    """Return a function by which another worker takes a channel or a place."""
+    other = connection.copy()
+
+    def take(key):
+        cursor = other.cursor()
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", [sending.DELIVERIES, key])
+
+    yield take
+    other.close()
+
+
+@pytest.mark.parametrize("keys", [["own"], [0, -1]])
+def test_a_slow_channel_or_two_leave_the_workers_to_others(
+    webhook, other_system, other_worker, keys
+):
+    effect = test_of(webhook)
+    for key in keys:
+        other_worker(webhook.pk if key == "own" else key)
+
+    outcome = run(effect)
+
+    webhook.refresh_from_db()
+    assert outcome == "put off"
+    assert (effect.runs, webhook.failures) == (0, 0)
+    assert other_system.arrived == []
+
+
+def test_another_channels_slowness_and_one_place_taken_hold_nobody_up(
+    webhook, other_system, other_worker
+):
+    other_worker(webhook.pk + 1)
+    other_worker(0)
+
+    assert run(test_of(webhook)) == "sent"
+    with connection.cursor() as cursor:  # and what was taken is given back
+        cursor.execute(
+            "SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND granted "
+            "AND classid = %s AND pid = pg_backend_pid()",
+            [sending.DELIVERIES],
+        )
+        assert cursor.fetchall() == []
+
+
 # --- robots and mail ----------------------------------------------------------------------------
 
 
@@ -275,7 +385,9 @@ def test_a_channel_rests_after_five_failures_and_one_delivery_tries_it_again(
 
     assert webhook.failures == 5
     assert 50 < (webhook.rests_until - db_now()).total_seconds() <= 60
-    assert resting(at=db_now()) == [webhook]
+    assert resting(["city"]) == [webhook]
+    assert resting(["hecheng"]) == []
+    assert waiting_for([webhook]) == {webhook.pk: 3}
     assert while_resting == ["put off"] * 3
     assert len(other_system.arrived) == 5
     assert effects[0].runs == 5  # being put off counts for nothing
@@ -382,6 +494,18 @@ def test_what_was_not_delivered_stays_owed(people, order, other_system):
     client = Client()
     client.force_login(people.operator)
     assert order in client.get("/replies/").content.decode()
+
+
+@on_the_city
+def test_a_hotline_that_fails_after_taking_an_answer_gets_it_once(people, order, other_system):
+    other_system.mode = "broken"
+    act(order, Action.DECLINE, people.acceptor, reason="other")
+
+    outcomes = [*send_all(), *send_all()]
+
+    assert outcomes == ["needs review", "held elsewhere"]
+    assert len(other_system.arrived) == 1
+    assert Reply.objects.get().given_at is None
 
 
 @on_the_city

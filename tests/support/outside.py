@@ -27,8 +27,9 @@ class Arrival(NamedTuple):
 class OtherSystem:
     """A server that answers as told and keeps what arrived; `mode` may change while it runs.
 
-    Modes: yes · no (500) · gone (410) · moved (302 to itself) · gateway (504) · silent (takes it
-    and never answers) · drops (takes it and hangs up) · drips (a first line without end).
+    Modes: yes · no (403) · gone (410) · moved (302 to itself) · late (408) · broken (500) ·
+    busy (503) · gateway (504) · silent (takes it and never answers) · drops (takes it and hangs
+    up) · drips (a first line without end).
     """
 
     def __init__(self) -> None:
@@ -77,10 +78,19 @@ class OtherSystem:
         self._answer(handler, 200)
 
     def _no(self, handler: BaseHTTPRequestHandler) -> None:
-        self._answer(handler, 500)
+        self._answer(handler, 403)
 
     def _gone(self, handler: BaseHTTPRequestHandler) -> None:
         self._answer(handler, 410)
+
+    def _late(self, handler: BaseHTTPRequestHandler) -> None:
+        self._answer(handler, 408)
+
+    def _broken(self, handler: BaseHTTPRequestHandler) -> None:
+        self._answer(handler, 500)
+
+    def _busy(self, handler: BaseHTTPRequestHandler) -> None:
+        self._answer(handler, 503)
 
     def _gateway(self, handler: BaseHTTPRequestHandler) -> None:
         self._answer(handler, 504)
