@@ -25,6 +25,7 @@ QUEUES = (
     *("dispatch.hecheng", "dispatch.zhongfang", "dispatch.hightech", "dispatch.landport"),
     *("dispatch.city", "notify", "media", "scoring", "report"),
 )
+LETTING_OUT = ("CITYOPS_OUTSIDE_HOSTS", "CITYOPS_MAIL")  # who has neither sends nothing
 MOST_CHILDREN = 64
 WORKERS = tuple(f"worker-{queue}" for queue in QUEUES)
 APPLICATION = ("web", "live", "relay", *WORKERS, "beat")
@@ -95,12 +96,11 @@ def queues_of(home: Home) -> dict[str, int]:
     """Return the queues whose workers run here, each with how many of its tasks run at once.
 
     CITYOPS_QUEUES names them: `dispatch.hecheng=4,dispatch.*,notify`; the first word that fits a
-    queue decides. Without it all run here, but where only workers do: not `media`, which needs
-    the folder of photos. Raises Refusal.
+    queue decides. Without it all run here that can (_can_work). Raises Refusal.
     """
     words = home.state.given.get("CITYOPS_QUEUES", "")
     if not words:
-        return {q: _children(q) for q in QUEUES if not (home.state.workers_only and q == "media")}
+        return {queue: _children(queue) for queue in QUEUES if _can_work(home, queue)}
     wanted = [_wish(word) for word in words.split(",")]
     found: dict[str, int] = {}
     for queue in QUEUES:
@@ -108,6 +108,18 @@ def queues_of(home: Home) -> dict[str, int]:
             if fnmatch.fnmatchcase(queue, pattern):
                 found.setdefault(queue, count or _children(queue))
     return found
+
+
+def _can_work(home: Home, queue: str) -> bool:
+    """Tell whether this home has what a queue needs: one of workers only may not.
+
+    `media` needs the folder of photos, `notify` the settings of what may leave the city.
+    """
+    if not home.state.workers_only:
+        return True
+    if queue == "notify":
+        return any(home.state.given.get(name) for name in LETTING_OUT)
+    return queue != "media"
 
 
 def _wish(word: str) -> tuple[str, int]:
@@ -125,7 +137,8 @@ def _wish(word: str) -> tuple[str, int]:
 def _children(queue: str) -> int:
     """Return how many tasks of a queue run at once: a busy district's dispatches, two.
 
-    Notices, three: those who wait for other systems leave a place for those inside.
+    Notices, three: two wait for other systems at most (cases/services/sending.py), which leaves
+    a place for those inside.
     """
     return 2 if queue.startswith("dispatch.") else 3 if queue == "notify" else 1
 

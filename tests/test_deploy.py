@@ -281,9 +281,20 @@ def test_workers_join_with_the_settings_of_the_city_and_keep_them(tmp_path, monk
     assert {name: variables[name] for name in CITY} == CITY
     assert variables["DATABASE_URL"] == CITY["DATABASE_URL_SYSTEM"]  # it may own no table
     assert not (workers.path / "demo_password").exists()
-    assert "media" not in processes.queues_of(again)
+    assert set(processes.QUEUES) - set(processes.queues_of(again)) == {"media", "notify"}
     with pytest.raises(Refusal, match="is for workers only"):
         lifecycle.up(again, lifecycle.Wishes())
+
+
+@pytest.mark.parametrize("name", ["CITYOPS_OUTSIDE_HOSTS", "CITYOPS_MAIL"])
+def test_workers_that_join_send_when_they_know_what_may_leave(prepared, monkeypatch, name):
+    prepared.state.workers_only = True
+    without = set(processes.queues_of(prepared))
+    monkeypatch.setenv(name, "as the city has it")
+
+    home.prepare_state(prepared, venv=Path(sys.prefix))
+
+    assert set(processes.queues_of(Home.at(prepared.path))) - without == {"notify"}
 
 
 @pytest.mark.parametrize("missing", sorted(CITY))
