@@ -136,6 +136,66 @@ def test_the_name_is_asked_for_once_and_the_address_looked_at_is_the_one_reached
     assert answers == [["127.0.0.1"]]
 
 
+@pytest.fixture
+def names(settings, monkeypatch):
+    """Let names lead to this machine once each, and to one that must not be reached after that."""
+    answers = {"hook.example.org": ["127.0.0.1", "10.9.9.9"], "other.example.org": ["127.0.0.1"]}
+    settings.OUTSIDE_HOSTS = frozenset(answers)
+
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **words: resolve(
+            answers[host].pop(0) if host in answers else host, *rest, **words
+        ),
+    )
+    return answers
+
+
+def test_https_reaches_the_address_looked_at_under_the_name_certified(
+    secured_system, authority, names, monkeypatch
+):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
+    reached, connect = [], socket.create_connection
+    monkeypatch.setattr(
+        socket, "create_connection", lambda to, timeout: reached.append(to) or connect(to, timeout)
+    )
+
+    answer = post(f"https://hook.example.org:{secured_system.port}/hook", BODY, HEADERS)
+
+    assert answer.status == 200
+    (arrival,) = secured_system.arrived
+    assert (arrival.path, arrival.body) == ("/hook", BODY)
+    assert arrival.headers["Host"] == f"hook.example.org:{secured_system.port}"
+    assert secured_system.asked == ["hook.example.org"]  # not the address
+    assert reached == [("127.0.0.1", secured_system.port)]
+    assert names["hook.example.org"] == ["10.9.9.9"]  # looked up once
+
+
+@pytest.mark.parametrize(
+    ("host", "is_known"), [("other.example.org", True), ("hook.example.org", False)]
+)
+def test_a_certificate_of_another_name_or_by_somebody_unknown_is_refused(
+    secured_system, authority, names, monkeypatch, host, is_known
+):
+    if is_known:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
+
+    with pytest.raises(Failed, match=f"no TLS with {host}: SSLCertVerificationError"):
+        post(f"https://{host}:{secured_system.port}/hook", BODY, HEADERS)
+
+    assert secured_system.arrived == []
+    assert secured_system.asked == [host]
+
+
+def test_plain_http_is_not_taken_for_tls(other_system, names, monkeypatch):
+    with pytest.raises(Failed, match="no TLS"):
+        post(f"https://hook.example.org:{other_system.port}/hook", BODY, HEADERS)
+
+    assert other_system.arrived == []
+
+
 def test_one_inward_address_among_public_ones_is_enough_to_refuse(settings, monkeypatch):
     settings.OUTSIDE_HOSTS = frozenset({"hook.example.org"})
     found = [(socket.AF_INET, None, None, "", (a, 443)) for a in ("93.184.215.14", "127.0.0.1")]

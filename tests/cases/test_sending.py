@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import logging
+import socket
 import time
 from datetime import timedelta
 
@@ -22,6 +23,7 @@ from cases.services.notify import ask_test, keep_secret
 from cases.services.outside import NotNow
 from cases.services.robots import key_of
 from cityops.accounts.models import User
+from tests.support.outside import CERTIFIED
 from tests.support.spine import act, case_of, dispatched, report, signed
 
 pytestmark = pytest.mark.django_db
@@ -103,6 +105,19 @@ def test_a_webhook_hears_of_an_event_once_and_can_verify_it(
     assert arrival.data["event"]["action"] == "dispatch"
     webhook.refresh_from_db()
     assert webhook.last_sent_at is not None
+
+
+def test_a_webhook_is_called_over_https(secured_system, authority, settings, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
+    settings.OUTSIDE_HOSTS = frozenset({CERTIFIED})
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _, *a, **b: resolve("127.0.0.1", *a, **b))
+    effect = test_of(channel(address=f"https://{CERTIFIED}:{secured_system.port}/hook"))
+
+    assert run(effect) == "sent"
+    (arrival,) = secured_system.arrived
+    at, said = (arrival.headers[f"X-Cityops-{name}"] for name in ("Timestamp", "Signature"))
+    assert said == f"sha256={sending.signature_of(SECRET, at, arrival.body)}"
 
 
 @on_the_city

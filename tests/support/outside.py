@@ -2,11 +2,14 @@
 
 import json
 import socketserver
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -32,10 +35,11 @@ class OtherSystem:
     up) · drips (a first line without end).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.mode = "yes"
         self.says: Any = {"errcode": 0, "code": 0}
         self.arrived: list[Arrival] = []
+        self.asked: list[str | None] = []  # names it was called by, under TLS
         other = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -54,6 +58,8 @@ class OtherSystem:
         self.stopped = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -120,6 +126,41 @@ def other_system(settings) -> Iterator[OtherSystem]:
     settings.OUTSIDE_HOSTS = frozenset({"127.0.0.1"})
     settings.PRIVATE_NETWORKS = [ip_network("127.0.0.1/32")]
     system = OtherSystem()
+    yield system
+    system.stop()
+
+
+CERTIFIED = "hook.example.org"  # the one name in the certificate of the system below
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory) -> Path:
+    """Make an authority nobody knows, and a certificate by it; return their folder."""
+    folder = tmp_path_factory.mktemp("authority")
+    new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    for words in (
+        f"{new_key} -subj /CN=authority -keyout ca.key -out ca.pem",
+        f"{new_key} -subj /CN=other -addext subjectAltName=DNS:{CERTIFIED} -CA ca.pem -CAkey ca.key"
+        " -addext basicConstraints=critical,CA:FALSE -keyout key.pem -out cert.pem",
+    ):
+        subprocess.run(
+            ["openssl", "req", "-x509", *words.split()],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            timeout=30,
+        )
+    return folder
+
+
+@pytest.fixture
+def secured_system(settings, authority) -> Iterator[OtherSystem]:
+    """Run another system that speaks TLS, with the certificate of CERTIFIED."""
+    settings.PRIVATE_NETWORKS = [ip_network("127.0.0.1/32")]
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(authority / "cert.pem", authority / "key.pem")
+    system = OtherSystem(tls)
+    tls.sni_callback = lambda _sock, name, _tls: system.asked.append(name)
     yield system
     system.stop()
 
