@@ -80,7 +80,7 @@ class Alarm(models.Model):
 
     what = models.CharField(max_length=16, choices=What.choices)
     scope = models.CharField(max_length=20)
-    key = models.CharField(max_length=60, blank=True)  # whom it concerns, where that is one unit
+    key = models.CharField(max_length=60, blank=True)  # the unit or kind of work it is about
     how_many = models.PositiveIntegerField()
     usual = models.PositiveIntegerField(null=True)  # of a surge: as many are usual
     numbers = ArrayField(models.CharField(max_length=15), default=list)  # of cases, the first

@@ -22,7 +22,8 @@ NAMED = 1000  # cases a finding names at most; a list of all would help nobody
 class Finding:
     """One thing that does not add up: what, of which log, how many, since when.
 
-    `numbers` are cases concerned, `key` the unit where it is one unit's; `words` say more to IT;
+    `numbers` are cases concerned; `key` is the unit where it is one unit's, the kind where it is
+    work; `words` say more to IT;
     `position` is the last good event of a chain: [dseq, hash].
     """
 
@@ -209,9 +210,8 @@ def stuck_work(options: CityOptions, *, at: datetime) -> list[Finding]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT what, scope, count(*), min(since),
-              coalesce((array_agg(DISTINCT number) FILTER (WHERE number > ''))[:{NAMED}], '{{}}'),
-              string_agg(DISTINCT kind, ', ')
+            SELECT what, scope, kind, count(*), min(since),
+              coalesce((array_agg(DISTINCT number) FILTER (WHERE number > ''))[:{NAMED}], '{{}}')
             FROM (
               SELECT coalesce(nullif(e.scope, ''), %(city)s) AS scope, e.created_at AS since,
                 e.kind, c.number, CASE WHEN e.state <> 'due' THEN e.state
@@ -227,13 +227,13 @@ def stuck_work(options: CityOptions, *, at: datetime) -> list[Finding]:
                   OR e.next_at < %(at)s - make_interval(secs => %(wait_s)s)
                   OR e.runs = 0 AND (e.kind = 'dispatch' OR e.published_at IS NOT NULL)
                     AND e.created_at < %(at)s - make_interval(secs => %(wait_s)s)))) AS stuck
-            GROUP BY what, scope ORDER BY what, scope
+            GROUP BY what, scope, kind ORDER BY what, scope, kind
             """,  # noqa: S608 - a number of ours
             {"at": at, "city": CITY, "wait_s": options.alarm_wait_s},
         )
         return [
-            Finding(What(what), scope, n, since, tuple(numbers), words=kinds[:300])
-            for what, scope, n, since, numbers, kinds in cursor.fetchall()
+            Finding(What(what), scope, n, since, tuple(numbers), key=kind)
+            for what, scope, kind, n, since, numbers in cursor.fetchall()
         ]
 
 

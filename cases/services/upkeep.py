@@ -21,25 +21,32 @@ from cases.models import (
     StageClock,
     Task,
 )
+from cases.models.effect import STUCK
 from cityops.accounts.models import SignInLock
 
 KEPT = timedelta(days=2)  # of ticks and canaries: longer than the longest time between two
 RUNS_KEPT = {"minute": timedelta(days=7), "nightly": timedelta(days=400)}
 ALARMS_KEPT = timedelta(days=400)  # after they cleared
 KEYS_KEPT = timedelta(days=90)  # a phone may come back late
-NOTICES_KEPT = timedelta(days=90)  # and the effects that wrote them
+NOTICES_KEPT = timedelta(days=90)  # and the work that is over
+NOTICE_KINDS = ("notify", "send", "send_test")  # of no use any more once notices are deleted
+OVER_KINDS = (*NOTICE_KINDS, "reply", "photo", "recompute_deadlines", "task")
+SENT_WITHIN = timedelta(days=1)  # later than that, what happened is no news to anybody outside
 TRIES_KEPT = timedelta(days=1)  # anybody can try any name, so these rows would grow for ever
 
 
 def delete_old_ticks() -> str:
     """Delete what has served its time: ticks, notices, keys, tries, sessions, reconciliations.
 
-    An event asks for its notices once, in its own transaction: none is written again. An effect
-    somebody ruled on is kept.
+    An event asks for its work once, in its own transaction: none is written again. An effect
+    somebody ruled on is kept, and so is a reply or a photo that failed, which somebody waits for.
     """
+    give_up_late_sends()
     free = Effect.objects.filter(effectruling=None)
     ticks, _ = free.filter(case=None, scope="", done_at__lt=Now() - KEPT).delete()
-    free.filter(kind__in=("notify", "send"), done_at__lt=Now() - NOTICES_KEPT).delete()
+    free.filter(kind__in=OVER_KINDS, done_at__lt=Now() - NOTICES_KEPT).delete()
+    stuck = free.filter(kind__in=NOTICE_KINDS, state__in=STUCK)
+    stuck.filter(created_at__lt=Now() - NOTICES_KEPT).delete()
     notices, _ = Notice.objects.filter(created_at__lt=Now() - NOTICES_KEPT).delete()
     keys, _ = IdempotencyKey.objects.filter(created_at__lt=Now() - KEYS_KEPT).delete()
     tries, _ = SignInLock.objects.untouched_since(timezone.now() - TRIES_KEPT).delete()
@@ -48,6 +55,17 @@ def delete_old_ticks() -> str:
     Alarm.objects.filter(cleared_at__lt=Now() - ALARMS_KEPT).delete()
     sessions, _ = Session.objects.filter(expire_date__lt=Now()).delete()
     return f"{ticks} ticks, {notices} notices, {keys} keys, {tries} tries, {sessions} sessions"
+
+
+def give_up_late_sends() -> None:
+    """End what could not be sent out within a day, failed, in doubt or waiting: it is too late.
+
+    Its last error stays. What a worker is at is left to it.
+    """
+    late = Effect.objects.filter(kind="send", created_at__lt=Now() - SENT_WITHIN)
+    late.filter(state__in=(Effect.State.DUE, *STUCK), claimed_until=None).update(
+        state=Effect.State.DONE, done_at=Now(), outcome="too late", published_at=None
+    )
 
 
 def refresh_statistics() -> None:

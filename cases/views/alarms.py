@@ -20,6 +20,7 @@ from cases import policy
 from cases.choices import CITY, SCOPES, Role, Stage
 from cases.models import Alarm, Case, District, Reconciliation, Unit
 from cases.selectors.machinery import reconciler_lag_s
+from cases.views.outbox import kind_words
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
@@ -130,7 +131,7 @@ def _rows(alarms: QuerySet[Alarm], user: User) -> list[dict[str, Any]]:
             "alarm": alarm,
             "what": alarm.get_what_display(),
             "where": names[alarm.scope],
-            "unit": units[alarm.key].name if alarm.key in units else "",
+            "about": units[alarm.key].name if alarm.key in units else kind_words(alarm.key),
             "fix": FIXES[alarm.what],
             "numbers": [number for number in alarm.numbers[:SHOWN] if number in visible],
             "more": max(0, alarm.how_many - SHOWN) if alarm.numbers else 0,
@@ -166,7 +167,8 @@ def _link(alarm: Alarm, user: User) -> str:
         if alarm.scope not in policy.outbox_scopes(user):
             return ""
         scope = {"scope": alarm.scope} if alarm.scope != CITY else {}  # the machinery's too
-        return f"{reverse('effects')}?{urlencode({'standing': _OF_WORK[alarm.what], **scope})}"
+        asked = {"standing": _OF_WORK[alarm.what], **scope, "kind": alarm.key}
+        return f"{reverse('effects')}?{urlencode(asked)}"
     return ""
 
 

@@ -111,7 +111,7 @@ def test_dead_work_leads_to_its_page(client, read, people, condition):
     Effect.objects.filter(kind="dispatch").update(state="dead", done_at=None)
     look_now()
 
-    address = "/desk/effects/?standing=dead&scope=hecheng"
+    address = "/desk/effects/?standing=dead&scope=hecheng&kind=dispatch"
     for reader, link in (
         (people.dispatcher, address),
         (person("here", Role.DISPATCHER, "hecheng"), address),
@@ -119,6 +119,7 @@ def test_dead_work_leads_to_its_page(client, read, people, condition):
     ):
         (row,) = read(reader)[0]["rows"]
         assert (row["alarm"].what, row["link"]) == ("dead", link)
+        assert row["about"] == "dispatch a case"
         client.force_login(reader)
         assert not link or client.get(link).status_code == 200
 

@@ -24,6 +24,7 @@ from cases.services.reconcile import (
     reconcile_minute,
     reconcile_nightly,
 )
+from cases.services.upkeep import delete_old_ticks
 from tests.support.spine import act, case_of, closed, dispatched, report, signed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
@@ -280,12 +281,45 @@ def test_dead_work_is_named_and_a_tick_is_made_good_by_a_later_one(people, condi
     Effect.objects.create(key="c", kind="scan_deadlines", queue="dispatch.city", state="dead")
 
     look_now()
-    assert standing() == [("dead", "city", 3, []), ("dead", "hecheng", 1, [number])]
+    assert stuck() == [
+        ("city", "draw_samples", 2, []),
+        ("city", "scan_deadlines", 1, []),
+        ("hecheng", "dispatch", 1, [number]),
+    ]
 
     later = {"state": "done", "done_at": timezone.now() + timedelta(seconds=9)}
     Effect.objects.create(key="d", kind="draw_samples", queue="scoring", **later)
     look_now()
-    assert standing() == [("dead", "city", 1, []), ("dead", "hecheng", 1, [number])]
+    assert stuck() == [("city", "scan_deadlines", 1, []), ("hecheng", "dispatch", 1, [number])]
+
+
+def stuck():
+    rows = Alarm.objects.open().filter(what=What.DEAD).order_by("scope", "key")
+    return [(row.scope, row.key, row.how_many, row.numbers) for row in rows]
+
+
+def test_dead_sends_are_an_alarm_of_their_own_for_a_day(people, condition):
+    number = report(people, condition)["number"]
+    Effect.objects.filter(kind="dispatch").update(state="dead", runs=5)
+    words = {"kind": "send", "queue": "notify", "scope": "hecheng", "case": case_of(number)}
+    old = timezone.now() - timedelta(hours=25)
+    for state in ("dead", "needs_review", "due"):
+        for age in ({}, {"created_at": old}):
+            key = f"{state}{age}"
+            Effect.objects.create(key=key, state=state, last_error="500", **words, **age)
+    at_work = {"state": "due", "created_at": old, "claimed_until": timezone.now()}
+    Effect.objects.create(key="at work", **words, **at_work)
+
+    look_now()
+    assert stuck() == [("hecheng", "dispatch", 1, [number]), ("hecheng", "send", 2, [number])]
+    delete_old_ticks()
+    look_now()
+
+    assert stuck() == [("hecheng", "dispatch", 1, [number]), ("hecheng", "send", 1, [number])]
+    sends = Effect.objects.filter(kind="send")
+    late = sends.filter(state="done", outcome="too late", last_error="500", created_at=old)
+    assert (late.count(), sends.filter(done_at=None).count()) == (3, 4)
+    assert Alarm.objects.get(what=What.REVIEW, key="send").how_many == 1
 
 
 def test_work_no_worker_takes_is_named(people, condition):
@@ -317,7 +351,7 @@ def test_work_in_doubt_and_work_nobody_knows_is_named(people, condition):
     effects.update(state="due", parked_at=minute_ago, next_at=timezone.now())
     look_now()
     assert standing() == [("parked", "hecheng", 1, [number])]
-    assert Alarm.objects.open().get().words == "dispatch"
+    assert Alarm.objects.open().get().key == "dispatch"
 
 
 # --- too many -----------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ class Command(BaseCommand):
         else:
             for one in run.findings:
                 words = one["words"] or ", ".join(one["numbers"][:5])
-                self.stderr.write(f"{one['scope']}: {one['how_many']} {one['what']} ({words})")
+                what = f"{one['what']} {one['key']}".rstrip()
+                self.stderr.write(f"{one['scope']}: {one['how_many']} {what} ({words})")
             cases = sum(n for stages in run.counts.values() for n in stages.values())
             self.stdout.write(f"{cases} cases, {len(run.findings)} findings")
         if run.findings:
