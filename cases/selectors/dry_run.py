@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -13,7 +13,6 @@ from django.utils import timezone
 from cases.models import (
     Case,
     CityOptions,
-    Component,
     Condition,
     DraftRule,
     Responsibility,
@@ -24,15 +23,14 @@ from cases.models.case import CaseQuerySet
 from cases.models.routing import RULE_TERMS
 from cases.selectors.responsibility import (
     Found,
-    Load,
     Question,
     Unrouted,
-    Weigh,
+    components_kept,
     keeper_named,
     working_time_at,
 )
 from cases.selectors.rule_book import RuleBook, rules_at, rules_with
-from cases.selectors.unit_load import unit_loads
+from cases.selectors.unit_load import weigh_once
 
 Answer = Found | Unrouted
 
@@ -115,7 +113,7 @@ def dry_run(
     live = rules_at(until)
     units = list(Unit.objects.filter(is_active=True))
     now, then = RuleBook(live, units), RuleBook(rules_with(draft, live), units)
-    weigh = _weigh_once() if CityOptions.objects.get().route_by_load else None
+    weigh = weigh_once() if CityOptions.objects.get().route_by_load else None
     visible = Case.objects.all() if cases is None else cases
 
     @cache
@@ -155,12 +153,9 @@ def _asked(
     conditions = {row.pk: row for row in Condition.objects.select_related("minor")}
     filed = cases.filter(filed_at__gte=since, filed_at__lte=until, is_self_handled=False)
     rows = list(filed.order_by("-filed_at", "-pk").values(*_FACTS))
-    keepers = Component.objects.select_related("maintainer__parent", "owner__parent").in_bulk(
-        {row["component_id"] for row in rows} - {None}
-    )
+    components = components_kept(row["component_id"] for row in rows)
     for row in rows:
-        component = keepers.get(row["component_id"])
-        is_kept = component is not None and component.minor_id == row["minor_id"]
+        component = components.get(row["component_id"])
         question = Question(
             condition=conditions[row["condition_id"]],
             district=row["district"],
@@ -171,20 +166,8 @@ def _asked(
             working_time=working_time_at(row["filed_at"], row["calendar_version"]),
             severity=row["limit_unit"],
         )
-        keeper = keeper_named(component, row["district"]) if component and is_kept else None
+        keeper = keeper_named(component, row["minor_id"], row["district"])
         yield row["number"], row["filed_at"], question, keeper
-
-
-def _weigh_once() -> Weigh:
-    """Return `unit_loads` that reads the loads of the same units once."""
-    known: dict[str, Load] = {}
-
-    def weigh(codes: Collection[str]) -> dict[str, Load]:
-        if not known.keys() >= set(codes):
-            known.update(unit_loads(set(codes) - known.keys()))
-        return {code: known[code] for code in codes}
-
-    return weigh
 
 
 def _goes_to(answer: Answer) -> str | None:

@@ -1,6 +1,6 @@
 """Which unit answers for a case: conditions of rules → unit, with the reason."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -203,15 +203,20 @@ def keeper_of(case: Case) -> Unit | None:
     """
     if case.component_id is None:
         return None
-    found = Component.objects.select_related("maintainer__parent", "owner__parent")
-    component = found.get(pk=case.component_id)
-    if component.minor_id != case.minor_id:  # the case turned out to be about something else
-        return None
-    return keeper_named(component, case.district)
+    components = components_kept([case.component_id])
+    return keeper_named(components.get(case.component_id), case.minor_id, case.district)
 
 
-def keeper_named(component: Component, district: str) -> Unit | None:
+def components_kept(codes: Iterable[str | None]) -> dict[str, Component]:
+    """Return components by code, with what `keeper_named` asks of them. One query."""
+    known = Component.objects.select_related("maintainer__parent", "owner__parent")
+    return known.in_bulk(set(codes) - {None})
+
+
+def keeper_named(component: Component | None, minor: str, district: str) -> Unit | None:
     """Return the unit that keeps a component in a district; `parent` of its units loaded."""
+    if component is None or component.minor_id != minor:  # the case is about something else
+        return None
     for named in (component.maintainer, component.owner):
         unit = named.parent or named if named else None
         if unit is not None and unit.is_active and unit.body in (CITY, district):

@@ -11,9 +11,18 @@ from cases.choices import Stage
 from cases.models import Case, CityOptions, District, Unit
 from cases.models.case import CaseQuerySet
 from cases.models.routing import RuleTerms
-from cases.selectors.responsibility import Found, Unrouted, keeper_of, question_of, specificity
+from cases.selectors.responsibility import (
+    Found,
+    Unrouted,
+    components_kept,
+    keeper_named,
+    question_of,
+    specificity,
+)
 from cases.selectors.rule_book import CONDITIONS, RuleBook
-from cases.selectors.unit_load import unit_loads
+from cases.selectors.unit_load import weigh_once
+
+MOST_WAITING = 500  # cases asked of the rules for one page
 
 
 @dataclass(frozen=True)
@@ -34,14 +43,24 @@ class Waiting:
     result: Found | Unrouted
 
 
+def count_unrouted(cases: CaseQuerySet) -> int:
+    """Return how many of `cases` wait unrouted."""
+    return cases.filter(stage=Stage.FILED, is_unrouted=True).count()
+
+
 def unrouted_cases(cases: CaseQuerySet, book: RuleBook, *, at: datetime) -> list[Waiting]:
-    """Return which of `cases` wait unrouted, the longest waiting first."""
+    """Return which of `cases` wait unrouted, the longest waiting first, at most MOST_WAITING."""
     listed = cases.filter(stage=Stage.FILED, is_unrouted=True).order_by("filed_at", "pk")
-    weigh = unit_loads if CityOptions.objects.get().route_by_load else None
-    return [
-        Waiting(case, book.route(question_of(case, at=at), keeper=keeper_of(case), weigh=weigh))
-        for case in listed.select_related("minor", "condition__problem_class")
-    ]
+    waiting = list(listed.select_related("minor", "condition__problem_class")[:MOST_WAITING])
+    components = components_kept(case.component_id for case in waiting)
+    weigh = weigh_once() if CityOptions.objects.get().route_by_load else None
+
+    def answer(case: Case) -> Found | Unrouted:
+        component = components.get(case.component_id or "")
+        keeper = keeper_named(component, case.minor_id, case.district)
+        return book.route(question_of(case, at=at), keeper=keeper, weigh=weigh)
+
+    return [Waiting(case, answer(case)) for case in waiting]
 
 
 def conflicts(book: RuleBook, waiting: Sequence[Waiting] = ()) -> list[Conflict]:

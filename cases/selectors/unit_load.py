@@ -5,7 +5,7 @@ from collections.abc import Collection
 from django.db import connection
 
 from cases.choices import UNIT_STAGES
-from cases.selectors.responsibility import Load
+from cases.selectors.responsibility import Load, Weigh
 from cityops.accounts.roles import Role, ScopeKind
 
 # A sub-unit's cases and people count as its parent's. The two subqueries keep the counts apart.
@@ -42,3 +42,15 @@ def unit_loads(codes: Collection[str]) -> dict[str, Load]:
             },
         )
         return {code: Load(cases, people) for code, cases, people in cursor.fetchall()}
+
+
+def weigh_once() -> Weigh:
+    """Return `unit_loads` that reads the loads of the same units once."""
+    known: dict[str, Load] = {}
+
+    def weigh(codes: Collection[str]) -> dict[str, Load]:
+        if not known.keys() >= set(codes):
+            known.update(unit_loads(set(codes) - known.keys()))
+        return {code: known[code] for code in codes}
+
+    return weigh

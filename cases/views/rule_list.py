@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from cases import policy
 from cases.models import Case, District, Rank, Responsibility, RoutingDraft, Unit
 from cases.selectors.rule_book import RuleBook, rules_at
-from cases.selectors.rule_conflicts import conflicts, unrouted_cases
+from cases.selectors.rule_conflicts import MOST_WAITING, conflicts, count_unrouted, unrouted_cases
 from cases.views.case_list import Select, class_options, unit_options
 from cases.views.routing import require_reader
 from cases.views.rule_words import RuleNames, conflict_rows
@@ -37,7 +37,8 @@ def routing(request: UserRequest) -> HttpResponse:
     names = RuleNames(at=now)
     page = Paginator(matching(asked, at=now), RULES_SHOWN).get_page(request.GET.get("page"))
     book = RuleBook(rules_at(now))
-    unrouted = unrouted_cases(Case.objects.all().visible_to(request.user), book, at=now)
+    seen = Case.objects.all().visible_to(request.user)
+    unrouted = unrouted_cases(seen, book, at=now)
     context = {
         "tab": "rules",
         "may_read": True,
@@ -49,7 +50,8 @@ def routing(request: UserRequest) -> HttpResponse:
         "address": "?" + urlencode({k: v for k, v in asked.items() if v}),
         "conflicts": conflict_rows(conflicts(book, unrouted), names),
         "unrouted": [one.case for one in unrouted[:MOST_UNROUTED]],
-        "unrouted_count": len(unrouted),
+        "unrouted_count": count_unrouted(seen) if len(unrouted) == MOST_WAITING else len(unrouted),
+        "most_asked": MOST_WAITING,
         "drafts": RoutingDraft.objects.open() if policy.may_edit_routing(request.user) else [],
         "at": now,
     }

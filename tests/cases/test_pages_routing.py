@@ -173,6 +173,20 @@ def test_contradicting_rules_and_the_case_they_leave_are_shown(people, condition
     assert far.context["conflicts"][0]["numbers"] == []
 
 
+def test_of_many_unrouted_cases_the_longest_waiting_are_asked(people, condition, case, monkeypatch):
+    Responsibility(code="twin", valid=live(case.rule).valid, **to_others(live(case.rule))).save()
+    numbers = [report(people, condition)["number"] for _ in range(3)]
+    monkeypatch.setattr("cases.selectors.rule_conflicts.MOST_WAITING", 2)
+    monkeypatch.setattr("cases.views.rule_list.MOST_WAITING", 2)
+    assert {run_dispatch(number) for number in numbers} == {"unrouted"}
+
+    answer = client_of(people.dispatcher).get("/desk/routing/")
+
+    assert answer.context["conflicts"][0]["numbers"] == numbers[:2]
+    assert answer.context["unrouted_count"] == 3
+    assert "only of the 2 that wait longest" in page(answer)
+
+
 # --- drafts -------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from cases.selectors.rule_book import RuleBook, rules_at
 from cases.selectors.rule_conflicts import conflicts, unrouted_cases
 from cases.selectors.unit_load import unit_loads
 from tests.support.city import huaihua
+from tests.support.components import component
 from tests.support.people import person
 from tests.support.spine import PLACE, case_of, condition, dispatched, media, people, report
 from tests.support.spine import run_dispatch as dispatch
@@ -363,3 +364,23 @@ def test_a_conflict_names_the_cases_it_leaves_unrouted(people, condition):
     Responsibility.objects.filter(code="b").delete()
     (now,) = unrouted_cases(Case.objects.all(), live(), at=timezone.now())
     assert isinstance(now.result, Found)
+
+
+@pytest.mark.usefixtures("media")
+def test_unrouted_cases_take_as_many_statements_for_one_as_for_three(
+    people, condition, django_assert_num_queries
+):
+    put("a", condition_id=condition.code, by_load=True)
+    put("b", condition_id=condition.code, unit="hecheng-housing", by_load=True)
+    cover = component()
+    for _ in range(3):
+        assert dispatch(report(people, condition)["number"]) == "unrouted"
+    CityOptions.objects.update(route_by_load=True)  # so the load is asked of each tie
+    Case.objects.update(component=cover)
+    book, cases = live(), Case.objects.order_by("pk")
+
+    for most in (1, 3):
+        some = Case.objects.filter(pk__in=list(cases.values_list("pk", flat=True)[:most]))
+        with django_assert_num_queries(4):  # cases, components, options, loads
+            waiting = unrouted_cases(some, book, at=timezone.now())
+        assert [one.result.unit.code for one in waiting] == ["hecheng-ecology"] * most
