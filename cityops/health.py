@@ -5,7 +5,11 @@ what, how many, since when, and the fix. `/health/` tells an administrator of th
 """
 
 import shutil
+import threading
+import time
 from datetime import datetime, timedelta
+from functools import cache
+from math import inf
 from typing import Any, NamedTuple
 
 import redis
@@ -17,6 +21,7 @@ from django.db.models import Min, Sum
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -33,6 +38,10 @@ from cityops.accounts.roles import Role
 RELAY_LAG_S = 10  # a due effect older than this was not taken by any relay
 CANARY_S = 40  # each queue finishes a canary at least this often
 LEAST_FREE = 1_000_000_000  # bytes for photos and logs; deploy/up asks for as much
+
+FRESH_S = 1.0  # what /readyz found is told for so long without looking again,
+STALE_S = 10.0  # and for so long while somebody looks
+PATIENCE_S = 3.0  # for who looks; a Redis that does not answer takes 1 s, and there are two
 
 
 class Part(NamedTuple):
@@ -57,18 +66,63 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
     """Answer 200 iff the database answers and is migrated; the rest stands in `degraded`."""
+    found = watch_in(get_language() or "").found()
+    return JsonResponse(found.body, status=found.status)
+
+
+class Found(NamedTuple):
+    """What /readyz answers."""
+
+    body: dict[str, Any]
+    status: int = 200
+
+
+_HANGS = Found({"status": "no answer in time", "degraded": ["database"]}, 503)
+
+
+class Watch:
+    """What /readyz found last: of all who ask at once one looks, so they hold one thread."""
+
+    def __init__(self) -> None:
+        self._looking = threading.Lock()
+        self._found, self._at = _HANGS, -inf
+
+    def found(self) -> Found:
+        """Return it, looking first when it is no longer fresh and nobody else looks."""
+        if self._age_s() < FRESH_S:
+            return self._found
+        if self._looking.acquire(timeout=0 if self._age_s() < STALE_S else PATIENCE_S):
+            try:
+                if self._age_s() >= FRESH_S:
+                    self._found = _look()
+                    self._at = time.monotonic()
+            finally:
+                self._looking.release()
+        return self._found if self._age_s() < STALE_S else _HANGS
+
+    def _age_s(self) -> float:
+        return time.monotonic() - self._at
+
+
+@cache
+def watch_in(language: str) -> Watch:
+    """Return the watch whose answers are in a language."""
+    return Watch()
+
+
+def _look() -> Found:
     try:
         connection.ensure_connection()
         missing = _missing_migrations()
         parts = [] if missing else [*_redis_servers(), _relay(), *_queues(), _reconciler()]
         detail = [] if missing else _detail(parts)
     except DatabaseError:
-        return JsonResponse({"status": "no database", "degraded": ["database"]}, status=503)
+        return Found({"status": "no database", "degraded": ["database"]}, 503)
     if missing:
         body: dict[str, Any] = {"status": "not migrated", "migrations": missing}
-        return JsonResponse(body | {"degraded": ["migrations"]}, status=503)
+        return Found(body | {"degraded": ["migrations"]}, 503)
     degraded = [part.key for part in parts if part.advice]
-    return JsonResponse({"status": "ready", "degraded": degraded, "detail": detail})
+    return Found({"status": "ready", "degraded": degraded, "detail": detail})
 
 
 def _missing_migrations() -> list[str]:

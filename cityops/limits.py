@@ -30,6 +30,7 @@ from cityops.refusals import answer_of
 NOBODY = "nobody"  # whoever has not signed in shares one room
 SEATS, REPORT_SEATS = 3, 2
 MOST = 10  # in a room, seated or waiting; both rooms of a scope together leave threads free
+MOST_NOBODY = 6  # in the one room of whoever has not signed in
 PATIENCE_S = 2.0  # for a seat; a browser's dozen of small photos wait for each other this way
 KNOWN_S = 60.0  # whose share a sign-in uses; a new role takes effect on it as soon
 MOST_KNOWN = 10_000
@@ -41,12 +42,12 @@ REPORTS = ("/score/", "/api/v1/assessments/", "/desk/routing/")
 class Room:
     """Where the requests of one scope are worked on in this process: `seats` of them at once.
 
-    With those that wait for a seat there are never more than MOST.
+    With those that wait for a seat there are never more than `most`.
     """
 
-    def __init__(self, *, seats: int) -> None:
+    def __init__(self, *, seats: int, most: int = MOST) -> None:
         self._seats = threading.BoundedSemaphore(seats)
-        self._door = threading.BoundedSemaphore(MOST)
+        self._door = threading.BoundedSemaphore(most)
 
     @contextmanager
     def door(self) -> Iterator[None]:
@@ -88,12 +89,15 @@ class Sender:
 
 
 class Bulkheads:
-    """The rooms of this process, one for each scope, and one for its reports."""
+    """The rooms of this process, one for each scope, and one for its reports.
+
+    Nobody's reports are none: such a request is only told to sign in.
+    """
 
     def __init__(self) -> None:
-        scopes = (*SCOPES, NOBODY)
-        self._rooms = {scope: Room(seats=SEATS) for scope in scopes}
-        self._reports = {scope: Room(seats=REPORT_SEATS) for scope in scopes}
+        self._rooms = {scope: Room(seats=SEATS) for scope in SCOPES}
+        self._rooms[NOBODY] = Room(seats=SEATS, most=MOST_NOBODY)
+        self._reports = {scope: Room(seats=REPORT_SEATS) for scope in SCOPES}
         self._senders: dict[str, Sender] = {}
 
     def answer(
@@ -101,8 +105,7 @@ class Bulkheads:
     ) -> HttpResponse:
         """Let the request in or refuse it."""
         sender = self._sender_of(request)
-        rooms = self._reports if request.path.startswith(REPORTS) else self._rooms
-        room = rooms[sender.scope]
+        room = self._room_of(sender.scope, request.path)
         try:
             with room.door():
                 if request.method not in READS:
@@ -111,6 +114,10 @@ class Bulkheads:
                     return get_response(request)
         except TooMany as refusal:
             return answer_of(request, refusal)
+
+    def _room_of(self, scope: str, path: str) -> Room:
+        is_report = path.startswith(REPORTS) and scope != NOBODY
+        return (self._reports if is_report else self._rooms)[scope]
 
     def _sender_of(self, request: HttpRequest) -> Sender:
         held = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")

@@ -10,8 +10,13 @@ import socket
 import subprocess
 import sys
 import tarfile
+import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -355,6 +360,103 @@ def test_nginx_accepts_its_configuration(prepared, with_tls):
     )
 
     assert "test is successful" in done.stderr
+
+
+@pytest.fixture
+def behind_nginx(prepared):
+    """Return a function that starts nginx before a web server that answers everything.
+
+    It takes words of nginx's file and those to stand in their place, and returns a function that
+    sends a request and returns the status.
+    """
+    prepared.state.servers = {"DATABASE_URL": "postgres://someone@db.example/city"}
+    prepared.state.port = home.pick_port(set())
+    processes.write_configuration(prepared)
+    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert nginx
+
+    def send(method, path, **headers):
+        address = f"http://127.0.0.1:{prepared.state.port}{path}"
+        request = urllib.request.Request(address, method=method, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own
+                return answer.status
+        except urllib.error.HTTPError as refused:
+            return refused.code
+
+    def answers():
+        with suppress(OSError):
+            return send("GET", "/static/") == 403
+        return False
+
+    with ExitStack() as stack:
+
+        def start(**words):
+            file = prepared.path / "nginx.conf"
+            text = file.read_text()
+            for word, other in words.values():
+                assert word in text
+                text = text.replace(word, other)
+            file.write_text(text)
+            server = ThreadingHTTPServer(("127.0.0.1", prepared.state.ports["web"]), Answering)
+            stack.enter_context(server)
+            threading.Thread(target=server.serve_forever).start()
+            stack.callback(server.shutdown)
+            process = stack.enter_context(
+                subprocess.Popen([nginx, "-c", file], stdout=subprocess.DEVNULL)
+            )
+            stack.callback(process.terminate)
+            wait_for(answers)
+            return send
+
+        yield start
+
+
+class Answering(BaseHTTPRequestHandler):
+    """A web server that says yes to everybody."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_POST = do_GET  # noqa: N815 - the name is the library's
+
+    def log_message(self, *_):
+        pass
+
+
+def test_nginx_limits_an_address_whatever_credentials_it_makes_up(behind_nginx):
+    send = behind_nginx(
+        rate=("zone=addresses:10m rate=400r/s", "zone=addresses:10m rate=1r/m"),
+        burst=("zone=addresses burst=800", "zone=addresses burst=3"),
+    )
+
+    found = [send("GET", "/desk/", Authorization=f"Bearer {n}") for n in range(6)]
+
+    assert found == [200] * 4 + [429] * 2
+
+
+def test_nginx_limits_readyz_by_itself(behind_nginx):
+    send = behind_nginx(rate=("zone=probes:1m rate=10r/s", "zone=probes:1m rate=1r/m"))
+
+    found = [send("GET", "/readyz", Cookie=f"sessionid={n}") for n in range(13)]
+
+    assert found == [200] * 11 + [429] * 2
+    assert send("GET", "/desk/") == 200
+
+
+@pytest.mark.parametrize("path", ["/sign-in/", "/admin/login/?next=/admin/"])
+def test_nginx_limits_passwords_and_not_the_page_that_asks_for_one(behind_nginx, path):
+    send = behind_nginx(
+        rate=("zone=sign_ins:1m rate=5r/s", "zone=sign_ins:1m rate=1r/m"),
+        burst=("zone=sign_ins burst=40;", "zone=sign_ins burst=3 nodelay;"),
+    )
+
+    found = [send("POST", path, Cookie=f"sessionid={n}") for n in range(6)]
+
+    assert found == [200] * 4 + [429] * 2
+    assert [send("GET", path) for _ in range(6)] == [200] * 6
 
 
 def test_locks_pin_hashes_and_name_no_address():

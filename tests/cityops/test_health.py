@@ -1,10 +1,15 @@
 """/healthz, /readyz and the health page."""
 
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 
 import pytest
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import get_language
 
 from cases.choices import Role
 from cases.models import Alarm, DemoMonth, Effect, Reconciliation
@@ -12,6 +17,13 @@ from cases.models.effect import QUEUES
 from cases.services.calendars import seed_calendars
 from cityops import health
 from tests.support.people import person
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    """Return a function that makes /readyz look anew; every test begins so."""
+    health.watch_in.cache_clear()
+    return health.watch_in.cache_clear
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +142,7 @@ def test_detail_says_what_how_many_since_and_the_fix(client, db):
     assert "HH2026112300187" not in answer.content.decode()  # anybody may read it
 
 
-def test_reconciler_that_stopped_is_named(client, db):
+def test_reconciler_that_stopped_is_named(client, db, forget):
     finish_canaries()
     late = timezone.now() - timedelta(minutes=4)
     Reconciliation.objects.update(finished_at=late)
@@ -142,4 +154,89 @@ def test_reconciler_that_stopped_is_named(client, db):
     assert abs(since - late) < timedelta(seconds=2)
 
     DemoMonth.objects.create(until=late, ended_at=timezone.now())  # it stood aside until now
+    forget()
     assert "reconciler" not in client.get("/readyz").json()["degraded"]
+
+
+# --- many ask at once ---------------------------------------------------------------------------
+
+
+class Looking:
+    """In the place of the look at every part: it lasts until it may end, and is counted."""
+
+    def __init__(self, monkeypatch):
+        self.count, self.begun, self.may_end = 0, threading.Semaphore(0), threading.Event()
+        monkeypatch.setattr(health, "_look", self.look)
+
+    def look(self):
+        self.count += 1
+        self.begun.release()
+        assert self.may_end.wait(10)
+        return health.Found({"look": self.count})
+
+
+def test_readyz_looks_once_a_second(client, db, django_assert_num_queries, monkeypatch):
+    finish_canaries()
+    first = client.get("/readyz").json()
+
+    with django_assert_num_queries(0):
+        assert client.get("/readyz").json() == first
+
+    monkeypatch.setattr(health, "FRESH_S", 0)
+    Effect.objects.filter(queue="media").delete()
+    assert client.get("/readyz").json()["degraded"] == [*first["degraded"], "queue media"]
+
+
+def test_readyz_speaks_the_language_of_each_who_asks(client, monkeypatch):
+    monkeypatch.setattr(health, "_look", lambda: health.Found({"in": get_language()}))
+
+    told = [
+        client.get("/readyz", headers={"Accept-Language": code}).json()
+        for code in ("zh-hans", "en", "zh-hans")
+    ]
+
+    assert told == [{"in": "zh-hans"}, {"in": "en"}, {"in": "zh-hans"}]
+
+
+def test_while_one_looks_the_others_are_told_what_was_found_last(monkeypatch):
+    looking, watch = Looking(monkeypatch), health.Watch()
+    looking.may_end.set()
+    assert watch.found().body == {"look": 1}
+    monkeypatch.setattr(health, "FRESH_S", 0)
+    looking.may_end.clear()
+    assert looking.begun.acquire(timeout=5)
+    with ThreadPoolExecutor() as threads:
+        slow = threads.submit(watch.found)
+        assert looking.begun.acquire(timeout=5)
+
+        assert [watch.found().body for _ in range(30)] == [{"look": 1}] * 30
+
+        looking.may_end.set()
+        assert slow.result(10).body == {"look": 2}
+
+
+def test_who_finds_nothing_to_be_told_waits_for_the_look_and_not_for_ever(monkeypatch):
+    looking, watch = Looking(monkeypatch), health.Watch()
+    with ThreadPoolExecutor() as threads:
+        slow = threads.submit(watch.found)
+        assert looking.begun.acquire(timeout=5)
+        patient = threads.submit(watch.found)
+        monkeypatch.setattr(health, "PATIENCE_S", 0.05)
+        assert watch.found().status == 503
+
+        looking.may_end.set()
+        assert slow.result(10).body == patient.result(10).body == {"look": 1}
+    assert looking.count == 1
+
+
+def test_a_redis_that_swallows_everything_costs_a_look_two_seconds(client, db, monkeypatch):
+    finish_canaries()
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        url = f"redis://127.0.0.1:{hole.getsockname()[1]}/0"
+        monkeypatch.setattr(health, "_REDIS", dict.fromkeys(health._REDIS, url))
+        begun = time.monotonic()
+
+        degraded = client.get("/readyz").json()["degraded"]
+
+        assert degraded == ["redis broker", "redis channels"]
+        assert time.monotonic() - begun < health.PATIENCE_S

@@ -272,8 +272,18 @@ def test_a_view_that_fails_gives_its_seat_back():
         pass
 
 
-def test_those_not_signed_in_share_one_room():
-    assert NOBODY in Bulkheads()._rooms
+def test_those_not_signed_in_share_one_small_room_also_for_reports(bulkheads):
+    crowd = Crowd(bulkheads, AnonymousUser())
+    crowd.enter(limits.MOST_NOBODY)
+    while bulkheads._rooms[NOBODY]._door._value:
+        sleep(0.01)
+
+    refused = [ask(bulkheads, AnonymousUser(), path, None) for path in ("/", "/score/2026-10/")]
+
+    assert [type(answer) for answer in refused] == [TooMany] * 2
+    assert ask(bulkheads, of("hecheng"), "/score/2026-10/", None) == "done"
+    assert crowd.leave() == {"done": limits.MOST_NOBODY}
+    assert ask(bulkheads, AnonymousUser(), "/score/2026-10/", None) == "done"
 
 
 def test_no_scope_can_take_every_thread_of_the_process():
@@ -282,6 +292,7 @@ def test_no_scope_can_take_every_thread_of_the_process():
     threads = int(command.split("--blocking-threads ")[1].split()[0])
 
     assert threads > 2 * limits.MOST
+    assert threads > limits.MOST + limits.MOST_NOBODY
 
 
 # --- statements that end ------------------------------------------------------------------------
