@@ -1,7 +1,7 @@
 """What the reconciler and the machinery have to say, and the page on which the desk reads it."""
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.contrib.auth.decorators import login_required
@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 from cases import policy
 from cases.choices import CITY, SCOPES, Role, Stage
 from cases.models import Alarm, Case, District, Reconciliation, Unit
+from cases.selectors.channels import resting, waiting_for
 from cases.selectors.machinery import reconciler_lag_s
 from cases.views.outbox import kind_words
 from cityops.accounts.http import UserRequest
@@ -94,6 +95,7 @@ def desk_health(request: UserRequest) -> HttpResponse:
     context = {
         "at": at,
         "rows": _rows(alarms.open().order_by("since", "pk"), request.user),
+        "channels": _channels(scopes, request.user, at=at),
         "cleared": _rows(cleared[:CLEARED_SHOWN], request.user),
         "runs": runs,
         "is_late": lag is None or lag > RECONCILER_S,
@@ -170,6 +172,26 @@ def _link(alarm: Alarm, user: User) -> str:
         asked = {"standing": _OF_WORK[alarm.what], **scope, "kind": alarm.key}
         return f"{reverse('effects')}?{urlencode(asked)}"
     return ""
+
+
+# --- channels out of the city -------------------------------------------------------------------
+
+
+def _channels(scopes: Collection[str], user: User, *, at: datetime) -> list[dict[str, Any]]:
+    """Return the channels that rest, each with how many events wait for it and until when."""
+    found = resting(scopes)
+    waiting, names = waiting_for(found), scope_names()
+    may_edit = user.has_perm("cases.change_channel")
+    return [
+        {
+            "channel": channel,
+            "where": names[channel.scope],
+            "waiting": waiting[channel.pk],
+            "rests": channel.rests_until is not None and channel.rests_until > at,
+            "link": reverse("admin:cases_channel_change", args=[channel.pk]) if may_edit else "",
+        }
+        for channel in found
+    ]
 
 
 # --- where every case is ------------------------------------------------------------------------

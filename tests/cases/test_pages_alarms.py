@@ -7,8 +7,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from cases.choices import Role
-from cases.models import Alarm, Effect, Reconciliation, StageClock
+from cases.models import Alarm, Channel, Effect, Reconciliation, StageClock
+from cases.services.effects import run_effect
 from cases.services.reconcile import look_at_all, look_now
+from cityops.accounts.models import User
 from tests.support.people import person
 from tests.support.spine import case_of, dispatched
 
@@ -122,6 +124,43 @@ def test_dead_work_leads_to_its_page(client, read, people, condition):
         assert row["about"] == "dispatch a case"
         client.force_login(reader)
         assert not link or client.get(link).status_code == 200
+
+
+def test_resting_channel_is_shown_to_readers_of_its_scope_until_it_works(read, people, condition):
+    words = {"kind": "webhook", "address": "https://hook.example.org/", "failures": 5}
+    until = timezone.now() + timedelta(minutes=9)
+    one = Channel.objects.create(
+        name="the hook", scope="hecheng", rests_until=until, last_error="it said 503", **words
+    )
+    Channel.objects.create(name="switched off", is_active=False, **words)
+    Channel.objects.create(name="of the city", **words)  # has rested: tried with the next
+    Channel.objects.create(name="only stumbling", **words | {"failures": 4})
+    dispatched(people, condition)
+    run_effect(Effect.objects.get(kind="notify").pk)
+    look_now()
+
+    context, text = read(person("here", Role.DISPATCHER, "hecheng"))
+
+    assert [row["channel"].name for row in context["channels"]] == ["the hook"]
+    assert context["channels"][0]["waiting"] == 1
+    assert f"{timezone.localtime(until):%m-%d %H:%M}" in text
+    assert "it said 503" in text
+    assert "hook.example.org" not in text
+    assert "Everything adds up" not in text
+    assert "/admin/" not in text
+
+    context, text = read(people.dispatcher)
+    rows = {row["channel"].name: (row["rests"], row["link"]) for row in context["channels"]}
+    assert rows == {"the hook": (True, ""), "of the city": (False, "")}
+    assert "with the next delivery" in text
+    context, _ = read(User.objects.create_superuser("root", "x", name="root"))
+    link = f"/admin/cases/channel/{one.pk}/change/"
+    assert link in [row["link"] for row in context["channels"]]
+
+    Channel.objects.update(failures=0, rests_until=None)
+    context, text = read(people.dispatcher)
+    assert context["channels"] == []
+    assert "Everything adds up" in text
 
 
 @pytest.mark.parametrize("role", [Role.ACCEPTOR, Role.ASSESSOR, Role.INSPECTOR, Role.OPERATOR])
