@@ -1,15 +1,21 @@
 """What a draft of routing rules would change, tried on the cases of the last days."""
 
+import functools
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from itertools import islice
+from typing import Any
 
+from django.core.cache import cache
 from django.utils import timezone
+from redis.exceptions import RedisError
 
+from cases import policy
 from cases.models import (
     Case,
     CityOptions,
@@ -31,8 +37,12 @@ from cases.selectors.responsibility import (
 )
 from cases.selectors.rule_book import RuleBook, rules_at, rules_with
 from cases.selectors.unit_load import weigh_once
+from cityops.accounts.models import User
 
 Answer = Found | Unrouted
+MOST_ASKED = 50_000  # cases: seconds of work, for one page
+CHUNK = 2000
+KEPT_S = 60  # a dry run, while its reader filters it and takes the file
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,9 @@ class DryRun:
     edition: str
     since: datetime
     until: datetime
+    is_cut: bool  # only the newest MOST_ASKED cases were asked: those filed from `since` on
     checked: int
+    weighed: int  # of them those where the load decides, by the loads of now for all
     moved: tuple[Tried, ...]  # newest first
     before: Tally
     after: Tally
@@ -95,6 +107,25 @@ def edition_of(draft: RoutingDraft, live: Iterable[Responsibility]) -> str:
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:32]
 
 
+def dry_run_kept(draft: RoutingDraft, *, days: int, user: User) -> DryRun:
+    """Return the dry run over what `user` may see; the same question is answered once a minute.
+
+    Any change of the draft, the live rules or what the reader sees makes it another question.
+    """
+    reach = policy.reach_of(user)
+    whose = [reach.is_whole, sorted(reach.districts), sorted(reach.units), reach.inspector_id]
+    words = [edition_of(draft, rules_at(timezone.now())), days, whose]
+    key = "dry_run:" + hashlib.sha256(json.dumps(words).encode()).hexdigest()
+    known: DryRun | None = None
+    with suppress(RedisError):  # then it is done again
+        known = cache.get(key)
+    if known is None:
+        known = dry_run(draft, days=days, cases=Case.objects.all().visible_to(user))
+        with suppress(RedisError):
+            cache.set(key, known, KEPT_S)
+    return known
+
+
 def dry_run(
     draft: RoutingDraft,
     *,
@@ -106,7 +137,7 @@ def dry_run(
 
     Both are asked with each case's facts of now, the working time of its filing, the component
     register and the loads of now. Cases no unit was ever looked for, the self-handled ones, are
-    left out. `cases` limits it to what the reader may see.
+    left out, and of more than MOST_ASKED the oldest. `cases` limits it to what the reader may see.
     """
     until = at or timezone.now()
     since = until - timedelta(days=days)
@@ -116,26 +147,39 @@ def dry_run(
     weigh = weigh_once() if CityOptions.objects.get().route_by_load else None
     visible = Case.objects.all() if cases is None else cases
 
-    @cache
-    def both(question: Question, keeper: Unit | None) -> tuple[Answer, Answer]:
+    @functools.cache
+    def both(question: Question, keeper: Unit | None) -> tuple[Question, Answer, Answer]:
         return (
+            question,
             now.route(question, keeper=keeper, weigh=weigh),
             then.route(question, keeper=keeper, weigh=weigh),
         )
 
-    tried = [
-        Tried(number, filed_at, question, *both(question, keeper))
-        for number, filed_at, question, keeper in _asked(visible, since, until)
-    ]
-    moved = tuple(one for one in tried if _goes_to(one.before) != _goes_to(one.after))
+    moved: list[Tried] = []
+    was, goes = Counter[str](), Counter[str]()
+    checked = weighed = 0
+    for number, filed_at, asked, keeper in _asked(visible, since, until):
+        if checked == MOST_ASKED:
+            break
+        question, before, after = both(asked, keeper)
+        checked, oldest = checked + 1, filed_at
+        was[_end_of(before)] += 1
+        goes[_end_of(after)] += 1
+        weighed += any(isinstance(one, Found) and bool(one.loads) for one in (before, after))
+        if _goes_to(before) != _goes_to(after):
+            moved.append(Tried(number, filed_at, question, before, after))
+    else:
+        oldest = since
     return DryRun(
         edition=edition_of(draft, live),
-        since=since,
+        since=oldest,
         until=until,
-        checked=len(tried),
-        moved=moved,
-        before=_tally(one.before for one in tried),
-        after=_tally(one.after for one in tried),
+        is_cut=oldest > since,
+        checked=checked,
+        weighed=weighed,
+        moved=tuple(moved),
+        before=_tally(was),
+        after=_tally(goes),
         units=_unit_changes(moved),
     )
 
@@ -152,7 +196,15 @@ def _asked(
     """Yield what the rules are asked about each case, newest first."""
     conditions = {row.pk: row for row in Condition.objects.select_related("minor")}
     filed = cases.filter(filed_at__gte=since, filed_at__lte=until, is_self_handled=False)
-    rows = list(filed.order_by("-filed_at", "-pk").values(*_FACTS))
+    newest = filed.order_by("-filed_at", "-pk").values(*_FACTS)[: MOST_ASKED + 1]
+    rows = newest.iterator(CHUNK)
+    while some := list(islice(rows, CHUNK)):
+        yield from _questions(some, conditions)
+
+
+def _questions(
+    rows: list[dict[str, Any]], conditions: dict[str, Condition]
+) -> Iterator[tuple[str, datetime, Question, Unit | None]]:
     components = components_kept(row["component_id"] for row in rows)
     for row in rows:
         component = components.get(row["component_id"])
@@ -174,8 +226,7 @@ def _goes_to(answer: Answer) -> str | None:
     return answer.unit.code if isinstance(answer, Found) else None
 
 
-def _tally(answers: Iterable[Answer]) -> Tally:
-    ends = Counter(_end_of(answer) for answer in answers)
+def _tally(ends: Counter[str]) -> Tally:
     return Tally(ends["found"], ends["fallback"], ends["unrouted"], ends["conflicting"])
 
 

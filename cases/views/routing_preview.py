@@ -18,8 +18,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from cases.errors import Refusal
 from cases.forms.routing import PublishForm
-from cases.models import Case, RoutingDraft
-from cases.selectors.dry_run import Answer, DryRun, Tried, dry_run
+from cases.models import RoutingDraft
+from cases.selectors.dry_run import Answer, DryRun, Tried, dry_run_kept
 from cases.selectors.responsibility import Found
 from cases.services.routing import publish_draft
 from cases.views.case_list import Select
@@ -117,8 +117,7 @@ def _page(
 
 
 def _run(request: UserRequest, draft: RoutingDraft) -> DryRun:
-    seen = Case.objects.all().visible_to(request.user)
-    return dry_run(draft, days=_span(request), cases=seen)
+    return dry_run_kept(draft, days=_span(request), user=request.user)
 
 
 def _span(request: HttpRequest) -> int:

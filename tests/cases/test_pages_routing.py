@@ -379,9 +379,9 @@ def test_pages_take_as_many_statements_for_one_case_as_for_three(
     client, draft = client_of(admin), draft_moving(case, admin)
     address = f"{DRAFTS}{draft.pk}/preview/"
     client.get(address)
-    with django_assert_num_queries(22):
+    with django_assert_num_queries(24):
         assert len(rows(client.get(address))) == 1
     for _ in range(2):
         dispatched(people, condition)
-    with django_assert_num_queries(22):
+    with django_assert_num_queries(24):
         assert len(rows(client.get(address))) == 3

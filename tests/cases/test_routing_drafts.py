@@ -1,12 +1,15 @@
 """Drafts of routing rules: what they may hold, their dry run, and going live at one moment."""
 
+from datetime import timedelta
+
 import pytest
+from django.test import override_settings
 from django.utils import timezone
 
 from cases.choices import Role
 from cases.errors import DraftClosed, InvalidInput, NotAllowed, StaleRules
-from cases.models import DraftRule, Effect, Responsibility, RoutingDraft
-from cases.selectors.dry_run import dry_run
+from cases.models import CityOptions, DraftRule, Effect, Responsibility, RoutingDraft
+from cases.selectors.dry_run import dry_run, dry_run_kept
 from cases.selectors.routing import explain_case
 from cases.selectors.rule_book import RuleBook, rules_at
 from cases.selectors.timeline import events_of
@@ -22,6 +25,7 @@ from cases.services.routing import (
     take_back,
 )
 from cases.views.words import rule_words
+from tests.cases.test_pages_phone import client_of
 from tests.support.city import HUAIHUA, huaihua
 from tests.support.people import person
 from tests.support.spine import (
@@ -34,6 +38,7 @@ from tests.support.spine import (
     run_dispatch,
 )
 
+WEEK = timedelta(days=7)
 __all__ = ["condition", "huaihua", "media", "people"]
 
 TERMS = {
@@ -194,6 +199,86 @@ class TestDryRunAndPublication:
         )
         assert (tried.checked, tried.before, tried.after) == (1, tried.after, tried.before)
         assert snapshot()[0] == before
+
+    def test_of_many_cases_the_newest_are_asked_and_that_is_said(
+        self, admin, people, condition, monkeypatch
+    ):
+        numbers = [dispatched(people, condition) for _ in range(3)]
+        draft = begin(admin)
+        put_rule(
+            draft_id=draft.pk,
+            code="new",
+            terms={**TERMS, "condition_id": condition.code},
+            actor=admin,
+        )
+        whole = dry_run(draft, days=7)
+        monkeypatch.setattr("cases.selectors.dry_run.CHUNK", 1)
+        assert dry_run(draft, days=7, at=whole.until) == whole
+
+        monkeypatch.setattr("cases.selectors.dry_run.MOST_ASKED", 2)
+        tried = dry_run(draft, days=7)
+
+        assert (whole.is_cut, whole.checked, whole.since) == (False, 3, whole.until - WEEK)
+        assert (tried.is_cut, tried.checked) == (True, 2)
+        assert [one.number for one in tried.moved] == [numbers[2], numbers[1]]
+        assert tried.since == case_of(numbers[1]).filed_at
+        told = client_of(admin).get(f"/desk/routing/drafts/{draft.pk}/preview/")
+        assert "only the newest 2 were asked" in told.content.decode()
+
+    def test_cases_of_a_tie_go_by_the_loads_of_now_and_that_is_said(self, admin, people, condition):
+        for _ in range(2):
+            dispatched(people, condition)
+        CityOptions.objects.update(route_by_load=True)
+        draft = begin(admin)
+        terms = {**TERMS, "condition_id": condition.code, "by_load": True}
+        put_rule(draft_id=draft.pk, code="a", terms=terms, actor=admin)
+        others = {**terms, "unit_id": "hecheng-housing"}
+        put_rule(draft_id=draft.pk, code="b", terms=others, actor=admin)
+
+        tried = dry_run(draft, days=7)
+
+        assert tried.weighed == 2
+        assert [one.after.unit.code for one in tried.moved] == ["hecheng-ecology"] * 2
+        answer = client_of(admin).get(f"/desk/routing/drafts/{draft.pk}/preview/")
+        assert "dispatch takes turns" in answer.content.decode()
+        CityOptions.objects.update(route_by_load=False)
+        assert dry_run(draft, days=7).weighed == 0
+
+    @override_settings(
+        CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    )
+    def test_the_same_question_is_worked_out_once(self, admin, people, condition, monkeypatch):
+        dispatched(people, condition)
+        draft = begin(admin)
+        put_rule(draft_id=draft.pk, code="new", terms=TERMS, actor=admin)
+        asked = []
+
+        def count(*words, **named):
+            asked.append(named["days"])
+            return dry_run(*words, **named)
+
+        monkeypatch.setattr("cases.selectors.dry_run.dry_run", count)
+        runs = [dry_run_kept(draft, days=7, user=admin) for _ in range(2)]
+        assert runs[0] == runs[1]
+        assert asked == [7]
+
+        own = person("own", Role.DISPATCHER, "zhongfang")
+        assert dry_run_kept(draft, days=7, user=own).checked == 0  # who sees less asks anew
+        dry_run_kept(draft, days=30, user=admin)
+        assert asked == [7, 7, 30]
+        take_back(draft_id=draft.pk, code="new", actor=admin)
+        assert dry_run_kept(draft, days=7, user=admin).edition != runs[0].edition
+
+    @override_settings(
+        CACHES={
+            "default": {
+                "BACKEND": "django.core.cache.backends.redis.RedisCache",
+                "LOCATION": "redis://127.0.0.1:9/1",
+            }
+        }
+    )
+    def test_it_needs_no_redis(self, admin):
+        assert dry_run_kept(begin(admin), days=7, user=admin).checked == 0
 
     def test_the_dry_run_counts_who_would_end_unrouted(self, admin, people, condition):
         dispatched(people, condition)
