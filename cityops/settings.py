@@ -110,12 +110,13 @@ _DATABASE_URL = {
     "beat": env.str("DATABASE_URL_SYSTEM", default=_OWNER),
 }.get(PROCESS, _OWNER)
 
-# As PostgreSQL reads them; management commands and migrations may take long.
+# As PostgreSQL reads them; management commands and migrations may take long. A worker's four tries
+# for a lock (ledger.retrying) end within the lease of its effect, also late in a scan of 8 s.
 _TIMEOUTS = {
     "web": "-c lock_timeout=2s -c statement_timeout=10s -c idle_in_transaction_session_timeout=5s",
     "live": "-c lock_timeout=2s -c statement_timeout=10s -c idle_in_transaction_session_timeout=5s",
     "relay": "-c lock_timeout=2s -c statement_timeout=10s",
-    "worker": "-c lock_timeout=5s -c statement_timeout=120s",
+    "worker": "-c lock_timeout=1500ms -c statement_timeout=120s",
 }.get(PROCESS, "")
 
 DATABASES = {

@@ -7,8 +7,9 @@ from datetime import timedelta
 from django.db import connection
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
 
-from cases.errors import CityFilling
+from cases.errors import Busy, CityFilling
 from cases.ledger import require_not_filling, retrying
 from cases.models import Effect
 from cases.services.deadlines import scan_deadlines
@@ -29,7 +30,12 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=15)  # after it, another worker may claim and the relay publishes again
 PARKED_S = 60  # after it a kind nobody knew is offered to the workers again
-WAIT_S = 2.0  # while the demo month is written
+WAIT_S = 2.0  # while the demo month is written, and at least where the database has no time
+LONGEST_WAIT_S = 30.0
+
+# What PostgreSQL says of its own state and not of the work: conflicts of writers, a lock or a
+# statement given up, a server that stops or starts.
+_NOT_OF_THE_WORK = {"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03"}
 
 
 def _canary(effect: Effect) -> str:
@@ -96,8 +102,25 @@ def run_effect(effect_id: int) -> str:
         logger.warning("effect %s failed: %s", effect.key, error)
         return _failed(effect, error)
     except Exception as error:
+        if not connection.in_atomic_block:  # it may have been what broke
+            connection.close_if_unusable_or_obsolete()
+        if _is_of_the_database(error):
+            logger.warning("effect %s waits for the database: %s", effect.key, error)
+            return _put_back(effect, _wait_s(effect), "waits", _words(error))
         logger.exception("effect %s failed", effect.key)
         return _failed(effect, error)
+
+
+def _is_of_the_database(error: Exception) -> bool:
+    """Tell whether the work is not to blame: others held what it needs, or the server went."""
+    sqlstate = getattr(error.__cause__, "sqlstate", "")
+    return isinstance(error, Busy) or sqlstate in _NOT_OF_THE_WORK
+
+
+def _wait_s(effect: Effect) -> float:
+    """Return a quarter of its age, so that it asks less and less often; no run tells how often."""
+    age_s = (timezone.now() - effect.created_at).total_seconds()
+    return min(LONGEST_WAIT_S, max(WAIT_S, age_s / 4))
 
 
 def _is_known(effect: Effect) -> bool:
@@ -139,7 +162,7 @@ def claim_effect(effect: Effect) -> bool:
 
 def _do(effect: Effect) -> str:
     if effect.kind in _OUTSIDE:
-        return _finish(effect, _do_outside(effect))
+        return _do_outside(effect)
     if effect.kind in _ON_ITS_OWN:
         with at_most(_lease_s(effect)):
             outcome = _ON_ITS_OWN[effect.kind](effect)
@@ -149,10 +172,14 @@ def _do(effect: Effect) -> str:
 
 
 def _do_outside(effect: Effect) -> str:
-    """Do it; raises Failed or NotNow only where the work says that it did not take place."""
+    """Do it and mark it done; raises Failed or NotNow only where the work says that it is not.
+
+    Whatever else goes wrong, marking it done included, it may have taken place.
+    """
     try:
         with at_most(_lease_s(effect)):
-            return _OUTSIDE[effect.kind].do(effect)
+            outcome = _OUTSIDE[effect.kind].do(effect)
+        return retrying(_finish)(effect, outcome)
     except (Failed, NotNow, Unknown):
         raise
     except Exception as error:
@@ -220,7 +247,7 @@ def _unknown(effect: Effect, error: Unknown) -> str:
     return "needs review"
 
 
-def _put_back(effect: Effect, wait_s: float, outcome: str) -> str:
+def _put_back(effect: Effect, wait_s: float, outcome: str, why: str = "") -> str:
     """Give the run back: having to wait is nobody's failure."""
     _mine(effect).update(
         state=Effect.State.DUE,
@@ -228,6 +255,7 @@ def _put_back(effect: Effect, wait_s: float, outcome: str) -> str:
         claimed_until=None,
         published_at=None,
         next_at=Now() + timedelta(seconds=wait_s),
+        last_error=why or F("last_error"),
     )
     return outcome
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F, Max
 
 from cases.choices import Action, Role, Source
@@ -26,6 +26,7 @@ from cases.models import (
 from cases.relay import take_due
 from cases.selectors.calendars import current_version, load_calendar
 from cases.selectors.dry_run import dry_run
+from cases.services import effects
 from cases.services.bulk import Row, take_actions
 from cases.services.calendars import publish_calendar
 from cases.services.city import load_city
@@ -183,6 +184,42 @@ def test_crashed_worker_counts_as_a_run_and_another_takes_over(city):
 
     assert outcome == "dispatched"
     assert Effect.objects.get(kind="dispatch").runs == 2
+
+
+def run_hurried(effect):
+    """Run an effect as a worker does that waits a moment only for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '30ms'")
+    return run_effect(effect.pk)
+
+
+def test_a_case_held_by_others_costs_its_dispatch_no_run(city):
+    report_case(report=REPORT, actor=person("i1", Role.INSPECTOR, grids=("431202",)))
+    Effect.objects.update(max_runs=1)
+    effect = Effect.objects.get()
+    with transaction.atomic():
+        Case.objects.select_for_update().get()
+        outcomes = [*together(lambda: run_hurried(effect)), *together(lambda: run_hurried(effect))]
+
+    effect.refresh_from_db()
+    assert outcomes == ["waits", "waits"]
+    assert (effect.state, effect.runs, effect.claimed_until) == ("due", 0, None)
+    assert run_effect(effect.pk) == "dispatched"
+
+
+def test_a_database_that_goes_away_costs_no_run(city, monkeypatch):
+    def lose_connection(_):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return "never said"
+
+    monkeypatch.setitem(effects._ON_ITS_OWN, "trial", lose_connection)
+    effect = Effect.objects.create(key="trial:1", kind="trial", queue="media", max_runs=1)
+
+    assert together(lambda: run_effect(effect.pk)) == ["waits"]
+
+    effect.refresh_from_db()
+    assert (effect.state, effect.runs, effect.claimed_until) == ("due", 0, None)
 
 
 def test_a_ruling_sent_five_times_at_once_counts_once(city):

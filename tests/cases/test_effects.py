@@ -7,11 +7,14 @@ from types import SimpleNamespace
 import pytest
 from celery import current_app
 from celery.signals import task_unknown
+from django.db import OperationalError
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
+from psycopg import errors
 
 from cases import tasks
+from cases.errors import Busy
 from cases.models import Effect
 from cases.relay import take_due
 from cases.services import effects
@@ -43,6 +46,13 @@ def raising(error):
         raise error
 
     return do
+
+
+def of_database(error):
+    """Return an error of PostgreSQL as Django raises it."""
+    wrapped = OperationalError(str(error))
+    wrapped.__cause__ = error
+    return wrapped
 
 
 def state_of(effect):
@@ -108,6 +118,20 @@ def test_what_must_wait_counts_no_run(other):
     assert effect.next_at > timezone.now() + timedelta(seconds=290)
 
 
+@pytest.mark.parametrize("error", [errors.LockNotAvailable("held"), errors.AdminShutdown("gone")])
+def test_what_was_sent_and_could_not_be_marked_done_is_never_sent_again(other, monkeypatch, error):
+    effect = effect_of()
+    monkeypatch.setattr(effects, "_finish", lambda *_: raising(of_database(error))(effect))
+
+    assert run_effect(effect.pk) == "needs review"
+
+    monkeypatch.undo()
+    Effect.objects.update(next_at=Now() - timedelta(hours=1))
+    assert not is_due(effect)
+    assert other.calls == ["ring:1"]
+    assert state_of(effect) == ("needs_review", 1)
+
+
 def test_a_worker_that_died_outside_leaves_an_outcome_nobody_knows(other):
     effect = effect_of()
     assert claim_effect(effect)
@@ -167,6 +191,63 @@ def test_what_kills_its_worker_is_given_up_after_its_last_run():
 
     assert state_of(effect) == ("dead", 3)
     assert run_effect(effect.pk) == "held elsewhere"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Busy("held"),
+        *map(
+            of_database,
+            [
+                errors.SerializationFailure("held"),
+                errors.DeadlockDetected("held"),
+                errors.LockNotAvailable("held"),
+                errors.QueryCanceled("held"),
+                errors.AdminShutdown("held"),
+                errors.CrashShutdown("held"),
+                errors.CannotConnectNow("held"),
+            ],
+        ),
+    ],
+)
+@pytest.mark.parametrize("kinds", [effects._IN_TRANSACTION, effects._ON_ITS_OWN])
+def test_waiting_for_the_database_counts_no_run(monkeypatch, kinds, error):
+    effect = effect_of("trial", max_runs=1)
+    monkeypatch.setitem(kinds, "trial", raising(error))
+
+    assert [run_effect(effect.pk) for _ in range(3)] == ["waits"] * 3
+
+    assert state_of(effect) == ("due", 0)
+    assert "held" in effect.last_error
+    assert (effect.claimed_until, effect.published_at) == (None, None)
+    assert effect.next_at > timezone.now()
+    monkeypatch.setitem(kinds, "trial", lambda _: "well")
+    assert run_effect(effect.pk) == "well"
+    assert state_of(effect) == ("done", 1)
+
+
+def test_the_longer_it_waits_for_the_database_the_seldomer_it_asks(monkeypatch):
+    effect = effect_of("canary", max_runs=1)
+    monkeypatch.setitem(effects._IN_TRANSACTION, "canary", raising(Busy("held")))
+    waits = []
+    for age_s in (0, 40, 4_000):
+        Effect.objects.update(created_at=Now() - timedelta(seconds=age_s))
+        run_effect(effect.pk)
+        effect.refresh_from_db()
+        waits.append(round((effect.next_at - timezone.now()).total_seconds()))
+
+    assert waits == [2, 10, 30]
+
+
+@pytest.mark.parametrize("error", [of_database(errors.SyntaxError("no")), MemoryError("no")])
+def test_an_error_of_the_work_itself_counts(monkeypatch, error):
+    effect = effect_of("canary", max_runs=1)
+    monkeypatch.setitem(effects._IN_TRANSACTION, "canary", raising(error))
+
+    assert run_effect(effect.pk) == "failed"
+
+    assert state_of(effect) == ("dead", 1)
 
 
 @pytest.mark.parametrize("junk", [None, 7])
