@@ -7,9 +7,13 @@ a head told twice is ignored by the hub. What is lost on the way is published ag
 import asyncio
 import logging
 import signal
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import TypeVar
 
+import redis
 from celery import current_app
 from channels.layers import get_channel_layer
 from django.conf import settings
@@ -22,9 +26,14 @@ from cases.services.effects import LEASE, bury_crashed
 
 logger = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+
 POLL_S = 0.2
 HELD_BACK_S = 5  # what the broker did not take is offered again after it
 TELL_TIMEOUT_S = 2
+OVERFULL = 3  # times what may be in flight: then nobody reads the queue, and more messages add none
+
+_SCOPES = ("", *SCOPES)
 
 # Of each queue the most urgent of every scope, so that no district waits behind another's many.
 _TAKE = """
@@ -45,9 +54,12 @@ _TAKE = """
 """
 
 
-def take_due() -> list[tuple[int, str]]:
-    """Lease due effects and return (id, queue), most urgent first; committed before publishing."""
-    pairs = [(queue, scope) for queue in QUEUES for scope in ("", *SCOPES)]
+def take_due(*, but: Collection[str] = ()) -> list[tuple[int, str]]:
+    """Lease due effects and return (id, queue), most urgent first; committed before publishing.
+
+    Those of the queues in `but` stay.
+    """
+    pairs = [(queue, scope) for queue in QUEUES if queue not in but for scope in _SCOPES]
     with connection.cursor() as cursor:
         cursor.execute(
             _TAKE,
@@ -65,8 +77,35 @@ def take_due() -> list[tuple[int, str]]:
 
 def in_flight(queue: str, scope: str) -> int:
     """Return how many effects of a scope may be published and not yet done, in one queue."""
-    named: dict[str, int] = settings.IN_FLIGHT_OF
-    return min(named.get(name, settings.IN_FLIGHT) for name in (queue, scope))
+    of: dict[str, int] = settings.IN_FLIGHT_OF
+    return min((of[name] for name in (queue, scope) if name in of), default=settings.IN_FLIGHT)
+
+
+def overfull() -> set[str]:
+    """Return the queues that hold more messages than anybody reads; none if the broker is silent.
+
+    What is unclaimed is published again after each lease, so without this a queue whose worker is
+    away would grow for ever, and its urgent work wait behind all that once it is back.
+    """
+    asked = broker().pipeline(transaction=False)
+    for queue in QUEUES:
+        asked.llen(queue)
+    try:
+        lengths = asked.execute()
+    except redis.RedisError:
+        return set()
+    return {queue for queue, length in zip(QUEUES, lengths, strict=True) if length > _most(queue)}
+
+
+def _most(queue: str) -> int:
+    return OVERFULL * sum(in_flight(queue, scope) for scope in _SCOPES)
+
+
+@cache
+def broker() -> redis.Redis:
+    """Return Redis as asked for lengths: impatient, because the answer is only useful."""
+    url = settings.CELERY_BROKER_URL
+    return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
 
 
 def publish(due: list[tuple[int, str]]) -> None:
@@ -96,27 +135,57 @@ def hold_back(effect_ids: list[int]) -> None:
         )
 
 
-def poll() -> dict[str, int]:
-    """Do one round of database and broker work; returns the heads."""
-    try:
-        publish(take_due())
+def hand_over() -> None:
+    """Do one round with the broker, which may take as long as it lets one wait."""
+    with _trouble_passes():
+        publish(take_due(but=overfull()))
         bury_crashed()
+
+
+def heads_now() -> dict[str, int]:
+    """Return the heads; none while the database does not answer."""
+    with _trouble_passes():
         return read_heads()
+    return {}
+
+
+@contextmanager
+def _trouble_passes() -> Iterator[None]:
+    """Leave to the next round what the database refuses in this one."""
+    try:
+        yield
     except Error as error:
         logger.warning("database: %s", error)
         connection.close()
-        return {}
 
 
 async def run(stop: asyncio.Event) -> None:
-    """Poll until `stop` is set, in one long-lived loop: the channel layer keeps state per loop."""
+    """Go on until `stop` is set, in one long-lived loop: the channel layer keeps state per loop.
+
+    Screens are told of new heads apart from the work with the broker, so that they do not wait
+    for it while it is silent.
+    """
+    await asyncio.gather(_hand_over(stop), _tell_heads(stop))
+
+
+async def _hand_over(stop: asyncio.Event) -> None:
+    async for _ in _rounds(stop, hand_over):
+        pass
+
+
+async def _tell_heads(stop: asyncio.Event) -> None:
     told: dict[str, int] = {}
+    async for heads in _rounds(stop, heads_now):
+        if heads and heads != told and await tell(heads):
+            told = heads
+
+
+async def _rounds(stop: asyncio.Event, job: Callable[[], Result]) -> AsyncIterator[Result]:
+    """Do `job` again and again, in a thread with a connection of its own, and yield its result."""
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(max_workers=1) as thread:
         while not stop.is_set():
-            heads = await loop.run_in_executor(thread, poll)
-            if heads and heads != told and await tell(heads):
-                told = heads
+            yield await loop.run_in_executor(thread, job)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), POLL_S)
         await loop.run_in_executor(thread, connections.close_all)  # those of that thread

@@ -1,16 +1,19 @@
 """The relay: the most urgent first, so many of a scope in flight, nothing lost at the broker."""
 
+import asyncio
 import random
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import redis
 from celery import current_app
 from django.utils import timezone
 
 from cases import relay
 from cases.models import Effect
 from cases.models.effect import QUEUES
-from cases.relay import poll, publish, take_due
+from cases.relay import hand_over, publish, take_due
 from cases.services import effects
 from cases.services.effects import claim_effect, run_effect
 from cases.ticks import TICKS, Scheduler, Tick, write_tick
@@ -103,6 +106,22 @@ def test_a_flood_of_one_scope_leaves_the_others_their_places(settings):
     assert take_due() == [(newcomer.pk, "notify")]
 
 
+@pytest.mark.parametrize(
+    ("named", "wanted"),
+    [
+        ({}, 20),
+        ({"hecheng": 40}, 40),
+        ({"dispatch.hecheng": 40}, 40),
+        ({"hecheng": 40, "dispatch.hecheng": 30}, 30),
+        ({"hecheng": 5, "landport": 1}, 5),
+    ],
+)
+def test_a_named_allowance_raises_as_well_as_lowers(settings, named, wanted):
+    settings.IN_FLIGHT, settings.IN_FLIGHT_OF = 20, named
+
+    assert relay.in_flight("dispatch.hecheng", "hecheng") == wanted
+
+
 def test_what_failed_or_was_put_back_holds_no_place_in_flight(settings, monkeypatch):
     settings.IN_FLIGHT = 1
     first, second = effect_of("1"), effect_of("2", due_at=None, urgency=6)
@@ -129,6 +148,7 @@ def broker(monkeypatch):
 
     send_task.takes = 1_000
     monkeypatch.setattr(current_app, "send_task", send_task, raising=False)
+    monkeypatch.setattr(relay, "overfull", set)
     return send_task, sent
 
 
@@ -137,7 +157,7 @@ def test_what_the_broker_did_not_take_is_offered_again_soon(broker):
     send_task.takes = 2
     made = [effect_of(str(number)) for number in range(5)]
 
-    poll()
+    hand_over()
 
     assert [effect_id for effect_id, _ in sent] == [effect.pk for effect in made[:2]]
     assert Effect.objects.filter(published_at=None).count() == 3
@@ -157,6 +177,59 @@ def test_what_a_worker_began_meanwhile_is_not_taken_back(broker):
     publish(taken)
 
     assert Effect.objects.values("next_at", "published_at", "claimed_until").get() == before
+
+
+class Lengths:
+    """Stand for Redis that is asked how long its lists are; a length of None: it is silent."""
+
+    def __init__(self, lengths):
+        self.lengths, self.asked = lengths, []
+
+    def pipeline(self, *, transaction):
+        self.asked.clear()
+        return self
+
+    def llen(self, queue):
+        self.asked.append(queue)
+
+    def execute(self):
+        if self.lengths is None:
+            raise redis.TimeoutError("silent")
+        return [self.lengths.get(queue, 0) for queue in self.asked]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "waits"),
+    [({"notify": 54}, False), ({"notify": 55}, True), ({"media": 10_000}, False), (None, False)],
+)
+def test_a_queue_nobody_reads_gets_no_more_messages(settings, monkeypatch, lengths, waits):
+    settings.IN_FLIGHT, settings.IN_FLIGHT_OF = 3, {}  # of each of six scopes
+    monkeypatch.setattr(relay, "broker", lambda: Lengths(lengths))
+    unread, read = effect_of("1", queue="notify"), effect_of("2")
+
+    taken = take_due(but=relay.overfull())
+
+    wanted = [(unread.pk, "notify")] if not waits else []
+    assert taken == [*wanted, (read.pk, "dispatch.hecheng")]
+    unread.refresh_from_db()
+    assert (unread.published_at is None, unread.next_at == LONG_AGO) == (waits, waits)
+
+
+async def test_screens_are_told_while_the_broker_is_silent(monkeypatch):
+    silent, stop = threading.Event(), asyncio.Event()
+
+    async def tell(heads):
+        stop.set()
+        silent.set()
+        return True
+
+    monkeypatch.setattr(relay, "hand_over", lambda: silent.wait(10))
+    monkeypatch.setattr(relay, "read_heads", lambda: {"hecheng": 7})
+    monkeypatch.setattr(relay, "tell", tell)
+
+    await asyncio.wait_for(relay.run(stop), 5)
+
+    assert silent.is_set()
 
 
 # --- ticks --------------------------------------------------------------------------------------
