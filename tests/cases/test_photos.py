@@ -108,7 +108,7 @@ def test_an_upload_is_kept_and_shown_later(settings, people, condition, monkeypa
     assert answer.status_code == 302
     photo = Attachment.objects.get(case__number=number)
     assert (photo.stored_sha256, lying(settings)) == ("", [photo.sha256])
-    assert "being prepared" in client.get(f"/cases/{number}/").content.decode()
+    assert "ask a dispatcher" in client.get(f"/cases/{number}/").content.decode()
     assert client.get(f"/photos/{photo.pk}/").status_code == 404
 
     assert prepare(photo) == "prepared"
