@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -69,7 +70,7 @@ def hears(channel: Channel, event: Event) -> bool:
 def resting(scopes: Collection[str]) -> list[Channel]:
     """Return the active channels of `scopes` that rest until a delivery succeeds, longest first."""
     found = Channel.objects.filter(is_active=True, failures__gte=Channel.LIMIT, scope__in=scopes)
-    return list(found.order_by("-rests_until", "pk"))
+    return list(found.order_by(F("rests_until").desc(nulls_last=True), "pk"))
 
 
 def waiting_for(channels: Iterable[Channel]) -> Counter[int]:

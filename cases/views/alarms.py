@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from cases import policy
 from cases.choices import CITY, SCOPES, Role, Stage
-from cases.models import Alarm, Case, District, Reconciliation, Unit
+from cases.models import Alarm, Case, Channel, District, Reconciliation, Unit
 from cases.selectors.channels import resting, waiting_for
 from cases.selectors.machinery import reconciler_lag_s
 from cases.views.outbox import kind_words
@@ -178,7 +178,10 @@ def _link(alarm: Alarm, user: User) -> str:
 
 
 def _channels(scopes: Collection[str], user: User, *, at: datetime) -> list[dict[str, Any]]:
-    """Return the channels that rest, each with how many events wait for it and until when."""
+    """Return the channels that rest, each with how many events wait for it and until when.
+
+    The hotline hears of no events: the answers it is owed stand on their own page.
+    """
     found = resting(scopes)
     waiting, names = waiting_for(found), scope_names()
     may_edit = user.has_perm("cases.change_channel")
@@ -186,7 +189,7 @@ def _channels(scopes: Collection[str], user: User, *, at: datetime) -> list[dict
         {
             "channel": channel,
             "where": names[channel.scope],
-            "waiting": waiting[channel.pk],
+            "waiting": None if channel.kind == Channel.Kind.HOTLINE else waiting[channel.pk],
             "rests": channel.rests_until is not None and channel.rests_until > at,
             "link": reverse("admin:cases_channel_change", args=[channel.pk]) if may_edit else "",
         }

@@ -133,7 +133,8 @@ def test_resting_channel_is_shown_to_readers_of_its_scope_until_it_works(read, p
         name="the hook", scope="hecheng", rests_until=until, last_error="it said 503", **words
     )
     Channel.objects.create(name="switched off", is_active=False, **words)
-    Channel.objects.create(name="of the city", **words)  # has rested: tried with the next
+    hotline = words | {"kind": "hotline"}
+    Channel.objects.create(name="of the city", **hotline)  # has rested: tried with the next
     Channel.objects.create(name="only stumbling", **words | {"failures": 4})
     dispatched(people, condition)
     run_effect(Effect.objects.get(kind="notify").pk)
@@ -147,11 +148,13 @@ def test_resting_channel_is_shown_to_readers_of_its_scope_until_it_works(read, p
     assert "it said 503" in text
     assert "hook.example.org" not in text
     assert "Everything adds up" not in text
+    assert "not all that should leave the city does" in text
     assert "/admin/" not in text
 
     context, text = read(people.dispatcher)
     rows = {row["channel"].name: (row["rests"], row["link"]) for row in context["channels"]}
     assert rows == {"the hook": (True, ""), "of the city": (False, "")}
+    assert [row["waiting"] for row in context["channels"]] == [1, None]
     assert "with the next delivery" in text
     context, _ = read(User.objects.create_superuser("root", "x", name="root"))
     link = f"/admin/cases/channel/{one.pk}/change/"
