@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -43,7 +44,14 @@ from cases.selectors.responsibility import (
     specificity,
     working_time_at,
 )
-from cases.selectors.rule_book import CONDITIONS, RuleBook, conditions_of, mismatch, rules_at
+from cases.selectors.rule_book import (
+    CONDITIONS,
+    RuleBook,
+    conditions_of,
+    last_change,
+    mismatch,
+    rules_at,
+)
 from cases.selectors.unit_load import unit_loads
 
 
@@ -134,9 +142,7 @@ class Explanation:
         """Whether the log has the same unit by the same rule; so too where it has none yet."""
         if self.recorded is None or not self.recorded.rule:
             return True
-        if isinstance(self.result, Unrouted):
-            return False
-        return (self.result.unit.code, self.result.rule) == (self.recorded.unit, self.recorded.rule)
+        return _says(self.result, self.recorded)
 
 
 _OUTCOMES = {
@@ -188,9 +194,11 @@ def explain_case(case: Case, *, at: datetime | None = None) -> Explanation | Non
     then = _case_at(events, until)
     if then.condition_id is None or then.calendar_version is None:
         return None
+    by_log = asked if at is None else None
     at = at or (asked.at if asked is not None else timezone.now())
     assert then.limit_value is not None
-    return _explain(
+    explain = partial(
+        _explain,
         question_of(then, at=at),
         at,
         (then.limit_value, str(then.limit_unit)),
@@ -199,6 +207,32 @@ def explain_case(case: Case, *, at: datetime | None = None) -> Explanation | Non
         number=case.number,
         recorded=_recorded(given[-1]) if given else None,
     )
+    explained = explain()
+    if by_log is None or _says(explained.result, _recorded(by_log)):
+        return explained
+    return _by_rules_before(by_log, explain) or explained
+
+
+PUBLISHING = timedelta(minutes=1)  # a publication takes at most, from its moment to its commit
+
+
+def _by_rules_before(event: Event, explain: Callable[..., Explanation]) -> Explanation | None:
+    """Explain a dispatch by the rules before the last change, if that is what its log says.
+
+    One that ran while the change was being committed still read the rules before it.
+    """
+    changed_at = last_change(event.at)
+    if changed_at is None or event.at - changed_at > PUBLISHING:
+        return None
+    earlier = explain(rules=rules_at(changed_at - timedelta.resolution))
+    return earlier if _says(earlier.result, _recorded(event)) else None
+
+
+def _says(result: Found | Unrouted, recorded: Recorded) -> bool:
+    """Whether rules lead to the unit of the log, by its rule."""
+    if isinstance(result, Unrouted):
+        return False
+    return (result.unit.code, result.rule) == (recorded.unit, recorded.rule)
 
 
 _GIVING = frozenset({Action.DISPATCH, Action.REASSIGN, Action.ARBITRATE, Action.REDISPATCH})
@@ -246,8 +280,10 @@ def _explain(
     weigh: Weigh | None = None,
     number: str = "",
     recorded: Recorded | None = None,
+    rules: list[Responsibility] | None = None,
 ) -> Explanation:
-    book = RuleBook(rules_at(at))
+    """Explain by `rules`, or those valid at `at`."""
+    book = RuleBook(rules_at(at) if rules is None else rules)
     result = book.route(question, keeper=keeper, weigh=weigh)
     loads = result.loads if isinstance(result, Found) else ()
     return Explanation(

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from django.db import connection
+
 from cases.models import Kind, Responsibility, RoutingDraft, Unit
 from cases.models.routing import Change, RuleTerms
 from cases.selectors.responsibility import (
@@ -27,6 +29,21 @@ def rules_at(at: datetime) -> list[Responsibility]:
     """Return the versions of rules valid at `at`, with the rows they name, by code."""
     valid = Responsibility.objects.filter(valid__contains=at)
     return list(valid.select_related(*_NAMED, "draft").order_by("code"))
+
+
+def last_change(until: datetime) -> datetime | None:
+    """Return the last moment up to `until` at which a version of a rule began or ended."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT max(moment) FROM cases_responsibility
+            CROSS JOIN LATERAL (VALUES (lower(valid)), (upper(valid))) AS bound(moment)
+            WHERE moment <= %s
+            """,
+            [until],
+        )
+        moment: datetime | None = cursor.fetchone()[0]
+    return moment
 
 
 def rules_with(draft: RoutingDraft, live: Iterable[Responsibility]) -> list[RuleTerms]:

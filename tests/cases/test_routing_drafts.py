@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.test import override_settings
 from django.utils import timezone
 
@@ -199,6 +200,27 @@ class TestDryRunAndPublication:
         )
         assert (tried.checked, tried.before, tried.after) == (1, tried.after, tried.before)
         assert snapshot()[0] == before
+
+    @pytest.mark.parametrize(("ago_s", "agrees"), [(1, True), (61, False)])
+    def test_a_dispatch_beside_a_publication_is_explained_by_the_rules_it_read(
+        self, admin, people, condition, monkeypatch, ago_s, agrees
+    ):
+        """It reads the old rules between the moment of the publication and its commit."""
+        case = case_of(dispatched(people, condition))
+        draft = begin(admin)
+        terms = {**TERMS, "condition_id": condition.code}
+        put_rule(draft_id=draft.pk, code="new", terms=terms, actor=admin)
+        moment = case.event_set.get(action="dispatch").at - timedelta(seconds=ago_s)
+        Responsibility.objects.update(valid=DateTimeTZRange(moment - WEEK, None))
+        monkeypatch.setattr("cases.services.routing._moment_of_publication", lambda: moment)
+        publish(draft, admin)
+
+        told = explain_case(case)
+
+        assert told.agrees is agrees
+        assert told.winner.rule.code == (case.rule if agrees else "new")
+        assert ("new" in {one.rule.code for one in told.considered}) is not agrees
+        assert explain_case(case, at=told.at).winner.rule.code == "new"  # those of that moment
 
     def test_of_many_cases_the_newest_are_asked_and_that_is_said(
         self, admin, people, condition, monkeypatch
