@@ -31,6 +31,7 @@ from cases.models import (
 from cases.services.calendars import seed_calendars
 from cases.services.city_folder import AreaRow, CityFolder, read_folder
 from cases.services.components import place_again
+from cases.services.filing import rules_changed
 
 Json = dict[str, Any]
 CITY_LOCK = 0x63697479  # "city": two writers of versions at once would both open one
@@ -43,15 +44,19 @@ def load_city(
     """Load `folder` in one transaction; return counts of added, changed, closed and kept rows.
 
     Changed areas and rules are closed at `since` and opened anew from it; by default that is now,
-    and the beginning of time when nothing was loaded before. Raises BadCityFolder, InvalidInput.
+    and the beginning of time when nothing was loaded before. Filed cases that wait for a unit are
+    then asked for again. Raises BadCityFolder, InvalidInput.
     """
     city = read_folder(folder, progress=progress)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s), now()", [CITY_LOCK])
         now = cursor.fetchone()[1]
-        if since is None and Area.objects.exists():
-            since = now
-        return _store(city, since, progress)
+        if not Area.objects.exists():
+            return _store(city, since, progress)
+        since = since or now
+        done = _store(city, since, progress)
+        rules_changed(f"city-{now:%Y%m%dT%H%M%S.%f}", at=since)
+        return done
 
 
 def _store(

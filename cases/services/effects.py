@@ -15,6 +15,7 @@ from cases.models import Effect
 from cases.services.deadlines import scan_deadlines
 from cases.services.dispatch import dispatch_filed
 from cases.services.draws import draw_samples
+from cases.services.filing import ask_again
 from cases.services.notify import tell
 from cases.services.outside import Failed, NotNow, Outside, Unknown
 from cases.services.parked import KIND as TASK
@@ -60,6 +61,7 @@ _ON_ITS_OWN: dict[str, Callable[[Effect], str]] = {
     "sweep_photos": lambda _: sweep_photos(),
     TASK: run_task,
     "notify": tell,
+    "ask_again": ask_again,
 }
 # Work in other systems, never repeated by itself once it may have taken place.
 _OUTSIDE: dict[str, Outside] = {
@@ -70,6 +72,7 @@ _OUTSIDE: dict[str, Outside] = {
 # How long one run of a kind may take, where it is not LEASE. Longer work goes in slices.
 _LONGER = timedelta(seconds=60)
 _LEASES: dict[str, timedelta] = {
+    "ask_again": _LONGER,
     "delete_old_ticks": _LONGER,
     "draw_samples": _LONGER,
     "reconcile_minute": _LONGER,

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models.functions import Now
+
 from cases import clock
 from cases.choices import Action, ClockKind, LimitUnit, Role, Stage, Waiting
 from cases.ledger import Book, Folder
@@ -86,15 +88,24 @@ def ask_dispatch(book: Book, folder: Folder, event: Event) -> None:
     )
 
 
-def ask_again(mark: str) -> int:
-    """Have the cases that wait unrouted dispatched once more; `mark` says what for, once each.
+def rules_changed(mark: str, *, at: datetime | None = None) -> None:
+    """Have all filed cases asked for once more; `mark` says what changed, `at` since when.
 
-    Returns how many. One that moves on meanwhile is superseded, as any request for a dispatch.
+    After the commit of the change, so that none is missed which is being filed or found unrouted
+    by the old rules just now.
     """
-    unrouted = Case.objects.filter(stage=Stage.FILED, is_unrouted=True).order_by("pk")
+    words = {"kind": "ask_again", "queue": "dispatch.city", "payload": {"mark": mark}}
+    Effect.objects.get_or_create(key=f"ask_again:{mark}", defaults=words | {"next_at": at or Now()})
+
+
+def ask_again(effect: Effect) -> str:
+    """Have every filed case dispatched by the rules of now, once; returns how many.
+
+    Safe to repeat. One that moves on meanwhile is superseded, as any request for a dispatch.
+    """
     asked = [
         Effect(
-            key=f"dispatch:{mark}:{case.number}",
+            key=f"dispatch:{effect.payload['mark']}:{case.number}",
             kind="dispatch",
             queue=f"dispatch.{case.scope}",
             scope=case.scope,
@@ -104,10 +115,10 @@ def ask_again(mark: str) -> int:
             urgency=_URGENCY[LimitUnit(str(case.limit_unit))],
             due_at=case.lamp_due_at,
         )
-        for case in unrouted
+        for case in Case.objects.filter(stage=Stage.FILED).order_by("pk")
     ]
-    Effect.objects.bulk_create(asked, ignore_conflicts=True)
-    return len(asked)
+    Effect.objects.bulk_create(asked, ignore_conflicts=True, batch_size=1000)
+    return f"{len(asked)} asked"
 
 
 def change_district(

@@ -30,7 +30,7 @@ from cases.selectors.dry_run import edition_of
 from cases.selectors.responsibility import REGISTER
 from cases.selectors.rule_book import rules_at
 from cases.services.city import CITY_LOCK, rule_digest
-from cases.services.filing import ask_again
+from cases.services.filing import rules_changed
 from cityops.accounts.models import User
 
 # --- drafts -------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def drop_draft(*, draft_id: int, actor: User) -> RoutingDraft:
 def publish_draft(*, draft_id: int, reason: str, actor: User, seen_edition: str) -> RoutingDraft:
     """Make a draft live at one moment: old versions end there and new ones begin.
 
-    Cases that wait unrouted are looked at again; those with a unit stay where they are.
+    Cases that wait for a unit are looked at again; those with one stay where they are.
     `seen_edition` is that of the dry run the actor looked at. Of two that publish at once one
     wins; the other is refused, because the rules it was tried on are no longer those that hold.
     Raises NotAllowed, DraftClosed, StaleRules, InvalidInput.
@@ -136,7 +136,7 @@ def publish_draft(*, draft_id: int, reason: str, actor: User, seen_edition: str)
     _require_unchanged(draft, changes, seen_edition, at=at)
     _cut(draft, changes, at=at)
     draft.save(update_fields=["published_at", "published_by", "published_reason"])
-    ask_again(f"draft-{draft.pk}")
+    rules_changed(f"draft-{draft.pk}")
     return draft
 
 

@@ -31,6 +31,7 @@ STANDING_WORDS = {
 }
 KIND_WORDS = {
     "dispatch": gettext_lazy("dispatch a case"),
+    "ask_again": gettext_lazy("dispatch by changed rules"),
     "canary": gettext_lazy("sign of life of a queue"),
     "scan_deadlines": gettext_lazy("look at the deadlines"),
     "delete_old_ticks": gettext_lazy("delete what has served its time"),

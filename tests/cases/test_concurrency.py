@@ -26,7 +26,7 @@ from cases.models import (
 from cases.relay import take_due
 from cases.selectors.calendars import current_version, load_calendar
 from cases.selectors.dry_run import dry_run
-from cases.services import effects
+from cases.services import dispatch, effects
 from cases.services.bulk import Row, take_actions
 from cases.services.calendars import publish_calendar
 from cases.services.city import load_city
@@ -366,3 +366,40 @@ def test_published_rules_reach_the_next_dispatch(city):
     run_effect(Effect.objects.get(kind="dispatch").pk)
 
     assert Case.objects.get().rule == "a"
+
+
+def dispatch_again():
+    """Run what asks for filed cases again, and the dispatches that follow; return outcomes."""
+    asked = run_effect(Effect.objects.get(kind="ask_again").pk)
+    due = Effect.objects.filter(state="due", kind="dispatch").values_list("pk", flat=True)
+    return [asked, *map(run_effect, due)]
+
+
+def test_a_case_found_unrouted_while_rules_are_published_is_asked_for_again(city, monkeypatch):
+    report_case(report=REPORT, actor=person("i1", Role.INSPECTOR, grids=("431202",)))
+    Responsibility.objects.all().delete()
+    admin, real = person("boss", Role.ADMIN), dispatch.unit_for
+    publish = publishing(draft_with("new", admin), admin)
+
+    def overtaken(*args, **words):
+        found = real(*args, **words)
+        together(publish)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dispatch, "unit_for", overtaken)
+        assert run_effect(Effect.objects.get().pk) == "unrouted"
+
+    assert dispatch_again() == ["1 asked", "dispatched"]
+    assert Case.objects.get().rule == "new"
+
+
+def test_a_city_loaded_again_finds_the_unit_of_a_case_without(city, tmp_path):
+    report_case(report=REPORT, actor=person("i1", Role.INSPECTOR, grids=("431202",)))
+    Responsibility.objects.all().delete()
+    assert run_effect(Effect.objects.get().pk) == "unrouted"
+
+    load_city(SmallCity(tmp_path).write(), since=None, progress=lambda line: None)
+
+    assert dispatch_again() == ["1 asked", "dispatched"]
+    assert run_effect(Effect.objects.get(kind="ask_again").pk) == "held elsewhere"

@@ -353,6 +353,7 @@ class TestDryRunAndPublication:
 
         publish(draft, admin)
 
+        assert run_effect(Effect.objects.get(kind="ask_again").pk) == "1 asked"
         assert run_effect(effects.get().pk) == "dispatched"
         assert (case_of(number).unit_id, case_of(number).is_unrouted) == ("hecheng-ecology", False)
         assert verify_ledger() == []
