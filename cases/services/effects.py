@@ -7,7 +7,6 @@ from datetime import timedelta
 from django.db import connection
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 
 from cases.errors import Busy, CityFilling
 from cases.ledger import require_not_filling, retrying
@@ -20,7 +19,7 @@ from cases.services.notify import tell
 from cases.services.outside import Failed, NotNow, Outside, Unknown
 from cases.services.parked import KIND as TASK
 from cases.services.parked import knows_task, run_task
-from cases.services.patience import at_most
+from cases.services.patience import as_long_again, at_most
 from cases.services.photo_store import prepare_photo, sweep_photos
 from cases.services.recompute import recompute_slice
 from cases.services.reconcile import reconcile_minute, reconcile_nightly
@@ -31,8 +30,8 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=15)  # after it, another worker may claim and the relay publishes again
 PARKED_S = 60  # after it a kind nobody knew is offered to the workers again
-WAIT_S = 2.0  # while the demo month is written, and at least where the database has no time
-LONGEST_WAIT_S = 30.0
+WAIT_S = 2.0  # while the demo month is written
+BUSY_S = (2.0, 30.0)  # how soon what the database had no time for is tried again, and how late
 
 # What PostgreSQL says of its own state and not of the work: conflicts of writers, a lock or a
 # statement given up, a server that stops or starts.
@@ -109,7 +108,7 @@ def run_effect(effect_id: int) -> str:
             connection.close_if_unusable_or_obsolete()
         if _is_of_the_database(error):
             logger.warning("effect %s waits for the database: %s", effect.key, error)
-            return _put_back(effect, _wait_s(effect), "waits", _words(error))
+            return _put_back(effect, as_long_again(effect, *BUSY_S), "waits", _words(error))
         logger.exception("effect %s failed", effect.key)
         return _failed(effect, error)
 
@@ -118,12 +117,6 @@ def _is_of_the_database(error: Exception) -> bool:
     """Tell whether the work is not to blame: others held what it needs, or the server went."""
     sqlstate = getattr(error.__cause__, "sqlstate", "")
     return isinstance(error, Busy) or sqlstate in _NOT_OF_THE_WORK
-
-
-def _wait_s(effect: Effect) -> float:
-    """Return a quarter of its age, so that it asks less and less often; no run tells how often."""
-    age_s = (timezone.now() - effect.created_at).total_seconds()
-    return min(LONGEST_WAIT_S, max(WAIT_S, age_s / 4))
 
 
 def _is_known(effect: Effect) -> bool:

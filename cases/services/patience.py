@@ -1,4 +1,7 @@
-"""How long a run may take: what loops for ever is stopped, so that its worker can go on."""
+"""How long a run may take, and how long an effect is put off.
+
+What loops for ever is stopped, so that its worker can go on.
+"""
 
 import signal
 import threading
@@ -7,6 +10,9 @@ from contextlib import contextmanager
 from types import FrameType
 
 from django.db import connection
+from django.utils import timezone
+
+from cases.models import Effect
 
 
 class TookTooLong(Exception):
@@ -38,3 +44,9 @@ def at_most(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def as_long_again(effect: Effect, least_s: float, most_s: float) -> float:
+    """Return how many seconds to put it off: as long as it has waited, within bounds."""
+    waited = timezone.now() - effect.created_at
+    return min(max(waited.total_seconds(), least_s), most_s)

@@ -12,7 +12,6 @@ from django.conf import settings
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from django.db.models.functions import Now
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
@@ -21,6 +20,7 @@ from cases.ledger import stamp
 from cases.models import Channel, ChannelSecret, Effect, Event, Reply
 from cases.selectors.channels import Message, hears, message_of
 from cases.services.outside import Failed, NotConfigured, NotNow, Unknown
+from cases.services.patience import as_long_again
 from cases.services.post import post
 
 REST_S = 60  # after LIMIT failures in a row; doubled with each one more
@@ -94,7 +94,7 @@ def _deliver(channel: Channel, effect: Effect, message: Message, kind: str) -> s
             _send_by(channel, effect.key, message, kind)
         except NotConfigured as error:  # says nothing of the channel
             row.update(last_error=str(error)[:300])
-            raise NotNow(_as_long_again(effect, *ELSEWHERE_S)) from None
+            raise NotNow(as_long_again(effect, *ELSEWHERE_S)) from None
         except (Failed, Unknown) as error:
             _remember_failure(channel, str(error))
             raise
@@ -113,7 +113,7 @@ def _alone(channel: Channel, effect: Effect) -> Iterator[None]:
         if not _take(channel.pk, cursor, held) or not any(
             _take(-place, cursor, held) for place in range(PLACES)
         ):
-            raise NotNow(_as_long_again(effect, *BUSY_S))
+            raise NotNow(as_long_again(effect, *BUSY_S))
         yield
 
 
@@ -125,12 +125,6 @@ def _take(key: int, cursor: CursorWrapper, held: ExitStack) -> bool:
         give_back = "SELECT pg_advisory_unlock(%s::int, %s::int)"
         held.callback(cursor.execute, give_back, [DELIVERIES, key])
     return is_taken
-
-
-def _as_long_again(effect: Effect, least_s: float, most_s: float) -> float:
-    """Return how long to put it off: as long as it has waited, within bounds."""
-    waited = timezone.now() - effect.created_at
-    return min(max(waited.total_seconds(), least_s), most_s)
 
 
 def _send_by(channel: Channel, key: str, message: Message, kind: str) -> None:
