@@ -18,7 +18,7 @@ HICCUP_S = 0.25
 FLOODING = "dispatcher-hecheng"
 
 
-@fault("F22", "one district floods with reports, lists and photos of 200 megapixels")
+@fault("F22", "one district floods with reports, lists and photos of 200 megapixels", in_gate=False)
 def flood(lab: Lab, size: Size) -> Figures:
     """Measure others before the flood and in it, with the limits a city has by default."""
     figures, calm_s = Figures(size), size.pick(60, 8)

@@ -25,7 +25,7 @@ ALARM_S = 60
 CLICKS = 5
 
 
-@fault("F19", "tasks that kill, loop, leak, raise or return junk among good ones")
+@fault("F19", "tasks that kill, loop, leak, raise or return junk among good ones", in_gate=False)
 def poison(lab: Lab, size: Size) -> Figures:
     """Put poison into one district's queue; then cure it and run each again, clicked five times."""
     figures, draw = Figures(size), chance("F19", size)

@@ -21,7 +21,7 @@ from tests.faultlab.runner import Lab
 GATHER_S = 30
 
 
-@fault("F04", "kill -9 of the relay between lease and publishing")
+@fault("F04", "kill -9 of the relay between lease and publishing", in_gate=False)
 def kill_relays(lab: Lab, size: Size) -> Figures:
     """Let relays die with a leased batch: none of it published, half of it, all of it."""
     figures, draw, since = Figures(size), chance("F04", size), database_now(lab)

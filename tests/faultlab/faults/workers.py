@@ -41,7 +41,7 @@ def kill_children(lab: Lab, size: Size) -> Figures:
     return figures
 
 
-@fault("F02", "kill -9 of a whole worker group, back after 0 to 10 s")
+@fault("F02", "kill -9 of a whole worker group, back after 0 to 10 s", in_gate=False)
 def kill_groups(lab: Lab, size: Size) -> Figures:
     """Kill workers with all their children; meanwhile the other queues go on as they did."""
     figures, draw, since = Figures(size), chance("F02", size), database_now(lab)
