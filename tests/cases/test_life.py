@@ -262,7 +262,8 @@ def test_transfer_moves_the_case_to_the_other_log(people, condition):
         ("moved_in", new),
     ]
     assert moved[0].move_id == moved[1].move_id
-    effects = [outcome_of(effect) for effect in case.effect_set.order_by("pk")]
+    dispatches = case.effect_set.filter(kind="dispatch").order_by("pk")
+    effects = [outcome_of(effect) for effect in dispatches]
     assert effects == ["superseded", "dispatched"]
     with pytest.raises(MoveNotAllowed):
         act(number, Action.TRANSFER, people.dispatcher, district=old, reason="border")

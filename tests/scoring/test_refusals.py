@@ -43,7 +43,7 @@ def test_ranking_says_try_again_while_the_log_is_held(writer, client):
     answer = client.get("/score/2026-10/")
 
     assert answer.status_code == 503
-    assert answer["retry-after"] == "5"
+    assert answer["retry-after"] == "2"
     writer.set()
     with connection.cursor() as cursor:
         cursor.execute("RESET lock_timeout")
