@@ -35,7 +35,9 @@ export class PlaceMap {
   async drawOutline() {
     const outline = await fetchAreas(this.box.dataset.outline);
     const layer = drawAreas(outline, this.map).bringToBack();
-    if (!this.at && layer.getBounds().isValid()) this.map.fitBounds(layer.getBounds());
+    // An animated move would begin with the next frame, and undo that to a place found meanwhile.
+    const isEmpty = !layer.getBounds().isValid();
+    if (!this.at && !isEmpty) this.map.fitBounds(layer.getBounds(), { animate: false });
     this.#showNames();
   }
 
@@ -50,7 +52,7 @@ export class PlaceMap {
     }
     const icon = L.divIcon({ html: PIN, className: "pin", iconSize: [32, 44], iconAnchor: [16, 42] });
     L.marker(this.at, { icon, interactive: false, keyboard: false }).addTo(this.place);
-    if (isFirst) this.map.setView(this.at, CLOSE_ZOOM);
+    if (isFirst) this.map.setView(this.at, CLOSE_ZOOM, { animate: false });
     else if (!this.map.getBounds().contains(this.at)) this.map.panTo(this.at);
   }
 
