@@ -216,7 +216,8 @@ class Load:
                 continue
             if self._stop.wait(max(0.0, wait_s)):
                 break
-            make(client, random.Random(f"{self.seed} {op} {number}"))  # noqa: S311
+            draw = random.Random(f"{self.seed} {self.history.path.stem} {op} {number}")  # noqa: S311
+            make(client, draw)
         client.close()
 
     def _create(self, client: Client, draw: random.Random) -> None:
