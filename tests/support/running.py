@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,7 +12,6 @@ from urllib.request import Request, urlopen
 
 import psycopg
 import pytest
-from redis import Redis
 
 from deploy import home
 from deploy.home import Home
@@ -80,19 +78,6 @@ class RunningCity:
         )
         with urlopen(request, timeout=30) as answer:  # noqa: S310
             return str(json.load(answer)["number"])
-
-    def pid(self, program: str) -> int:
-        return int((self.home.run / f"{program}.pid").read_text())
-
-    def send(self, program: str, number: signal.Signals) -> None:
-        """Send a signal to a program and its children."""
-        os.killpg(self.pid(program), number)
-
-    def forget_redis(self) -> None:
-        """Empty both Redis servers, every database of them."""
-        for name in ("REDIS_URL", "REDIS_CHANNELS_URL"):
-            with Redis.from_url(self.variables[name]) as server:
-                server.flushall()
 
 
 @pytest.fixture(scope="session")
