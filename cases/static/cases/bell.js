@@ -11,6 +11,7 @@ const MOST = 99;
 const bell = document.getElementById("bell");
 const badge = bell.querySelector("b");
 let waiting = null;
+let isMore = false; // something happened while waiting, whose notices may not be written yet
 let kinds = new Set();
 
 async function ask() {
@@ -27,11 +28,17 @@ async function ask() {
 const askQuietly = () => ask().catch(() => undefined); // offline: asked again later
 
 function askSoon() {
+  if (waiting) {
+    isMore = true;
+    return;
+  }
   const { least, most } = ASK_AFTER_MS;
-  waiting ??= setTimeout(
+  waiting = setTimeout(
     () => {
       waiting = null;
       askQuietly();
+      if (isMore) askSoon();
+      isMore = false;
     },
     least + Math.random() * (most - least),
   );
