@@ -1,10 +1,14 @@
 """One district sends fifty times what all others do together; they do not notice."""
 
+import base64
 import json
+import struct
 import subprocess
 import sys
 import time
+import zlib
 
+from deploy.benchmarks.flooder import Call
 from deploy.python_env import ROOT
 from tests.faultlab.faults import fault
 from tests.faultlab.faults.steady import note_load
@@ -50,13 +54,42 @@ def flood(lab: Lab, size: Size) -> Figures:
 
 
 def _flood(lab: Lab, rate: float, seconds: float) -> dict[str, int]:
-    words = [str(lab.home.state.port), lab.people[FLOODING], str(rate), str(seconds)]
+    """Send at a rate for a while from a process of its own; return how often each status came."""
+    told = [(m, path, base64.b64encode(body).decode(), head) for m, path, body, head in _calls(lab)]
+    words = map(str, (lab.home.state.port, rate, seconds))
     done = subprocess.run(
-        [sys.executable, "-m", "tests.faultlab.flooder", *words],
+        [sys.executable, "-m", "deploy.benchmarks.flooder", *words],
         cwd=ROOT,
+        input=json.dumps(told),
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        timeout=seconds + 60,
+        timeout=seconds + 120,
     )
     return dict(json.loads(done.stdout))
+
+
+def _calls(lab: Lab) -> list[Call]:
+    """Return what is sent in turn: reports nobody can take, so no log tells of them, and more."""
+    who = {"Authorization": f"Bearer {lab.people[FLOODING]}"}
+    form = who | {"Content-Type": "application/json"}
+    file = who | {"Content-Type": "image/png", "Content-Disposition": "attachment; filename=a.png"}
+    photo = "/api/v1/cases/HH2000010100001/photos/" + "0" * 64 + "/"
+    return [
+        ("POST", "/api/v1/cases/", b"{}", form),
+        ("GET", "/api/v1/cases/?stage=open", b"", who),
+        ("POST", "/api/v1/cases/", b"{}", form),
+        ("PUT", photo, _huge_photo(), file),
+    ]
+
+
+def _huge_photo() -> bytes:
+    """Return a PNG of a few bytes that says it is 20,000 by 10,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        tail = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + tail
+
+    head = struct.pack(">IIBBBBB", 20_000, 10_000, 8, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(bytes(1000))), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
