@@ -1,5 +1,6 @@
 """Forms of the pages: what a person typed, checked field by field."""
 
+import uuid
 from datetime import date, timedelta
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cases.choices import Action, OrderKind, Role, Source
 from cases.clock import SpecialDay
-from cases.errors import BadPhoto, Refusal
+from cases.errors import BadPhoto, KeyReused, Refusal
 from cases.models import (
     Attachment,
     Component,
@@ -78,9 +79,14 @@ class RefusableForm(forms.Form):
         self.data = dict(self.data.items()) | {name: str(value)}
 
     def refuse(self, refusal: Refusal) -> None:
-        """Show why a service refused, at the field it concerns."""
+        """Show why a service refused, at the field it concerns.
+
+        Content that changed under its key gets a new key.
+        """
         sentence = _SENTENCES.get(refusal.code, refusal.message)
         self.add_error(self.refusal_fields.get(refusal.code), sentence)
+        if isinstance(refusal, KeyReused):
+            self.say("key", uuid.uuid4())
 
     def clean(self) -> dict[str, Any]:
         """Store new photos and read the notes of those stored before."""

@@ -1,4 +1,4 @@
-"""Pages of the phone: report a problem, see what became of it, answer what is asked on site."""
+"""Pages of the phone: see what became of my reports, answer what is asked on site."""
 
 import uuid
 from dataclasses import dataclass
@@ -7,10 +7,9 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.timezone import localtime
@@ -20,10 +19,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from cases import policy
 from cases.choices import OPEN_STAGES, Action
-from cases.errors import KeyReused, Refusal, StaleCase
-from cases.forms import AnswerForm, RefusableForm, ReportForm
-from cases.models import Attachment, Case, Component, Event, Task
-from cases.services.intake import report_case
+from cases.errors import Refusal, StaleCase
+from cases.forms import AnswerForm
+from cases.models import Attachment, Case, Event, Task
 from cases.services.moves import take_action
 from cases.views.timeline import opinion_of
 from cases.views.words import (
@@ -136,44 +134,6 @@ def _my_reports(user: User) -> QuerySet[Case]:
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
-def phone_report(request: UserRequest) -> HttpResponse:
-    """Show the report form; a good report becomes a case and leads home."""
-    if not policy.may_report(request.user):
-        raise PermissionDenied
-    component = _component(request)
-    if request.method != "POST":
-        form = ReportForm(user=request.user, component=component, initial={"key": uuid.uuid4()})
-        return _report_page(request, form, status=200)
-    form = ReportForm(request.POST, request.FILES, user=request.user, component=component)
-    if not form.is_valid():
-        return _report_page(request, form, status=422)
-    try:
-        case = report_case(
-            report=form.report(),
-            actor=request.user,
-            key=form.cleaned_data["key"],
-            photos=form.photos,
-        )
-    except Refusal as refusal:
-        _show_refusal(form, refusal)
-        return _report_page(request, form, status=refusal.status)
-    messages.success(request, _("Received: %(number)s") % {"number": case["number"]})
-    return redirect("phone_home")
-
-
-def _component(request: UserRequest) -> Component | None:
-    """Return the component the address names: the form sends itself there, so it is kept."""
-    code = request.GET.get("component", "")
-    return get_object_or_404(Component.objects.select_related("minor"), code=code) if code else None
-
-
-def _report_page(request: UserRequest, form: ReportForm, *, status: int) -> HttpResponse:
-    context = {"form": form, "chosen": form["condition"].value()}
-    return render(request, "cases/phone/report.html", context, status=status)
-
-
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
 def phone_task(request: UserRequest, number: str) -> HttpResponse:
     """Show an inspector what is asked of them at a place; their answer leads home."""
     task = _my_task(request.user, number)
@@ -219,7 +179,7 @@ def _answer(request: UserRequest, task: Task) -> HttpResponse:
         now = _my_task(request.user, number) or task
         if isinstance(refusal, StaleCase):
             form.say("seen_version", now.case.version)
-        _show_refusal(form, refusal)
+        form.refuse(refusal)
         return _task_page(request, now, form, status=refusal.status)
     result = form.words[0] if said["passed"] else form.words[1]
     messages.success(
@@ -264,10 +224,3 @@ def _declined_words(case: Case) -> str:
     last = Event.objects.filter(case=case, action__in=_REASONED).order_by("-case_seq").first()
     code = last.data["facts"]["reason"] if last else ""
     return str(REASON_WORDS.get(code, code))
-
-
-def _show_refusal(form: RefusableForm, refusal: Refusal) -> None:
-    """Show why nothing was done; content that changed under its key gets a new key."""
-    form.refuse(refusal)
-    if isinstance(refusal, KeyReused):
-        form.say("key", uuid.uuid4())
