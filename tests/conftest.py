@@ -10,6 +10,7 @@ from cases.selectors import home_scope
 from tests.support.browsers import browser, desks
 from tests.support.city import huaihua
 from tests.support.eventful import eventful
+from tests.support.modules import phone
 from tests.support.outside import authority, mail_server, other_system, secured_system
 from tests.support.running import running_city
 from tests.support.spine import condition, media, people
@@ -25,6 +26,7 @@ __all__ = [
     "media",
     "other_system",
     "people",
+    "phone",
     "running_city",
     "secured_system",
 ]
