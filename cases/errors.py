@@ -110,6 +110,20 @@ class StaleRules(Refusal):
     status = 409
 
 
+class PhotoExpired(Refusal):
+    """The note of a photo is good no more, or is another person's; the photo is sent again."""
+
+    code = "photo_expired"
+    status = 422
+
+
+class OtherUser(Refusal):
+    """The request was made for another person than the one who is signed in."""
+
+    code = "other_user"
+    status = 401
+
+
 class BadPhoto(Refusal):
     """The upload is not a photo that can be stored."""
 

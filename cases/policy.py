@@ -13,7 +13,7 @@ from typing import Protocol
 from cases.choices import SCOPES, Action, Role
 from cases.errors import MoveNotAllowed, NotAllowed
 from cases.guards import CaseFacts
-from cases.workflow import MOVES, Who, not_from, not_yours, refusal_of
+from cases.workflow import MOVES, Input, Who, not_from, not_yours, refusal_of
 from cityops.accounts.models import Grant, User
 from cityops.accounts.roles import ScopeKind
 
@@ -164,6 +164,16 @@ def actions_for(
 def may_report(user: User) -> bool:
     """Whether `user` may bring cases in."""
     return user.is_active and user.holds(Role.INSPECTOR, Role.OPERATOR)
+
+
+def may_send_photos(user: User) -> bool:
+    """Whether `user` may send photos by themselves: some action of theirs takes photos."""
+    return may_report(user) or (user.is_active and user.holds(*_PHOTOGRAPHERS))
+
+
+_PHOTOGRAPHERS = frozenset(
+    role for move in MOVES.values() if Input.PHOTOS in move.inputs for role in move.roles
+)
 
 
 def may_edit_routing(user: User) -> bool:

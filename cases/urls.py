@@ -3,7 +3,9 @@
 from django.urls import path
 
 from cases.api import views as api
+from cases.api.photos import CasePhoto, Photo
 from cases.api.routing import RoutingExplain
+from cases.api.session import Session
 from cases.views import centre, desk
 from cases.views.alarms import desk_health
 from cases.views.case import case_action, case_page, case_panel
@@ -46,6 +48,7 @@ urlpatterns = [
     path("outline/near/", outline_near, name="outline_near"),
     path("m/", phone_home, name="phone_home"),
     path("m/report/", phone_report, name="phone_report"),
+    path("m/session/", Session.as_view(), name="phone_session"),
     path("m/tasks/<str:number>/", phone_task, name="phone_task"),
     path("p/<str:code>/", component_page, name="component"),
     path("cases/", case_list, name="case_list"),
@@ -64,13 +67,15 @@ urlpatterns = [
     path("photos/<int:pk>/small/", photo_small, name="photo_small"),
     path("api/v1/cases/", api.CaseList.as_view(), name="api_cases"),
     path("api/v1/cases/bulk/", api.CaseBulk.as_view(), name="api_bulk"),
+    path("api/v1/cases/near/", api.CasesNear.as_view(), name="api_near"),
     path("api/v1/cases/<str:number>/", api.CaseDetail.as_view(), name="api_case"),
     path("api/v1/cases/<str:number>/actions/", api.CaseActions.as_view(), name="api_actions"),
     path(
         "api/v1/cases/<str:number>/photos/<str:sha256>/",
-        api.CasePhoto.as_view(),
+        CasePhoto.as_view(),
         name="api_photo",
     ),
+    path("api/v1/photos/<str:sha256>/", Photo.as_view(), name="api_photo_kept"),
     path("api/v1/locate/", api.Locate.as_view(), name="api_locate"),
     path("api/v1/routing/explain/", RoutingExplain.as_view(), name="api_routing_explain"),
     path("api/v1/categories/", api.Categories.as_view(), name="api_categories"),

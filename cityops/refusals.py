@@ -1,7 +1,8 @@
-"""What no view answers: an expected refusal, and an address the database could not hold."""
+"""What no view answers: a refusal, another person's request, an address with a NUL."""
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import BadRequest
@@ -14,7 +15,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from cases.api.problems import problem_of, retry_headers
-from cases.errors import Refusal, TooMany, busy_of
+from cases.errors import OtherUser, Refusal, TooMany, busy_of
+from cityops.accounts.tokens import bearer_of
 
 
 class RefusalPages(MiddlewareMixin):
@@ -49,6 +51,39 @@ def answer_of(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     for name, value in retry_headers(refusal).items():
         answer[name] = value
     return answer
+
+
+@sync_and_async_middleware
+def refuse_other_user(get_response: Callable[[HttpRequest], Any]) -> Callable[..., Any]:
+    """Refuse to the API what `For-User` says was made for another than the one signed in.
+
+    A phone passes from hand to hand; what it still has to send is its first owner's. The name is
+    percent-encoded. Before the look at a form's origin, which a new sign-in changes. The live
+    process has no API.
+    """
+    if iscoroutinefunction(get_response):
+
+        async def wait(request: HttpRequest) -> HttpResponseBase:
+            answer: HttpResponseBase = await get_response(request)
+            return answer
+
+        return wait
+
+    def run(request: HttpRequest) -> HttpResponseBase:
+        if request.path.startswith("/api/") and _is_for_another(request):
+            return answer_of(
+                request, OtherUser(_("Somebody else is signed in now. Nothing was changed."))
+            )
+        answer: HttpResponseBase = get_response(request)
+        return answer
+
+    return run
+
+
+def _is_for_another(request: HttpRequest) -> bool:
+    name = unquote(request.headers.get("For-User", ""))
+    user = (bearer_of(request) or request.user) if name else None
+    return user is not None and user.is_authenticated and user.get_username() != name
 
 
 @sync_and_async_middleware

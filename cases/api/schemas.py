@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from cases.choices import Action, OrderKind, Source
 from cases.datum import CRS_NAMES, to_wgs84
+from cases.models import MinorClass
 from cases.services import bulk
 
 
@@ -27,6 +28,12 @@ class Sha256Field(serializers.RegexField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(r"^[0-9a-f]{64}$", **kwargs)
+
+
+class NotesField(serializers.ListField):
+    """Notes of photos sent before to /api/v1/photos/."""
+
+    child = serializers.CharField(max_length=2000)
 
 
 class ReportSerializer(serializers.Serializer[dict[str, Any]]):
@@ -52,6 +59,8 @@ class ReportSerializer(serializers.Serializer[dict[str, Any]]):
     contact = serializers.CharField(max_length=100, required=False, allow_blank=True, default="")
     accuracy_m = serializers.IntegerField(min_value=0, max_value=100_000, required=False)
     photos = serializers.ListField(child=Sha256Field(), max_length=4, required=False, default=list)
+    photos_taken = NotesField(max_length=6, required=False, default=list)
+    self_handled = serializers.BooleanField(required=False, default=False)
     claimed_at = serializers.DateTimeField(required=False)
 
 
@@ -61,6 +70,26 @@ class ActionSerializer(serializers.Serializer[dict[str, Any]]):
     action = serializers.ChoiceField(choices=Action.choices)
     seen_version = serializers.IntegerField(min_value=1)
     claimed_at = serializers.DateTimeField(required=False)
+
+
+class NotedActionSerializer(ActionSerializer):
+    """An action whose photos, if it has any, were sent before."""
+
+    photos = NotesField(max_length=4, required=False, default=list)
+
+
+class NearSerializer(LocationSerializer):
+    """A place and a class whose open cases are asked."""
+
+    category = serializers.SlugRelatedField(
+        slug_field="code",
+        queryset=MinorClass.objects.all(),
+        help_text="minor class: event-0112",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Keep the class beside the point."""
+        return {"category": attrs["category"], **super().validate(attrs)}
 
 
 class RowSerializer(serializers.Serializer[dict[str, Any]]):

@@ -2,13 +2,18 @@
 
 import json
 import uuid
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from django.contrib.gis.geos import Point
 from django.http import Http404, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.parsers import FileUploadParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -19,11 +24,13 @@ from cases.api.schemas import (
     ActionSerializer,
     BulkSerializer,
     LocationSerializer,
+    NearSerializer,
+    NotedActionSerializer,
     ReportSerializer,
 )
 from cases.choices import DISTRICT_SLUGS, Action, Role, Source, Stage
-from cases.errors import InvalidInput
-from cases.models import Attachment, Case, Task
+from cases.errors import InvalidInput, NotAllowed
+from cases.models import Case, CityOptions, Task
 from cases.selectors.case_list import case_list
 from cases.selectors.case_search import (
     LIGHTS,
@@ -36,12 +43,14 @@ from cases.selectors.case_search import (
 )
 from cases.selectors.catalogue import categories
 from cases.selectors.deadline import deadlines_of
+from cases.selectors.duplicates import Candidate, hint_of, hints
 from cases.selectors.place import cell_name, locate
 from cases.selectors.timeline import case_answer, events_of
 from cases.services import bulk
-from cases.services.intake import Report, add_due_photo, report_case, require_reporter
+from cases.services.intake import Report, report_case
 from cases.services.moves import require_may_try, take_action
 from cases.services.moves.inputs import with_booleans
+from cases.services.photo_notes import photos_of_notes
 from cases.services.photos import StoredPhoto, kind_of_photos, store
 from cases.workflow import MOVES, Input
 from cityops.accounts.models import User
@@ -101,16 +110,56 @@ class CaseList(APIView):
         body = ReportSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         said = dict(body.validated_data)
-        place = said.pop("location")
+        place, notes = said.pop("location"), said.pop("photos_taken")
         report = Report(
             lon=place["lon"],
             lat=place["lat"],
             photos_due=tuple(dict.fromkeys(said.pop("photos"))),
             source=Source(said.pop("source")),
+            is_self_handled=said.pop("self_handled"),
             **said,
         )
         _require_own_source(request, report)
-        return Response(report_case(report=report, actor=person(request), key=key), status=201)
+        user = person(request)
+        photos = photos_of_notes(notes, user, field="photos_taken", key=key)
+        return Response(report_case(report=report, actor=user, key=key, photos=photos), status=201)
+
+
+class CasesNear(APIView):
+    """What a new report might be a duplicate of."""
+
+    @extend_schema(
+        operation_id="cases_near", parameters=[NearSerializer], responses=OpenApiTypes.OBJECT
+    )
+    def get(self, request: Request) -> Response:
+        """List open cases of the class near the point, reported lately, nearest first.
+
+        An inspector is told of those of others too, without what is said of people.
+        """
+        if not policy.may_report(person(request)):
+            raise NotAllowed(_("Reporting needs the role inspector or operator."))
+        asked = NearSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        point = Point(asked.validated_data["lon"], asked.validated_data["lat"], srid=4326)
+        minor = asked.validated_data["category"]
+        found = hints(point, minor, person(request), CityOptions.objects.get(), at=timezone.now())
+        return Response({"cases": [_hint(row, person(request)) for row in found]})
+
+
+def _hint(row: Candidate, user: User) -> dict[str, Any]:
+    case, photo = row.case, row.photo_id
+    leave = f"?hint={hint_of(photo, user)}" if photo else ""
+    return {
+        "number": case.number,
+        "distance_m": row.distance_m,
+        "reported_at": case.reported_at.isoformat(),
+        "age_min": int(row.age.total_seconds() // 60),
+        "condition": case.condition.text if case.condition else case.minor.name,
+        "address": case.address if case.source == Source.INSPECTOR else "",
+        "photo": reverse("photo_small", args=[photo]) + leave if photo else None,
+        "photo_large": reverse("photo", args=[photo]) + leave if photo else None,
+        "own": case.reporter_id == user.pk,
+    }
 
 
 class CaseDetail(APIView):
@@ -126,7 +175,10 @@ class CaseDetail(APIView):
 
 
 class CaseActions(APIView):
-    """What may be done to a case, and doing it: JSON, or a multipart form with `photos`."""
+    """What may be done to a case, and doing it.
+
+    `photos` are notes of /api/v1/photos/, or the files of a multipart form.
+    """
 
     parser_classes = [JSONParser, MultiPartParser]
 
@@ -157,10 +209,12 @@ class CaseActions(APIView):
             }
         )
 
-    @extend_schema(operation_id="case_act", request=ActionSerializer, responses=OpenApiTypes.OBJECT)
+    @extend_schema(
+        operation_id="case_act", request=NotedActionSerializer, responses=OpenApiTypes.OBJECT
+    )
     def post(self, request: Request, number: str) -> Response:
         """Take an action; 409 with the present version when the case has moved on."""
-        body = ActionSerializer(data=request.data)
+        body = (ActionSerializer if request.FILES else NotedActionSerializer)(data=request.data)
         body.is_valid(raise_exception=True)
         said = body.validated_data
         action, key, user = Action(said["action"]), optional_key(request), person(request)
@@ -172,7 +226,7 @@ class CaseActions(APIView):
             actor=user,
             seen_version=said["seen_version"],
             inputs=_action_inputs(request, said),
-            photos=_action_photos(request, action),
+            photos=_action_photos(request, action, said.get("photos", ()), key),
             key=key,
             claimed_at=said.get("claimed_at"),
         )
@@ -217,27 +271,6 @@ def _told(result: bulk.Result) -> dict[str, Any]:
     refusal = {"code": result.code, "detail": result.sentence}
     fields = {"fields": result.fields} if result.fields else {}
     return {"number": result.number, "done": False, **refusal, **fields}
-
-
-class CasePhoto(APIView):
-    """A photo a report announced by its SHA-256."""
-
-    parser_classes = [MultiPartParser, FileUploadParser]
-
-    @extend_schema(
-        operation_id="case_photo",
-        request={"image/jpeg": OpenApiTypes.BINARY},
-        responses=OpenApiTypes.OBJECT,
-    )
-    def put(self, request: Request, number: str, sha256: str) -> Response:
-        """Store the photo; the last one lets the report go on. Repeating changes nothing."""
-        require_reporter(visible_case(request, number), person(request))
-        upload = request.FILES.get("file")
-        if upload is None:
-            raise InvalidInput("The photo is missing.", fields={"file": "send the photo's bytes"})
-        photo = store(upload, kind=Attachment.Kind.NEAR, expected_sha256=sha256)
-        case = add_due_photo(number=number, photo=photo, actor=person(request))
-        return Response(case_answer(case, [], at=timezone.now()))
 
 
 class Locate(APIView):
@@ -344,12 +377,17 @@ def _action_inputs(request: Request, said: dict[str, Any]) -> dict[str, Any]:
     return with_booleans(inputs)
 
 
-def _action_photos(request: Request, action: Action) -> tuple[StoredPhoto, ...]:
-    """Store the files of a multipart request; JSON carries none."""
-    if request.FILES and Input.PHOTOS not in MOVES[action].inputs:
+def _action_photos(
+    request: Request, action: Action, notes: Sequence[str], key: uuid.UUID | None
+) -> tuple[StoredPhoto, ...]:
+    """Store the files of a multipart request, or find the photos that were sent before."""
+    if (request.FILES or notes) and Input.PHOTOS not in MOVES[action].inputs:
         raise InvalidInput(
             f"The action {action} takes no photos.",
             fields={"photos": "is not an input of this action"},
         )
     kind = kind_of_photos(action)
+    if notes:
+        sent = photos_of_notes(notes, person(request), field="photos", key=key)
+        return tuple(replace(photo, kind=kind) for photo in sent)
     return tuple(store(upload, kind=kind) for upload in request.FILES.getlist("photos")[:4])

@@ -5,7 +5,6 @@ from datetime import date, timedelta
 from typing import Any, cast
 
 from django import forms
-from django.core import signing
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
@@ -22,11 +21,11 @@ from cases.models import (
 )
 from cases.selectors.calendars import Stretch
 from cases.services.intake import Report
+from cases.services.photo_notes import note_of, photo_of
 from cases.services.photos import StoredPhoto, kind_of_photos, store
 from cityops.accounts.models import User
 
 PHOTO_TYPES = "image/jpeg,image/png,image/webp"
-_SALT = "cases.forms.photo.2"  # changed with what a note holds
 _SATURDAY = 5
 _LONGEST_DAYS = 31  # of a holiday; longer is a slip of the pen
 
@@ -97,22 +96,14 @@ class RefusableForm(forms.Form):
     def _photo(self, name: str, kind: str) -> StoredPhoto | None:
         upload = self.cleaned_data.get(name)
         if not isinstance(upload, UploadedFile):
-            return self._kept(self.cleaned_data.get(f"kept_{name}", ""))
+            return photo_of(self.cleaned_data.get(f"kept_{name}", ""), self.user)
         try:
             photo = store(upload, kind=kind)
         except BadPhoto as refusal:
             self.add_error(name, _SENTENCES[refusal.code])
             return None
-        note = {"user": self.user.pk, "photo": photo.as_note()}
-        self.say(f"kept_{name}", signing.dumps(note, salt=_SALT))
+        self.say(f"kept_{name}", note_of(photo, self.user))
         return photo
-
-    def _kept(self, text: str) -> StoredPhoto | None:
-        try:
-            note = signing.loads(text, salt=_SALT, max_age=86_400) if text else {}
-        except signing.BadSignature:
-            return None
-        return StoredPhoto.from_note(note["photo"]) if note.get("user") == self.user.pk else None
 
     @property
     def photos(self) -> tuple[StoredPhoto, ...]:

@@ -21,6 +21,7 @@ from cases.choices import (
     ClockKind,
     LimitUnit,
     OrderKind,
+    Role,
     Source,
     Stage,
     Waiting,
@@ -52,6 +53,15 @@ class CaseQuerySet(models.QuerySet["Case"]):
             mine = Task.objects.of(user).values("case")
             allowed |= Q(reporter=reach.inspector_id) | Q(pk__in=mine)
         return self.filter(allowed)
+
+    def hinted_to(self, user: User) -> Self:
+        """Keep the open cases a duplicate hint may name to `user`, without what is said of people.
+
+        To an inspector any: who stands before it sees it (domain.md §2). Others are told no more
+        than they see anyway.
+        """
+        is_told = user.is_active and user.holds(Role.INSPECTOR)
+        return self.open() if is_told else self.open().visible_to(user)
 
     def open(self) -> Self:
         """Keep cases still on their way."""

@@ -1,16 +1,21 @@
 """Open cases a new one may be a duplicate of: same minor class, near, and recent (domain.md §3)."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib.gis.db.models.functions import Distance
-from django.db.models import OuterRef, Subquery
+from django.contrib.gis.geos import Point
+from django.core import signing
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from cases.choices import OPEN_STAGES
-from cases.models import Attachment, Case, CityOptions
+from cases.models import Attachment, Case, CityOptions, MinorClass
 from cityops.accounts.models import User
 
 MOST_SHOWN = 5
+HINT_GOOD_FOR = timedelta(hours=1)
+_BEFORE = (Attachment.Kind.NEAR, Attachment.Kind.FAR, Attachment.Kind.VERIFY)
+_SALT = "cases.hint"
 
 
 @dataclass(frozen=True)
@@ -31,21 +36,35 @@ def candidates(case: Case, user: User, options: CityOptions) -> list[Candidate]:
     if case.point is None or case.stage not in OPEN_STAGES:
         return []
     near = Case.objects.all().visible_to(user).open().exclude(pk=case.pk)
+    return _nearest(near, case.point, case.minor_id, options, at=case.reported_at)
+
+
+def hints(
+    point: Point, minor: MinorClass, user: User, options: CityOptions, *, at: datetime
+) -> list[Candidate]:
+    """Return the nearest open cases that a report made at `at` may repeat; `point` in WGS-84."""
+    near = Case.objects.all().hinted_to(user).select_related("minor", "condition")
+    return _nearest(near, point, minor.pk, options, at=at)
+
+
+def _nearest(
+    cases: "QuerySet[Case]", point: Point, minor: str, options: CityOptions, *, at: datetime
+) -> list[Candidate]:
     found = (
-        near.filter(
-            minor=case.minor_id,
-            reported_at__lte=case.reported_at,
-            reported_at__gte=case.reported_at - timedelta(hours=options.duplicate_h),
-            point__dwithin=(case.point, _degrees(options.duplicate_m)),
+        cases.filter(
+            minor=minor,
+            reported_at__lte=at,
+            reported_at__gte=at - timedelta(hours=options.duplicate_h),
+            point__dwithin=(point, _degrees(options.duplicate_m)),
         )
-        .annotate(away=Distance("point", case.point), photo_id=_first_photo())
+        .annotate(away=Distance("point", point), photo_id=_first_photo())
         .order_by("away", "pk")[: MOST_SHOWN * 2]
     )
     rows = [
         Candidate(
             row,
             round(getattr(row, "away").m),  # noqa: B009  # annotated above
-            case.reported_at - row.reported_at,
+            at - row.reported_at,
             getattr(row, "photo_id"),  # noqa: B009  # annotated above
         )
         for row in found
@@ -54,11 +73,28 @@ def candidates(case: Case, user: User, options: CityOptions) -> list[Candidate]:
 
 
 def _first_photo() -> Subquery:
-    photos = Attachment.objects.filter(case=OuterRef("pk")).exclude(stored_sha256="")
-    photos = photos.order_by("added_at", "pk")
+    photos = Attachment.objects.filter(case=OuterRef("pk"), kind__in=_BEFORE)
+    photos = photos.exclude(stored_sha256="").order_by("added_at", "pk")
     return Subquery(photos.values("pk")[:1])
 
 
 def _degrees(metres: int) -> float:
     """Return degrees that span at least `metres` at the city's latitude, for the index."""
     return metres / 90_000
+
+
+# --- the photo of a hint ------------------------------------------------------------------------
+
+
+def hint_of(photo_id: int, user: User) -> str:
+    """Return what opens the photo of a case that was named to `user`, for an hour."""
+    return signing.dumps([user.pk, photo_id], salt=_SALT)
+
+
+def is_hint(text: str, photo_id: int, user: User) -> bool:
+    """Whether `text` was given to `user` for this photo, and lately."""
+    try:
+        said = signing.loads(text, salt=_SALT, max_age=HINT_GOOD_FOR)
+    except signing.BadSignature:
+        return False
+    return bool(said == [user.pk, photo_id])

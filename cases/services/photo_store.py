@@ -22,7 +22,7 @@ from cases.services import photo_decoder
 DECODE_S = 10  # by the clock; photo_decoder bounds its memory and processor time itself
 PART_KEPT_S = 10 * 60  # half a file whose writer died
 PREPARED_KEPT_S = 3600  # a backup holds the database first and the files a little later
-UNUSED_KEPT_S = 25 * 3600  # a form hands back a photo for a day (cases/forms.py)
+UNUSED_KEPT_S = 25 * 3600  # a form or a phone hands back a photo for a day (photo_notes.py)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Photos of a case, for those who may see the case."""
+"""Photos of a case, for those who may see the case, or were told of it as a duplicate."""
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
 from cases.models import Attachment, Case
+from cases.selectors.duplicates import is_hint
 from cityops.accounts.http import UserRequest
 
 
@@ -25,8 +26,10 @@ def photo_small(request: UserRequest, pk: int) -> HttpResponse:
 
 
 def _visible_photo(request: UserRequest, pk: int) -> Attachment:
-    visible = Case.objects.visible_to(request.user).values("pk")
-    shown = Attachment.objects.filter(case__in=visible).exclude(stored_sha256="")
+    cases, hint = Case.objects.all(), request.GET.get("hint", "")
+    is_hinted = bool(hint) and is_hint(hint, pk, request.user)
+    visible = cases.hinted_to(request.user) if is_hinted else cases.visible_to(request.user)
+    shown = Attachment.objects.filter(case__in=visible.values("pk")).exclude(stored_sha256="")
     return get_object_or_404(shown, pk=pk)
 
 

@@ -43,7 +43,7 @@ def require_password_change(get_response: Callable[[HttpRequest], Any]) -> Calla
 def _refusal(request: HttpRequest, user: User | AnonymousUser) -> HttpResponse | None:
     if not user.is_authenticated or not user.must_change_password:
         return None
-    if request.path in (reverse("change_password"), reverse("sign_out")):
+    if request.path in (reverse("change_password"), reverse("sign_out"), reverse("phone_session")):
         return None
     if request.path.startswith(("/api/", "/live/")):
         return HttpResponse(status=403)

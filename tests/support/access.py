@@ -629,6 +629,10 @@ def at_place(world: World, client: Client, address: str, word: str, whose: str) 
     return client.get(address, PLACES["mine"])
 
 
+def class_at_place(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    return client.get(address, {**PLACES["mine"], "category": CONDITION["category"]})
+
+
 def take_rule_back(world: World, client: Client, address: str, word: str, whose: str) -> Any:
     return client.post(f"{address}?rule=a", {"forget": "1"})
 
@@ -652,8 +656,7 @@ def import_components(world: World, client: Client, address: str, word: str, who
 
 
 def put_photo(world: World, client: Client, address: str, word: str, whose: str) -> Any:
-    headers = {"Content-Disposition": "attachment; filename=photo.jpg"}
-    return client.put(address, jpeg(), "image/jpeg", headers=headers)
+    return client.put(address, jpeg(), "image/jpeg")
 
 
 # (method, route): how to send a request that is right in everything but, perhaps, who sends it.
@@ -691,6 +694,8 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "cases/searches/"): form(name="b", query="q=b"),
     ("POST", "cases/searches/<int:pk>/"): form(name="b"),
     ("PUT", "api/v1/cases/<str:number>/photos/<str:sha256>/"): put_photo,
+    ("PUT", "api/v1/photos/<str:sha256>/"): put_photo,
+    ("GET", "api/v1/cases/near/"): class_at_place,
 }
 
 # The stage of the case a route is tried on, where it is not a case being checked.

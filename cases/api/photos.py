@@ -1,0 +1,86 @@
+"""Photos sent by themselves: one a report announced, or one that a request will name."""
+
+from typing import IO, Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from cases import policy
+from cases.api.parsers import PhotoParser
+from cases.api.views import person, visible_case
+from cases.errors import InvalidInput, NotAllowed
+from cases.models import Attachment
+from cases.selectors.timeline import case_answer
+from cases.services.intake import add_due_photo, require_reporter
+from cases.services.photo_notes import note_of
+from cases.services.photos import StoredPhoto, store
+
+_KINDS = (Attachment.Kind.NEAR, Attachment.Kind.FAR, Attachment.Kind.AFTER)
+
+
+class PhotoWordsSerializer(serializers.Serializer[dict[str, Any]]):
+    """What is said of a photo beside its bytes."""
+
+    kind = serializers.ChoiceField(
+        choices=[kind.value for kind in _KINDS],
+        default=Attachment.Kind.NEAR.value,
+        help_text="of a report's photo; an action knows what its photos show",
+    )
+
+
+class CasePhoto(APIView):
+    """A photo a report announced by its SHA-256."""
+
+    parser_classes = [MultiPartParser, PhotoParser]
+
+    @extend_schema(
+        operation_id="case_photo",
+        request={"image/jpeg": OpenApiTypes.BINARY},
+        parameters=[PhotoWordsSerializer],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def put(self, request: Request, number: str, sha256: str) -> Response:
+        """Store the photo; the last one lets the report go on. Repeating changes nothing."""
+        require_reporter(visible_case(request, number), person(request))
+        photo = _store(request, sha256)
+        case = add_due_photo(number=number, photo=photo, actor=person(request))
+        return Response(case_answer(case, [], at=timezone.now()))
+
+
+class Photo(APIView):
+    """A photo for an action, or for the report of something fixed on the spot."""
+
+    parser_classes = [MultiPartParser, PhotoParser]
+
+    @extend_schema(
+        operation_id="photo_keep",
+        request={"image/jpeg": OpenApiTypes.BINARY},
+        parameters=[PhotoWordsSerializer],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def put(self, request: Request, sha256: str) -> Response:
+        """Keep the photo for a day and return its `note`, to be handed in by the same person.
+
+        It is named in `photos` of an action, or in `photos_taken` of a report.
+        """
+        if not policy.may_send_photos(person(request)):
+            raise NotAllowed(_("Your role sends no photos."))
+        photo = _store(request, sha256)
+        return Response({"sha256": photo.sha256, "note": note_of(photo, person(request))})
+
+
+def _store(request: Request, sha256: str) -> StoredPhoto:
+    """Check and keep the photo of a request. Raises InvalidInput, BadPhoto."""
+    words = PhotoWordsSerializer(data=request.query_params)
+    words.is_valid(raise_exception=True)
+    upload: IO[bytes] | None = request.FILES.get("file")
+    if upload is None:
+        raise InvalidInput("The photo is missing.", fields={"file": "send the photo's bytes"})
+    return store(upload, kind=words.validated_data["kind"], expected_sha256=sha256)

@@ -1,0 +1,327 @@
+"""What a phone sends by itself: who is signed in, photos before their action, duplicates near."""
+
+import hashlib
+import io
+import time
+import uuid
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.urls import URLResolver, get_resolver
+from django.utils import timezone
+from PIL import Image
+
+from cases.choices import Action, Role
+from cases.models import Attachment, Case, CityOptions, Event
+from cityops.accounts.models import ApiToken, User
+from tests.support.people import person
+from tests.support.spine import PLACE, act, case_of, dispatched, photo, report, signed
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
+
+
+def browser_of(user, **words):
+    client = Client(**words)
+    client.force_login(user)
+    return client
+
+
+def token_of(user):
+    """Return a client whose sign-in outlasts a session."""
+    return Client(headers={"authorization": f"Bearer {ApiToken.issue(user)}"})
+
+
+@contextmanager
+def later(**words):
+    """Let the signatures and the requests of a block be made that much later."""
+    ahead = timedelta(**words)
+    seconds, now = time.time, timezone.now
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.time", lambda: seconds() + ahead.total_seconds())
+        patch.setattr("django.utils.timezone.now", lambda: now() + ahead)
+        yield
+
+
+def jpeg(colour="grey"):
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), colour).save(out, "JPEG")
+    return out.getvalue()
+
+
+def put(client, raw, query="", sha256=None):
+    name = sha256 or hashlib.sha256(raw).hexdigest()
+    return client.put(f"/api/v1/photos/{name}/{query}", raw, "image/jpeg")
+
+
+def note_of(client, raw, query=""):
+    answer = put(client, raw, query)
+    assert answer.status_code == 200
+    return answer.json()["note"]
+
+
+def post(client, url, data, key=None, **headers):
+    headers = {"Idempotency-Key": str(key or uuid.uuid4()), **headers}
+    return client.post(url, data, content_type="application/json", headers=headers)
+
+
+def body(condition, **words):
+    place = {**PLACE, "crs": "wgs84"}
+    return {
+        "location": place,
+        "category": condition.minor_id,
+        "condition": condition.code,
+        **words,
+    }
+
+
+def fields_of(answer):
+    return answer.status_code, answer.json()["code"], sorted(answer.json().get("fields", ()))
+
+
+# --- who is signed in ---------------------------------------------------------------------------
+
+
+def test_session_says_who_is_signed_in_and_gives_a_token_that_works(people, condition):
+    client = browser_of(people.inspector, enforce_csrf_checks=True)
+
+    answer = client.get("/m/session/")
+
+    said = answer.json()
+    assert (answer.status_code, said["user"], said["name"]) == (200, "i1", "i1")
+    assert "no-store" in answer["Cache-Control"]
+    assert abs(datetime.fromisoformat(said["now"]) - timezone.now()) < timedelta(minutes=1)
+    refused = post(client, "/api/v1/cases/", body(condition))
+    sent = post(client, "/api/v1/cases/", body(condition), **{"X-CSRFToken": said["csrf"]})
+    assert (refused.status_code, sent.status_code) == (403, 201)
+
+
+def test_session_of_nobody_is_refused_as_a_program_reads_it(people):
+    User.objects.filter(pk=people.checker.pk).update(must_change_password=True)
+
+    for client in (Client(), browser_of(people.checker)):
+        answer = client.get("/m/session/")
+        assert answer.status_code == 401
+        assert answer["Content-Type"] == "application/problem+json"
+        assert answer.json()["code"] == "not_authenticated"
+
+
+def test_what_was_kept_for_another_person_is_refused_and_changes_nothing(people, condition):
+    client = browser_of(people.checker, enforce_csrf_checks=True)
+
+    answer = post(client, "/api/v1/cases/", body(condition), **{"For-User": "i1"})
+
+    assert fields_of(answer) == (401, "other_user", [])
+    assert Case.objects.count() == 0
+
+
+def test_the_name_of_a_user_may_be_percent_encoded(people, condition):
+    User.objects.filter(pk=people.inspector.pk).update(username="网格员1")
+    token = ApiToken.issue(people.inspector)
+    headers = {"Authorization": f"Bearer {token}", "For-User": "%E7%BD%91%E6%A0%BC%E5%91%981"}
+
+    answer = post(Client(), "/api/v1/cases/", body(condition), **headers)
+
+    assert answer.status_code == 201
+
+
+def routes_of(resolver, prefix=""):
+    for part in resolver.url_patterns:
+        route = prefix + str(part.pattern)
+        yield from routes_of(part, route) if isinstance(part, URLResolver) else (route,)
+
+
+def test_every_address_of_the_api_refuses_another_persons_request(people):
+    client = browser_of(people.inspector)
+    routes = [route for route in routes_of(get_resolver()) if route.startswith("api/v1/")]
+
+    assert routes
+    for route in routes:
+        answer = client.get(f"/{route}", headers={"For-User": "somebody"})
+        assert fields_of(answer) == (401, "other_user", []), route
+
+
+# --- photos before their action -----------------------------------------------------------------
+
+
+def test_an_action_names_a_photo_that_was_sent_before(people, condition, settings):
+    number, unit = signed(people, condition)
+    client, raw = browser_of(unit), jpeg()
+    note = note_of(client, raw)
+    assert Attachment.objects.count() == 0
+
+    finish = {"action": "finish", "seen_version": case_of(number).version, "photos": [note]}
+    answer = post(client, f"/api/v1/cases/{number}/actions/", finish)
+
+    assert answer.status_code == 200
+    kept = Attachment.objects.get(case__number=number)
+    assert (kept.kind, kept.sha256) == ("after", hashlib.sha256(raw).hexdigest())
+    assert Path(settings.MEDIA_ROOT, "arrived", kept.sha256).read_bytes() == raw
+
+
+def test_a_request_is_the_same_by_its_photos_whatever_their_notes(people, condition):
+    number, unit = signed(people, condition)
+    client, key = token_of(unit), uuid.uuid4()
+    url = f"/api/v1/cases/{number}/actions/"
+    finish = {"action": "finish", "seen_version": case_of(number).version}
+    first = post(client, url, finish | {"photos": [note_of(client, jpeg())]}, key)
+    old = note_of(client, jpeg())
+
+    with later(hours=25):
+        again = post(client, url, finish | {"photos": [old]}, key)
+        other = post(client, url, finish | {"photos": [note_of(client, jpeg("red"))]}, key)
+
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert fields_of(other) == (422, "idempotency_key_reused", ["Idempotency-Key"])
+    assert Event.objects.filter(case__number=number, action="finish").count() == 1
+
+
+def test_a_note_is_good_for_a_day_and_for_its_own_person(people, condition):
+    number, unit = signed(people, condition)
+    client = token_of(unit)
+    url, version = f"/api/v1/cases/{number}/actions/", case_of(number).version
+    good, theirs = note_of(client, jpeg()), note_of(browser_of(people.inspector), jpeg())
+
+    for hours, notes, field in (
+        (0, [good, theirs], "photos.1"),
+        (0, ["no note"], "photos.0"),
+        (24.1, [good], "photos.0"),
+    ):
+        with later(hours=hours):
+            finish = {"action": "finish", "seen_version": version, "photos": notes}
+            assert fields_of(post(client, url, finish)) == (422, "photo_expired", [field])
+    assert case_of(number).stage == "handling"
+
+
+def test_an_action_without_photos_takes_no_notes(people, condition):
+    number = dispatched(people, condition)
+    unit = person("u", Role.UNIT, case_of(number).unit_id)
+    client = browser_of(unit)
+    sign = {"action": "sign", "seen_version": case_of(number).version}
+
+    answer = post(
+        client,
+        f"/api/v1/cases/{number}/actions/",
+        sign | {"photos": [note_of(client, jpeg())]},
+    )
+
+    assert fields_of(answer) == (422, "invalid_input", ["photos"])
+    assert case_of(number).stage == "dispatched"
+
+
+@pytest.mark.parametrize(
+    ("raw", "query", "sha256", "code", "fields"),
+    [
+        (jpeg(), "", "0" * 64, "bad_photo", []),
+        (b"no photo", "", None, "bad_photo", []),
+        (b"", "", None, "invalid_input", ["file"]),
+        (jpeg(), "?kind=selfie", None, "invalid_input", ["kind"]),
+    ],
+)
+def test_a_bad_photo_is_refused_and_not_kept(people, settings, raw, query, sha256, code, fields):
+    answer = put(browser_of(people.inspector), raw, query, sha256)
+
+    assert fields_of(answer) == (422, code, fields)
+    assert not Path(settings.MEDIA_ROOT, "arrived").exists()
+
+
+def test_who_takes_no_action_with_photos_sends_none(people, settings):
+    answer = put(browser_of(people.dispatcher), jpeg())
+
+    assert fields_of(answer) == (403, "not_allowed", [])
+    assert not Path(settings.MEDIA_ROOT, "arrived").exists()
+
+
+def test_what_was_fixed_on_the_spot_comes_with_the_photos_sent_before(people, condition):
+    client = browser_of(people.inspector)
+    near, after = note_of(client, jpeg()), note_of(client, jpeg("green"), "?kind=after")
+    fixed = body(condition, self_handled=True)
+
+    refused = post(client, "/api/v1/cases/", fixed | {"photos_taken": [near]})
+    sent = post(client, "/api/v1/cases/", fixed | {"photos_taken": [near, after]})
+
+    assert fields_of(refused) == (422, "invalid_input", ["after"])
+    assert sent.status_code == 201
+    case = Case.objects.get()
+    assert (case.is_self_handled, case.stage) == (True, "checking")
+    kinds = Attachment.objects.filter(case=case).values_list("kind", flat=True)
+    assert sorted(kinds) == ["after", "near"]
+
+
+# --- duplicates near ----------------------------------------------------------------------------
+
+
+def near(client, **words):
+    asked = {**PLACE, "category": "event-0112", **words}
+    return client.get("/api/v1/cases/near/", asked)
+
+
+def numbers(answer):
+    return [row["number"] for row in answer.json()["cases"]]
+
+
+def beside(metres_north):
+    return {**PLACE, "lat": PLACE["lat"] + metres_north / 111_000}
+
+
+def test_a_report_is_told_of_open_cases_near_even_of_others(people, condition):
+    number = report(people, condition, address="人民路 1 号", photos=(photo("near"),))["number"]
+    client, other = browser_of(people.checker), browser_of(person("i3", Role.INSPECTOR))
+    assert client.get(f"/api/v1/cases/{number}/").status_code == 404
+
+    answer = near(client, category=condition.minor_id, **beside(30))
+
+    row = answer.json()["cases"][0]
+    assert (row["number"], row["distance_m"], row["age_min"]) == (number, 30, 0)
+    assert (row["condition"], row["address"]) == (condition.text, "人民路 1 号")
+    assert row["own"] is False
+    assert "description" not in row
+    for name in ("photo", "photo_large"):
+        assert client.get(row[name]).status_code == 200
+        assert client.get(row[name].partition("?")[0]).status_code == 404
+        assert other.get(row[name]).status_code == 404
+    with later(minutes=61):
+        assert client.get(row["photo"]).status_code == 404
+
+
+def test_near_is_within_the_citys_limits(people, condition):
+    number = report(people, condition)["number"]
+    client, minor = token_of(people.checker), {"category": condition.minor_id}
+    options = CityOptions.objects.get()
+
+    assert numbers(near(client, **minor, **beside(options.duplicate_m - 1))) == [number]
+    assert numbers(near(client, **minor, **beside(options.duplicate_m + 2))) == []
+    with later(hours=options.duplicate_h + 1):
+        assert numbers(near(client, **minor)) == []
+
+
+def test_an_ended_case_is_no_duplicate_and_its_photo_is_shut(people, condition):
+    number = report(people, condition, photos=(photo("near"),))["number"]
+    client, minor = browser_of(people.checker), {"category": condition.minor_id}
+    shown = near(client, **minor).json()["cases"][0]["photo"]
+
+    act(number, Action.VOID, people.chief, reason="wrong_report")
+
+    assert numbers(near(client, **minor)) == []
+    assert client.get(shown).status_code == 404
+
+
+def test_what_is_said_of_people_stays_out_of_a_hint(people, condition):
+    words = {"address": "张三家门口", "description": "张三 13812345678", "contact": "李四"}
+    report(people, condition, source="hotline", **words)
+
+    answer = near(browser_of(people.inspector), category=condition.minor_id)
+
+    assert len(answer.json()["cases"]) == 1
+    assert not any(word in answer.content.decode() for word in ("张三", "李四", "138"))
+
+
+def test_only_who_reports_asks_what_is_near(people, condition):
+    unit = person("u", Role.UNIT, "no-such-unit")
+
+    assert fields_of(near(browser_of(unit))) == (403, "not_allowed", [])
+    assert fields_of(near(browser_of(people.inspector), category="none"))[2] == ["category"]
+    assert fields_of(near(browser_of(people.inspector), lon="x"))[2] == ["lon"]
+    assert Client().get("/api/v1/cases/near/").status_code == 401
