@@ -16,8 +16,9 @@ from cases.views.live import live_events
 from cases.views.notices import notice_open, notices, notices_unread
 from cases.views.outbox import outbox
 from cases.views.outline import outline, outline_near
-from cases.views.phone import phone_home, phone_task
+from cases.views.phone_home import phone_home
 from cases.views.phone_report import phone_report
+from cases.views.phone_task import phone_task
 from cases.views.photos import photo, photo_small
 from cases.views.routing import routing_explain
 from cases.views.routing_drafts import routing_draft, routing_drafts, routing_drop, routing_rule

@@ -14,6 +14,7 @@ RECENT = timedelta(days=7)
 APPEALS = timedelta(days=60)  # closed late before that is found by the search
 MOST_SHOWN = 200
 ASSIST, RETURNED = "assist", "returned"
+TO_HANDLE = (Stage.DISPATCHED, Stage.HANDLING, Stage.REWORK)
 _FINISHED = (Stage.HANDLED, Stage.CHECKING, Stage.CHECKED, Stage.CLOSED)
 
 
@@ -52,6 +53,12 @@ class Inbox:
         order = ("-handled_at",) if view in ("finished", "appeal") else ("due_at",)
         rows = found.select_related("minor", "condition", "unit", "handler")
         return rows.order_by(*order, "number")[:MOST_SHOWN]
+
+    def to_handle(self) -> QuerySet[Case]:
+        """Return what these units themselves have to do, the first due first."""
+        mine = Case.objects.all().visible_to(self.user).filter(unit__in=self.units())
+        found = mine.filter(stage__in=TO_HANDLE).select_related("minor", "condition")
+        return found.order_by("due_at", "number")[:MOST_SHOWN]
 
     def returned(self) -> list[Event]:
         """Return what these units gave back lately: their own acts, the last first."""

@@ -83,29 +83,34 @@ def case_page(request: UserRequest, number: str) -> HttpResponse:
 @require_POST
 def case_action(request: UserRequest, number: str) -> HttpResponse:
     """Take an action; a refusal shows the case as it stands, with the reason on top."""
-    user = request.user
     try:
-        action, key = sent_action(request), sent_key(request)
-        storing = action if request.FILES else None
-        require_may_try(number=number, action=storing, actor=user, key=key)
-        take_action(
-            number=number,
-            action=action,
-            actor=user,
-            seen_version=sent_version(request),
-            inputs=sent_inputs(request, action),
-            photos=sent_photos(request, action),
-            key=key,
-        )
+        action = act_as_sent(request, number)
     except Case.DoesNotExist:
         raise Http404 from None
     except Refusal as refusal:
         return _page(request, visible_case(request.user, number), refusal)
-    done = _("%(number)s: %(action)s – done.") % {"number": number, "action": action.label}
+    done = done_words(number, action)
     if is_fragment(request):
         return _panel_after(request, number, done)
     messages.success(request, done)
     return redirect(_next(request, number))
+
+
+def act_as_sent(request: UserRequest, number: str) -> Action:
+    """Take the action of a form, and return it. Raises Case.DoesNotExist and Refusal."""
+    user, action, key = request.user, sent_action(request), sent_key(request)
+    storing = action if request.FILES else None
+    require_may_try(number=number, action=storing, actor=user, key=key)
+    take_action(
+        number=number,
+        action=action,
+        actor=user,
+        seen_version=sent_version(request),
+        inputs=sent_inputs(request, action),
+        photos=sent_photos(request, action),
+        key=key,
+    )
+    return action
 
 
 @login_required
@@ -244,6 +249,11 @@ def _unplaced(refusal: Refusal, forms: list[ActionForm]) -> list[str]:
     """Return the hints of a refusal that no open field shows."""
     shown = {field.name for form in forms if form.is_open for field in form.fields}
     return [hint for name, hint in refusal.fields.items() if name not in shown]
+
+
+def done_words(number: str, action: Action) -> str:
+    """Return that an action was taken, in the reader's language."""
+    return _("%(number)s: %(action)s – done.") % {"number": number, "action": action.label}
 
 
 def refusal_words(refusal: Refusal) -> str:

@@ -37,6 +37,9 @@ def text_of(answer):
     return " ".join(answer.content.decode().split())
 
 
+GROUP = r'<h2 id="group-\w+">\s*(Overdue|Today|Later) \(<span data-count>1</span>\)\s*</h2>'
+
+
 def answers():
     return Event.objects.filter(action=Action.ANSWER_CHECK).count()
 
@@ -61,7 +64,7 @@ def test_page_shows_what_to_check_where_and_the_photos(people, condition, number
     assert condition.closing_en in page
     assert condition.text_en in page
     assert "Hecheng" in page
-    assert 'href="geo:27.550500,109.976500"' in page
+    assert 'href="geo:27.550500,109.976500?q=27.550500,109.976500"' in page
     (near, after) = Attachment.objects.order_by("added_at")
     for shown in (near, after):
         assert f'src="/photos/{shown.pk}/small/"' in page
@@ -331,7 +334,7 @@ def test_home_groups_tasks_by_the_day_they_are_due(people, condition):
 
     page = text_of(client_of(assignee).get("/m/"))
 
-    parts = re.split(r"<h2>(Overdue|Today|Later) \(1\)</h2>", page.partition("My reports")[0])
+    parts = re.split(GROUP, page.partition("My reports")[0])
     assert parts[1::2] == ["Overdue", "Today", "Later"]
     assert [re.findall(r"/m/tasks/(HH\d+)/", part) for part in parts[2::2]] == [[n] for n in made]
     assert "0:37 over" in parts[2]
@@ -347,6 +350,122 @@ def test_statements_of_home_stay_the_same_for_one_task_and_for_three(
         while Task.objects.count() < count:
             verified(people, condition)
         Task.objects.update(assignee=assignee)
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             page = client.get("/m/").content.decode()
         assert page.count("/m/tasks/") == count
+
+
+# --- kinds, photos and what a unit has to do ------------------------------------------------------
+
+
+def cards(page):
+    """Return the numbers of the cards of the page that are shown, and of those that are not."""
+    found = re.findall(r'<li class="card task-card".*?</li>', page, re.DOTALL)
+    told = [(re.search(r"HH\d{13}", card)[0], " hidden>" in card[:300]) for card in found]
+    return [n for n, is_hidden in told if not is_hidden], [n for n, is_hidden in told if is_hidden]
+
+
+def test_home_shows_one_kind_of_task_and_keeps_the_others_at_hand(people, condition, number):
+    other, assignee = verified(people, condition)
+    Task.objects.update(assignee=assignee)
+    client = client_of(assignee)
+
+    shown = {kind: client.get(f"/m/?kind={kind}").content.decode() for kind in ("", "check", "x")}
+
+    assert sorted(cards(shown[""])[0]) == sorted([number, other])
+    assert cards(shown["check"]) == ([number], [other])
+    assert cards(shown["x"])[1] == []
+    assert re.findall(r'data-kind="(\w*)"\s+aria-current', shown["check"]) == ["check"]
+    words = " ".join(re.sub(r"<[^>]+>", " ", shown["check"]).split())
+    assert "All 2 Verify 1 Check 1" in words
+
+
+def test_card_has_the_place_and_the_first_photo(people, number):
+    for kind, at in (("after", 1), ("far", 3), ("near", 2)):
+        Attachment.objects.create(
+            case=Case.objects.get(),
+            kind=kind,
+            sha256=f"{at}" * 64,
+            stored_sha256=f"{at}" * 64,
+            added_by=people.inspector,
+            added_at=f"2026-01-0{at}T00:00Z",
+        )
+
+    page = client_of(people.checker).get("/m/").content.decode()
+
+    near = Attachment.objects.get(kind="near")
+    assert re.findall(r"/photos/(\d+)/small/", page) == [str(near.pk)]
+    assert 'data-lon="109.976500" data-lat="27.550500"' in page
+
+
+def test_unit_finds_what_it_has_to_handle_among_its_tasks(people, condition):
+    number = dispatched(people, condition)
+    unit, other = unit_person(number), person("u-other", Role.UNIT, "some-other-unit")
+
+    page = text_of(client_of(unit).get("/m/"))
+
+    assert cards(page) == ([number], [])
+    assert '<span class="phone-verb">Sign for</span>' in page
+    assert cards(text_of(client_of(other).get("/m/"))) == ([], [])
+    act(number, Action.SIGN, unit)
+    assert '<span class="phone-verb">Handle</span>' in text_of(client_of(unit).get("/m/"))
+    act(number, Action.FINISH, unit, photos=(photo(),))
+    assert cards(text_of(client_of(unit).get("/m/"))) == ([], [])
+
+
+def test_unit_handles_a_case_from_its_page(people, condition):
+    number = dispatched(people, condition)
+    unit = unit_person(number)
+    client, address = client_of(unit), f"/m/tasks/{number}/"
+
+    for action, words in (("sign", {}), ("finish", {"note": "已清理", "photos": upload()})):
+        page = client.get(address)
+        said = {name: hidden(page, name) for name in ("key", "seen_version")}
+        answer = client.post(address, {"action": action, **said, **words})
+        assert (answer.status_code, answer["Location"]) == (302, "/m/")
+
+    assert Case.objects.get().stage == "checking"
+    assert Attachment.objects.get().kind == "after"
+    assert f"{number}: finish handling – done." in text_of(client.get("/m/"))
+
+
+def test_unit_returns_a_case_with_a_reason_of_the_list(people, condition):
+    number = dispatched(people, condition)
+    client, address = client_of(unit_person(number)), f"/m/tasks/{number}/"
+    page = client.get(address)
+    said = {name: hidden(page, name) for name in ("key", "seen_version")}
+
+    refused = client.post(address, {"action": "return", **said})
+    assert (refused.status_code, Case.objects.get().stage) == (422, "dispatched")
+    answer = client.post(address, {"action": "return", **said, "reason": "unclear_place"})
+
+    assert answer.status_code == 302
+    assert Case.objects.get().stage == "returned"
+    assert client.get(address).status_code == 404  # it is not theirs any more
+
+
+def test_stale_form_of_a_unit_shows_the_case_as_it_stands(people, condition):
+    number = dispatched(people, condition)
+    unit = unit_person(number)
+    client, address = client_of(unit), f"/m/tasks/{number}/"
+    page = client.get(address)
+    said = {name: hidden(page, name) for name in ("key", "seen_version")}
+    act(number, Action.SIGN, unit)
+
+    answer = client.post(address, {"action": "sign", **said})
+
+    assert answer.status_code == 409
+    assert "“sign for” cannot be done to a case that is “being handled”." in text_of(answer)
+    assert 'value="finish"' in text_of(answer)
+    assert Event.objects.filter(action=Action.SIGN).count() == 1
+
+
+def test_page_of_a_case_is_for_its_own_unit(people, condition):
+    number = dispatched(people, condition)
+    strangers = (person("u9", Role.UNIT, "no-such-unit"), people.dispatcher)
+
+    for user in strangers:
+        assert client_of(user).get(f"/m/tasks/{number}/").status_code == 404
+        said = {"action": "sign", "seen_version": 0, "key": uuid.uuid4()}
+        assert client_of(user).post(f"/m/tasks/{number}/", said).status_code == 404
+    assert Case.objects.get().stage == "dispatched"

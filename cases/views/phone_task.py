@@ -1,43 +1,41 @@
-"""Pages of the phone: see what became of my reports, answer what is asked on site."""
+"""One task on the phone: what to look at or to handle, where, and the answer to it."""
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 
-from cases import policy
-from cases.choices import OPEN_STAGES, Action
+from cases.choices import Action, Role
 from cases.errors import Refusal, StaleCase
 from cases.forms import AnswerForm
 from cases.models import Attachment, Case, Event, Task
+from cases.selectors.locator import locator
+from cases.selectors.timeline import events_of
 from cases.services.moves import take_action
-from cases.views.timeline import opinion_of
+from cases.views.case import act_as_sent, case_context, case_in_sight, done_words
+from cases.views.timeline import opinion_of, timeline
 from cases.views.words import (
     DOUBT_WORDS,
     REASON_WORDS,
     light_of_task,
     photos_of,
     place_words,
-    places_of,
 )
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
-MY_REPORTS = 30
-_REASONED = (Action.DECLINE, Action.DECLINE_FILING)
+REASONED = (Action.DECLINE, Action.DECLINE_FILING)
 _BEFORE = (Attachment.Kind.NEAR, Attachment.Kind.FAR, Attachment.Kind.VERIFY)
+_UNIT_ROLES = (Role.UNIT, Role.UNIT_HEAD)
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Asked:
     question: str | Promise
 
 
-_ASKED = {
+ASKED = {
     Task.Kind.VERIFY: Asked(
         Action.SEND_VERIFY,
         Action.ANSWER_VERIFY,
@@ -79,66 +77,26 @@ _ASKED = {
 
 
 @login_required
-@require_safe
-def phone_home(request: UserRequest) -> HttpResponse:
-    """Show what is asked of me and what became of my reports, in a fixed number of statements."""
-    now = timezone.now()
-    visible = Case.objects.visible_to(request.user)
-    mine = Task.objects.of(request.user).open().filter(case__in=visible)
-    tasks = list(mine.select_related("case__minor", "case__condition").order_by("due_at", "pk"))
-    reports = list(_my_reports(request.user))
-    places = places_of([*(task.case for task in tasks), *reports], at=now)
-    context = {
-        "may_report": policy.may_report(request.user),
-        "groups": _groups(tasks, places, at=now),
-        "reports": [
-            {
-                "case": case,
-                "place": places[case.number],
-                "light": case.light(at=now) if case.stage in OPEN_STAGES else "",
-                "reason": getattr(case, "reason"),  # noqa: B009  # annotated below
-            }
-            for case in reports
-        ],
-    }
-    return render(request, "cases/phone/home.html", context)
-
-
-def _groups(tasks: list[Task], places: dict[str, str], *, at: datetime) -> list[dict[str, Any]]:
-    """Return the tasks overdue, due today, and due later, each with its title; none is empty."""
-    rows: dict[str, list[dict[str, Any]]] = {"late": [], "today": [], "later": []}
-    for task in tasks:
-        row = {
-            "case": task.case,
-            "verb": _ASKED[Task.Kind(task.kind)].verb,
-            "place": places[task.case.number],
-            "light": light_of_task(task, at=at),
-        }
-        is_today = localtime(task.due_at).date() == localtime(at).date()
-        rows["late" if task.due_at < at else "today" if is_today else "later"].append(row)
-    titles = {"late": _("Overdue"), "today": _("Today"), "later": _("Later")}
-    return [{"key": k, "title": title, "rows": rows[k]} for k, title in titles.items() if rows[k]]
-
-
-def _my_reports(user: User) -> QuerySet[Case]:
-    """Return the newest reports of `user`, each with the reason it was declined for, if it was."""
-    declined = Event.objects.filter(case=OuterRef("pk"), action__in=_REASONED)
-    return (
-        Case.objects.visible_to(user)
-        .filter(reporter=user.pk)
-        .select_related("minor", "condition", "unit")
-        .annotate(reason=Subquery(declined.order_by("-case_seq").values("data__facts__reason")[:1]))
-        .order_by("-reported_at")[:MY_REPORTS]
-    )
-
-
-@login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def phone_task(request: UserRequest, number: str) -> HttpResponse:
-    """Show an inspector what is asked of them at a place; their answer leads home."""
+    """Show what is asked of an inspector at a place, or a case to those who handle it.
+
+    What they answer leads home.
+    """
     task = _my_task(request.user, number)
-    if task is None:
-        return render(request, "cases/phone/no_task.html", status=404)
+    if task is not None and task.answered_at is None:
+        return _asked(request, task)
+    if request.user.holds(*_UNIT_ROLES) and case_in_sight(request.user, number):
+        return _held(request, number)
+    if task is not None:
+        return _asked(request, task)
+    return render(request, "cases/phone/no_task.html", status=404)
+
+
+# --- what an inspector is asked -----------------------------------------------------------------
+
+
+def _asked(request: UserRequest, task: Task) -> HttpResponse:
     if request.method == "POST":
         return _answer(request, task)
     initial = {"key": uuid.uuid4(), "seen_version": task.case.version}
@@ -155,7 +113,7 @@ def _my_task(user: User, number: str) -> Task | None:
 
 def _form(request: UserRequest, task: Task, *sent: Any, **words: Any) -> AnswerForm:
     kind = Task.Kind(task.kind)
-    return AnswerForm(*sent, user=request.user, kind=kind, action=_ASKED[kind].action, **words)
+    return AnswerForm(*sent, user=request.user, kind=kind, action=ASKED[kind].action, **words)
 
 
 def _answer(request: UserRequest, task: Task) -> HttpResponse:
@@ -168,7 +126,7 @@ def _answer(request: UserRequest, task: Task) -> HttpResponse:
     try:
         take_action(
             number=number,
-            action=_ASKED[Task.Kind(task.kind)].action,
+            action=ASKED[Task.Kind(task.kind)].action,
             actor=request.user,
             seen_version=said["seen_version"],
             inputs=form.inputs(),
@@ -191,12 +149,12 @@ def _answer(request: UserRequest, task: Task) -> HttpResponse:
 def _task_page(request: UserRequest, task: Task, form: AnswerForm, *, status: int) -> HttpResponse:
     """Show the task; one that is over says so and asks nothing."""
     now, case, kind = timezone.now(), task.case, Task.Kind(task.kind)
-    photos = photos_of(case)
+    photos, events = photos_of(case), events_of(case)
     is_handled = kind in (Task.Kind.CHECK, Task.Kind.AUDIT_CLOSURE)
     context = {
         "task": task,
         "case": case,
-        "asked": _ASKED[kind],
+        "asked": ASKED[kind],
         "result": form.words[0] if task.passed else form.words[1],
         "is_open": task.answered_at is None and case.stage == Task.STAGES[kind],
         "is_handled": is_handled,
@@ -207,6 +165,8 @@ def _task_page(request: UserRequest, task: Task, form: AnswerForm, *, status: in
         "before": [photo for photo in photos if photo.kind in _BEFORE],
         "after": [photo for photo in photos if photo.kind == Attachment.Kind.AFTER],
         "doubts": [DOUBT_WORDS[code] for code in case.photo_doubts] if is_handled else [],
+        "lines": timeline(events, request.user),
+        "locator": locator(case),
         "form": form,
     }
     return render(request, "cases/phone/task.html", context, status=status)
@@ -214,13 +174,39 @@ def _task_page(request: UserRequest, task: Task, form: AnswerForm, *, status: in
 
 def _sent_words(task: Task) -> str:
     """Return what whoever asked wants looked at."""
-    action = _ASKED[Task.Kind(task.kind)].sent_by
+    action = ASKED[Task.Kind(task.kind)].sent_by
     sent = Event.objects.filter(case=task.case_id, action=action).order_by("-case_seq").first()
     return opinion_of(sent) if sent else ""
 
 
 def _declined_words(case: Case) -> str:
     """Return why the report was declined."""
-    last = Event.objects.filter(case=case, action__in=_REASONED).order_by("-case_seq").first()
+    last = Event.objects.filter(case=case, action__in=REASONED).order_by("-case_seq").first()
     code = last.data["facts"]["reason"] if last else ""
     return str(REASON_WORDS.get(code, code))
+
+
+# --- what a unit handles ------------------------------------------------------------------------
+
+
+def _held(request: UserRequest, number: str) -> HttpResponse:
+    """Show a case to its unit; what was sent is done, or shown again with the reason it was not."""
+    if request.method != "POST":
+        return _held_page(request, number)
+    try:
+        action = act_as_sent(request, number)
+    except Case.DoesNotExist:
+        raise Http404 from None
+    except Refusal as refusal:
+        return _held_page(request, number, refusal)
+    messages.success(request, done_words(number, action))
+    return redirect("phone_home")
+
+
+def _held_page(request: UserRequest, number: str, refusal: Refusal | None = None) -> HttpResponse:
+    case = case_in_sight(request.user, number)
+    if case is None:
+        return render(request, "cases/phone/no_task.html", status=404)
+    context = case_context(request, case, refusal) | {"locator": locator(case)}
+    status = refusal.status if refusal else 200
+    return render(request, "cases/phone/unit_task.html", context, status=status)

@@ -1,0 +1,230 @@
+// The tasks of the phone: shown by kind, how far away, on a map; how old the list is stands on it.
+
+import { loadLeaflet } from "./lazy_leaflet.js";
+import { drawAreas, fetchAreas } from "./outline.js";
+
+const OLD_MS = 10 * 60_000;
+const REFRESH_MS = 60_000; // a list younger than this is not asked for again by itself
+const CLOSE_ZOOM = 16;
+const ROUND_M = 10;
+const EARTH_M = 6_371_000;
+
+let here = null; // where the phone is, once it may be known
+let map = null;
+
+const section = () => document.getElementById("tasks");
+const cards = () => [...section().querySelectorAll(".tasks-group .task-card")];
+
+// --- by kind -------------------------------------------------------------------------------------
+
+function choose(kind) {
+  for (const card of cards()) card.hidden = kind !== "" && card.dataset.kind !== kind;
+  for (const link of section().querySelectorAll(".tasks-kinds a")) {
+    if (link.dataset.kind === kind) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+  let shown = 0;
+  for (const group of section().querySelectorAll(".tasks-group")) {
+    const count = group.querySelectorAll(".task-card:not([hidden])").length;
+    group.hidden = map !== null || count === 0;
+    group.querySelector("[data-count]").textContent = count;
+    shown += count;
+  }
+  section().querySelector("[data-none]").hidden = shown > 0;
+  map?.draw();
+}
+
+const chosen = () => section().querySelector(".tasks-kinds a[aria-current]")?.dataset.kind ?? "";
+
+// --- how far -------------------------------------------------------------------------------------
+
+const radians = (degrees) => (degrees * Math.PI) / 180;
+
+/** Metres between two places close to each other. */
+function distance(a, b) {
+  const x = radians(b.lon - a.lon) * Math.cos(radians((a.lat + b.lat) / 2));
+  return Math.hypot(x, radians(b.lat - a.lat)) * EARTH_M;
+}
+
+function length(metres) {
+  if (metres < 1000) return `${Math.round(metres / ROUND_M) * ROUND_M} m`;
+  return `${(metres / 1000).toFixed(metres < 10_000 ? 1 : 0)} km`;
+}
+
+const placeOf = ({ dataset }) =>
+  dataset.lon === undefined ? null : { lon: Number(dataset.lon), lat: Number(dataset.lat) };
+
+function showDistances() {
+  if (!here) return;
+  for (const card of cards()) {
+    const place = placeOf(card);
+    const words = card.querySelector("[data-away]");
+    words.hidden = place === null;
+    if (place) words.textContent = `· ${words.dataset.away.replace("{n}", length(distance(here, place)))}`;
+  }
+}
+
+function locate() {
+  navigator.geolocation?.getCurrentPosition(
+    ({ coords }) => {
+      here = { lon: coords.longitude, lat: coords.latitude };
+      showDistances();
+      map?.draw();
+    },
+    () => {},
+    { enableHighAccuracy: false, timeout: 15_000, maximumAge: 60_000 },
+  );
+}
+
+// Nobody is asked for their place by opening a list: only who has allowed it before sees distances.
+async function locateIfAllowed() {
+  const state = await navigator.permissions?.query({ name: "geolocation" }).catch(() => null);
+  if (state?.state === "granted") locate();
+}
+
+// --- the map -------------------------------------------------------------------------------------
+
+class TaskMap {
+  constructor(box) {
+    const { zoomIn, zoomOut, outline } = box.dataset;
+    this.map = L.map(box, { zoomControl: false, attributionControl: false, minZoom: 9, maxZoom: 19 });
+    this.map.setView([27.55, 109.98], 11);
+    L.control.zoom({ zoomInTitle: zoomIn, zoomOutTitle: zoomOut }).addTo(this.map);
+    this.marks = L.layerGroup().addTo(this.map);
+    this.#drawOutline(outline);
+    this.map.on("zoomend", () => this.#showNames());
+    this.#showNames();
+    this.isFitted = false;
+    this.draw();
+  }
+
+  async #drawOutline(address) {
+    const areas = await fetchAreas(address).catch(() => null); // the marks stand without it
+    if (areas) drawAreas(areas, this.map).bringToBack();
+  }
+
+  #showNames() {
+    this.map.getContainer().dataset.scale = this.map.getZoom() < 12 ? "city" : "street";
+  }
+
+  /** Mark every card shown at its place, and where the phone is. */
+  draw() {
+    this.marks.clearLayers();
+    const places = [];
+    for (const card of cards().filter((one) => !one.hidden)) {
+      const place = placeOf(card);
+      if (!place) continue;
+      places.push([place.lat, place.lon]);
+      this.#mark(card, place).addTo(this.marks);
+    }
+    if (here) this.#dot(here).addTo(this.marks);
+    if (this.isFitted || places.length === 0) return;
+    this.isFitted = true;
+    this.map.fitBounds(places, { maxZoom: CLOSE_ZOOM, padding: [40, 40], animate: false });
+  }
+
+  #mark(card, { lon, lat }) {
+    const light = card.querySelector(".light");
+    const isLate = light?.classList.contains("light-late");
+    const icon = L.divIcon({
+      html: light?.querySelector("[aria-hidden]")?.textContent ?? "○",
+      className: `task-mark${isLate ? " task-mark-late" : ""}`,
+      iconSize: [44, 44],
+    });
+    const copy = card.cloneNode(true);
+    const name = card.querySelector(".open").textContent.trim();
+    return L.marker([lat, lon], { icon, title: name, alt: name }).bindPopup(copy, { maxWidth: 260 });
+  }
+
+  #dot({ lon, lat }) {
+    const icon = L.divIcon({ className: "task-mark task-mark-me", iconSize: [20, 20] });
+    return L.marker([lat, lon], { icon, interactive: false, keyboard: false });
+  }
+
+  close() {
+    this.map.remove();
+  }
+}
+
+async function switchMap(button) {
+  const box = document.getElementById("map");
+  const isOpening = map === null;
+  if (isOpening) {
+    try {
+      await loadLeaflet(box);
+    } catch {
+      document.getElementById("fresh").textContent = box.dataset.failed;
+      return;
+    }
+    box.hidden = false;
+    map = new TaskMap(box);
+    locate();
+  } else {
+    map.close();
+    map = null;
+    box.hidden = true;
+  }
+  button.setAttribute("aria-pressed", String(isOpening));
+  button.textContent = isOpening ? button.dataset.list : button.dataset.map;
+  choose(chosen());
+}
+
+// --- how fresh -----------------------------------------------------------------------------------
+
+const renderedAt = () => new Date(section().dataset.renderedAt);
+
+function showAge() {
+  const words = document.getElementById("fresh");
+  const isOld = !navigator.onLine || Date.now() - renderedAt() > OLD_MS;
+  words.classList.toggle("is-old", isOld);
+  if (!navigator.onLine) sayOffline(words);
+}
+
+function sayOffline(words) {
+  const at = renderedAt().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+  words.textContent = words.dataset.offline.replace("{at}", at);
+  words.classList.add("is-old");
+}
+
+/** Put the list as the server has it now in the place of this one; without network it stays. */
+async function refresh() {
+  try {
+    const answer = await fetch(location.href);
+    if (!answer.ok || answer.redirected) throw new Error("another page");
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (map) switchMap(document.getElementById("map-switch"));
+    section().replaceWith(page.getElementById("tasks"));
+  } catch {
+    sayOffline(document.getElementById("fresh"));
+    return;
+  }
+  begin();
+}
+
+function begin() {
+  const button = document.getElementById("map-switch");
+  if (button) button.hidden = false;
+  showAge();
+  showDistances();
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest(".tasks-kinds a, #refresh, #map-switch");
+  if (!link) return;
+  event.preventDefault();
+  if (link.id === "refresh") refresh();
+  else if (link.id === "map-switch") switchMap(link);
+  else {
+    history.replaceState(null, "", link.href);
+    choose(link.dataset.kind);
+  }
+});
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState !== "visible") return;
+  showAge();
+  if (navigator.onLine && map === null && Date.now() - renderedAt() > REFRESH_MS) refresh();
+});
+for (const name of ["online", "offline"]) window.addEventListener(name, showAge);
+
+begin();
+locateIfAllowed();
