@@ -17,6 +17,7 @@ from cases.views.notices import notice_open, notices, notices_unread
 from cases.views.outbox import outbox
 from cases.views.outline import outline, outline_near
 from cases.views.phone_home import phone_home
+from cases.views.phone_outbox import phone_outbox, phone_worker
 from cases.views.phone_report import phone_report
 from cases.views.phone_task import phone_task
 from cases.views.photos import photo, photo_small
@@ -50,6 +51,8 @@ urlpatterns = [
     path("m/", phone_home, name="phone_home"),
     path("m/report/", phone_report, name="phone_report"),
     path("m/session/", Session.as_view(), name="phone_session"),
+    path("m/outbox/", phone_outbox, name="phone_outbox"),
+    path("m/sw.js", phone_worker, name="phone_worker"),
     path("m/tasks/<str:number>/", phone_task, name="phone_task"),
     path("p/<str:code>/", component_page, name="component"),
     path("cases/", case_list, name="case_list"),
