@@ -343,6 +343,7 @@ MOVES: dict[Action, Move] = {
         STAYS,
         {_R.UNIT},
         required={_I.REASON},
+        optional=_WORDS,
         guards=(
             not_overdue,
             has_extension_left,

@@ -53,6 +53,13 @@ class PhotoInput(forms.FileInput):
         super().__init__({"accept": PHOTO_TYPES, "capture": "environment"})
 
 
+class AlbumInput(forms.FileInput):
+    """A file input that leaves the choice between camera and album to the phone."""
+
+    def __init__(self) -> None:
+        super().__init__({"accept": PHOTO_TYPES})
+
+
 class RefusableForm(forms.Form):
     """A form with a key that makes a double submit one change, and that can show a refusal.
 
@@ -262,6 +269,7 @@ class AnswerForm(RefusableForm):
 
     seen_version = forms.IntegerField(min_value=0, max_value=999_999_999, widget=forms.HiddenInput)
     photo = forms.FileField(label=_("Photo (optional)"), required=False, widget=PhotoInput())
+    album = forms.FileField(label=_("From the album"), required=False, widget=AlbumInput())
     note = forms.CharField(
         label=_("Note (optional)"),
         required=False,
@@ -272,7 +280,7 @@ class AnswerForm(RefusableForm):
     passed = forms.TypedChoiceField(label=_("Result"), coerce=lambda value: value == "true")
 
     def __init__(self, *args: Any, kind: Task.Kind, action: Action, **kwargs: Any) -> None:
-        self.photo_kinds = {"photo": kind_of_photos(action)}
+        self.photo_kinds = dict.fromkeys(("photo", "album"), kind_of_photos(action))
         super().__init__(*args, **kwargs)
         if kind != Task.Kind.AUDIT_CLOSURE:
             del self.fields["falsified"]

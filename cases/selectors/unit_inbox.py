@@ -70,6 +70,8 @@ class Inbox:
             "decide": waits
             & Q(waiting_for__contains=[Waiting.EXTENSION_HEAD])
             & _held_by(self.units(Role.UNIT_HEAD)),
+            "extension": waits
+            & Q(waiting_for__overlap=[Waiting.EXTENSION_HEAD, Waiting.EXTENSION]),
             "sign": Q(stage=Stage.DISPATCHED),
             "rework": Q(stage=Stage.REWORK),
             "handling": Q(stage=Stage.HANDLING),

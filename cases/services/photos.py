@@ -58,6 +58,7 @@ _KINDS = {
     Action.ANSWER_VERIFY: Attachment.Kind.VERIFY,
     Action.ANSWER_CHECK: Attachment.Kind.CHECK,
     Action.ANSWER_AUDIT: Attachment.Kind.AUDIT,
+    Action.REQUEST_EXTENSION: Attachment.Kind.EVIDENCE,
     Action.APPEAL: Attachment.Kind.EVIDENCE,
     Action.REOPEN: Attachment.Kind.EVIDENCE,
 }

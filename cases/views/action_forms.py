@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cases import policy
-from cases.choices import CITY, Action, Role, Stage
+from cases.choices import CITY, Action, LimitUnit, Role, Stage
 from cases.errors import InvalidInput
 from cases.forms import ANSWER_WORDS
 from cases.models import Case, CityOptions, Condition, District, Request, Supervision, Unit
+from cases.models.category import limit_text
 from cases.selectors.beside import Beside, beside
 from cases.services.moves.inputs import LONGEST_REPLY, with_booleans
 from cases.services.photos import StoredPhoto, kind_of_photos, store
@@ -195,6 +196,7 @@ def action_forms(
     about = {request.kind: request_words(request) for request in rows.requests}
     forms = []
     for action in actions:
+        decided = about.get(_DECIDES[action], "") if action in _DECIDES else ""
         is_this = bool(said) and said is not None and said.get("action") == action
         forms.append(
             _form(
@@ -202,10 +204,18 @@ def action_forms(
                 lists,
                 said=said if is_this and said else {},
                 hints=hints if is_this else None,
-                about=about.get(_DECIDES[action], "") if action in _DECIDES else "",
+                about=decided or _gives(action, case),
             )
         )
     return forms
+
+
+def _gives(action: Action, case: Case) -> str:
+    """Return what an action brings that its form does not ask for; usually nothing."""
+    if action != Action.REQUEST_EXTENSION or not case.limit_value or not case.limit_unit:
+        return ""
+    limit = limit_text(case.limit_value, LimitUnit(case.limit_unit))
+    return _("Approved, it adds the limit of the case once more: %(limit)s.") % {"limit": limit}
 
 
 def common_form(

@@ -8,9 +8,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from cases import policy
-from cases.models import Case, Component
-from cases.views.words import light_of, place_words
+from cases.choices import Role, Stage
+from cases.models import Attachment, Case, Component
+from cases.views.words import first_photos, light_of, place_words
 from cityops.accounts.models import User
+
+_NOT_SO = (Stage.DECLINED, Stage.VOIDED)  # what was reported then may not even be this component
 
 
 @require_safe
@@ -27,10 +30,33 @@ def component_page(request: HttpRequest, code: str) -> HttpResponse:
 def _context(user: User, component: Component) -> dict[str, Any]:
     now = timezone.now()
     cases = Case.objects.visible_to(user).open().filter(component=component)
-    cases = cases.select_related("condition", "unit").order_by("reported_at", "number")
+    rows = list(cases.select_related("condition", "unit").order_by("reported_at", "number"))
+    photos, others = first_photos(rows), _others(user, component, rows)
     return {
         "component": component,
         "place": place_words(component, at=now),
-        "cases": [{"case": case, "light": light_of(case, at=now)} for case in cases],
+        "photo": _newest_photo(user, component),
+        "cases": [
+            {"case": case, "light": light_of(case, at=now), "photo": photos.get(case.pk)}
+            for case in rows
+        ],
+        "others": others,
+        "number": len(rows) + len(others),
         "may_report": policy.may_report(user),
     }
+
+
+def _others(user: User, component: Component, rows: list[Case]) -> list[Case]:
+    """Return open cases an inspector is told of so as not to report them again (domain.md §2)."""
+    if not user.holds(Role.INSPECTOR):
+        return []
+    found = Case.objects.open().filter(component=component).exclude(pk__in=[row.pk for row in rows])
+    return list(found.select_related("condition").order_by("reported_at", "number"))
+
+
+def _newest_photo(user: User, component: Component) -> Attachment | None:
+    """Return how it was seen last: the newest photo of a case about it that `user` may see."""
+    cases = Case.objects.visible_to(user).filter(component=component).exclude(stage__in=_NOT_SO)
+    close = (Attachment.Kind.NEAR, Attachment.Kind.AFTER)
+    shown = Attachment.objects.filter(case__in=cases, kind__in=close).exclude(stored_sha256="")
+    return shown.select_related("case").order_by("-added_at", "-pk").first()

@@ -1,7 +1,6 @@
 """The first page of the phone: what is asked of me, and what became of my reports."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,10 +18,10 @@ from django.views.decorators.http import require_safe
 
 from cases import policy
 from cases.choices import OPEN_STAGES, Role, Stage
-from cases.models import Attachment, Case, Event, Task
+from cases.models import Case, Event, Task
 from cases.selectors.unit_inbox import Inbox
 from cases.views.phone_task import ASKED, REASONED
-from cases.views.words import Light, light_of, light_of_task, places_of
+from cases.views.words import Light, first_photos, light_of, light_of_task, places_of
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
@@ -45,7 +44,6 @@ _UNIT_VERBS = {
     Stage.HANDLING: gettext_lazy("Handle"),
     Stage.REWORK: gettext_lazy("Do again"),
 }
-_BEFORE = (Attachment.Kind.NEAR, Attachment.Kind.FAR)
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ def _groups(
 
     Those of another kind than the one looked at are in their groups, but not shown.
     """
-    photos, today = _photos_of(card.case for card in cards), localtime(at).date()
+    photos, today = first_photos(card.case for card in cards), localtime(at).date()
     rows: dict[str, list[dict[str, Any]]] = {"late": [], "today": [], "later": []}
     for card in sorted(cards, key=lambda one: (one.due_at is None, one.due_at, one.case.number)):
         row = {
@@ -161,13 +159,6 @@ def _group(due_at: datetime | None, today: Any, *, at: datetime) -> str:
     if due_at < at:
         return "late"
     return "today" if localtime(due_at).date() == today else "later"
-
-
-def _photos_of(cases: Iterable[Case]) -> dict[int, int]:
-    """Return the first photo of each case that can be shown, by case."""
-    shown = Attachment.objects.filter(case__in=list(cases), kind__in=_BEFORE)
-    first = shown.exclude(stored_sha256="").order_by("case", "added_at", "pk").distinct("case")
-    return dict(first.values_list("case", "pk"))
 
 
 def _my_reports(user: User) -> QuerySet[Case]:

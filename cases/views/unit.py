@@ -36,12 +36,16 @@ from cityops.accounts.models import User
 
 @dataclass(frozen=True)
 class View:
-    """A view of the inbox; of `actions` a row offers the first its reader may take."""
+    """A view of the inbox.
+
+    Of `actions` a row offers the first its reader may take, and beside it those of `also`.
+    """
 
     key: str
     name: str | Promise
     empty: str | Promise = ""  # what stands there when there is none
     actions: tuple[Action, ...] = ()
+    also: tuple[Action, ...] = ()
 
 
 _WORK = (Action.FINISH, Action.ASSIGN_HANDLER)
@@ -52,23 +56,37 @@ VIEWS = (
         gettext_lazy("To sign for"),
         gettext_lazy("Nothing to sign for."),
         (Action.SIGN, Action.ASSIGN_HANDLER),
+        (Action.RETURN,),
     ),
     View(
         "rework",
         gettext_lazy("To do again"),
         gettext_lazy("Nothing came back from a check."),
         _WORK,
+        (Action.REQUEST_EXTENSION,),
     ),
     View("reply", gettext_lazy("To reply to"), actions=(Action.REPLY_SUPERVISION,)),
     View("assist", gettext_lazy("Assisting"), actions=(Action.ASSIST,)),
-    View("handling", gettext_lazy("Being handled"), gettext_lazy("Nothing being handled."), _WORK),
+    View(
+        "handling",
+        gettext_lazy("Being handled"),
+        gettext_lazy("Nothing being handled."),
+        _WORK,
+        (Action.REQUEST_EXTENSION, Action.RETURN),
+    ),
+    View(
+        "extension",
+        gettext_lazy("Extension to be decided"),
+        gettext_lazy("No extension waits to be decided."),
+        _WORK,
+    ),
     View("suspended", gettext_lazy("Suspended")),
     View("finished", gettext_lazy("Finished lately")),
     View(RETURNED, gettext_lazy("Returned lately")),
     View("appeal", gettext_lazy("Closed late"), actions=(Action.APPEAL,)),
 )
 _BY_KEY = {view.key: view for view in VIEWS}
-_ALWAYS = ("sign", "rework", "handling")  # shown when empty too
+_ALWAYS = ("sign", "rework", "handling", "extension")  # shown when empty too
 _FIRST = ("decide", "sign", "rework", "reply", "assist", "handling")  # the first with a case opens
 APPEAL_WORDS = {
     "": gettext_lazy("not appealed"),
@@ -81,7 +99,7 @@ APPEAL_WORDS = {
 # What a row says it waits for, but in the view that is about it.
 _MARKS = {
     Waiting.EXTENSION_HEAD: "decide",
-    Waiting.EXTENSION: "",
+    Waiting.EXTENSION: "extension",
     Waiting.SUSPENSION: "",
     Waiting.ASSIST: "assist",
     Waiting.REPLY: "reply",
@@ -90,12 +108,13 @@ _MARKS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One case of the inbox: the one obvious action, and what else there is to know of it."""
+    """One case of the inbox: the one obvious action, others, and what else there is to know."""
 
     case: Case
     place: str
     light: Light | None
     form: ActionForm | None
+    also: list[ActionForm]
     marks: list[str]
     notes: list[str]
 
@@ -165,7 +184,7 @@ def _rows(inbox: Inbox, view: View) -> list[Row]:
             case,
             places[case.number],
             light_of(case, at=inbox.at),
-            _form(inbox, view, case, handlers.get(case.unit_id or "", [])),
+            *_forms(inbox, view, case, handlers.get(case.unit_id or "", [])),
             _marks(view, case, units),
             notes.get(case.pk, []),
         )
@@ -173,13 +192,18 @@ def _rows(inbox: Inbox, view: View) -> list[Row]:
     ]
 
 
-def _form(inbox: Inbox, view: View, case: Case, handlers: Choices) -> ActionForm | None:
-    """Return the form of the first action of the view its reader may take now."""
+def _forms(
+    inbox: Inbox, view: View, case: Case, handlers: Choices
+) -> tuple[ActionForm | None, list[ActionForm]]:
+    """Return the form of the first action of the view its reader may take now, and the others."""
     allowed = policy.actions_for(inbox.user, case, at=inbox.at)
-    action = next((action for action in view.actions if action in allowed), None)
-    if action is None:
-        return None
-    return row_form(action, case, inbox.user, known={Input.HANDLER: handlers})
+    first = [action for action in view.actions if action in allowed][:1]
+    forms = [
+        row_form(action, case, inbox.user, known={Input.HANDLER: handlers})
+        for action in (*first, *view.also)
+        if action in allowed
+    ]
+    return (forms[0], forms[1:]) if first else (None, forms)
 
 
 def _handlers(cases: Iterable[Case]) -> dict[str, Choices]:
@@ -207,7 +231,7 @@ def _marks(view: View, case: Case, units: list[str]) -> list[str]:
 
 def _notes(view: View, cases: list[Case]) -> dict[int, list[str]]:
     """Return what the view says of each case, in at most one statement."""
-    if view.key == "decide":
+    if view.key in ("decide", "extension"):
         return _requests(cases)
     if view.key == "reply":
         return _orders(cases)
@@ -224,7 +248,7 @@ def _notes(view: View, cases: list[Case]) -> dict[int, list[str]]:
 def _requests(cases: list[Case]) -> dict[int, list[str]]:
     """Return why more time was asked for, when and by whom."""
     asked = Request.objects.filter(
-        case__in=cases, kind=Request.Kind.EXTENSION, state=Request.State.ASKED
+        case__in=cases, kind=Request.Kind.EXTENSION, state__in=Request.OPEN
     )
     return {
         one.case_id: [

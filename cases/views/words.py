@@ -159,6 +159,14 @@ def photos_of(case: Case) -> list[Attachment]:
     return list(Attachment.objects.filter(case=case).order_by("added_at", "pk"))
 
 
+def first_photos(cases: Iterable[Case]) -> dict[int, int]:
+    """Return the first photo of each case's report that can be shown, by case."""
+    reported = (Attachment.Kind.NEAR, Attachment.Kind.FAR)
+    shown = Attachment.objects.filter(case__in=list(cases), kind__in=reported)
+    first = shown.exclude(stored_sha256="").order_by("case", "added_at", "pk").distinct("case")
+    return dict(first.values_list("case", "pk"))
+
+
 def place_words(placed: Case | Component, *, at: datetime) -> str:
     """Return district, street, community and cell, as far as they are known."""
     return _place_words(placed, _place_names([placed], at=at))

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from cases.choices import Role
-from cases.models import Case, Component, Condition, MinorClass
+from cases.models import Attachment, Case, Component, Condition, MinorClass
 from cases.services.intake import Report, report_case
 from cases.services.ledger_check import verify_ledger
 from cases.views.labels import AT_ONCE, label_sheet
@@ -117,6 +117,54 @@ def test_open_cases_alone_and_only_those_in_sight(cover, problem, people):
     }
 
 
+def test_an_inspector_is_told_what_others_reported_but_not_of_whom(cover, problem, people):
+    about(cover, problem, people.inspector)
+    Case.objects.update(description="请联系张三")
+
+    seen = {
+        name: " ".join(client_of(one).get(PAGE).content.decode().split())
+        for name, one in {
+            "inspector": people.checker,
+            "other": person("d-zhongfang", Role.DISPATCHER, "zhongfang"),
+        }.items()
+    }
+
+    assert "reported by somebody else" in seen["inspector"]
+    assert problem.text_en in seen["inspector"]
+    assert "Open cases on it (1)" in seen["inspector"]
+    for hidden_word in ("HH20", "张三", people.inspector.name + "<", "/photos/"):
+        assert hidden_word not in seen["inspector"]
+    assert "reported by somebody else" not in seen["other"]
+    assert "None that you may see." in seen["other"]
+
+
+def test_the_newest_photo_in_sight_shows_how_it_looks(cover, problem, people):
+    about(cover, problem, people.inspector)
+    for kind, day, stored in (
+        ("near", 1, "1"),
+        ("after", 3, "2"),
+        ("far", 4, "3"),
+        ("near", 5, ""),
+    ):
+        Attachment.objects.create(
+            case=Case.objects.get(),
+            kind=kind,
+            sha256=f"{day}" * 64,
+            stored_sha256=stored * 64,
+            added_by=people.inspector,
+            added_at=f"2026-01-0{day}T00:00Z",
+        )
+
+    def photos(user):
+        page = client_of(user).get(PAGE).content.decode()
+        return re.findall(r'href="/photos/(\d+)/"', page)
+
+    assert photos(people.dispatcher) == [str(Attachment.objects.get(kind="after").pk)]
+    assert photos(people.checker) == []
+    Case.objects.update(stage="voided")
+    assert photos(people.dispatcher) == []
+
+
 @pytest.mark.parametrize("code", ["4312020103999999", "x", "43120201030009010"])
 def test_there_is_no_page_of_a_code_nobody_registered(cover, people, code):
     assert Client().get(f"/p/{code}/").status_code == 404
@@ -130,7 +178,7 @@ def test_reads_the_same_number_of_rows_whatever_lies_open(
     client = client_of(people.dispatcher)
 
     for _ in range(2):
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(8):
             client.get(PAGE)
         about(cover, problem, people.inspector)
         about(cover, problem, people.inspector)

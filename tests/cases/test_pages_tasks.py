@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from cases.choices import Action, Role
 from cases.models import Attachment, Case, Event, Task
+from cases.services.ledger_check import verify_ledger
 from tests.cases.test_pages_phone import client_of, hidden, upload
 from tests.support.people import person
 from tests.support.spine import act, dispatched, photo, report, unit_person
@@ -442,6 +443,26 @@ def test_unit_returns_a_case_with_a_reason_of_the_list(people, condition):
     assert answer.status_code == 302
     assert Case.objects.get().stage == "returned"
     assert client.get(address).status_code == 404  # it is not theirs any more
+
+
+def test_unit_asks_for_more_time_with_a_photo(people, condition):
+    number = dispatched(people, condition)
+    unit = unit_person(number)
+    act(number, Action.SIGN, unit)
+    client, address = client_of(unit), f"/m/tasks/{number}/"
+    page = client.get(address)
+    said = {name: hidden(page, name) for name in ("key", "seen_version")}
+    words = {"action": "request_extension", "reason": "weather", "photos": upload()}
+
+    answer = client.post(address, said | words)
+
+    assert answer.status_code == 302
+    assert f"adds the limit of the case once more: {condition.limit_text}" in text_of(page)
+    assert Case.objects.get().waiting_for == ["extension_head"]
+    (attachment,) = Attachment.objects.all()
+    event = Event.objects.get(action=Action.REQUEST_EXTENSION)
+    assert (attachment.kind, event.data["facts"]["photos"]) == ("evidence", [attachment.sha256])
+    assert verify_ledger() == []
 
 
 def test_stale_form_of_a_unit_shows_the_case_as_it_stands(people, condition):

@@ -62,10 +62,10 @@ def close(people, number, unit):
 
 
 def form_on(answer, number):
-    """Return the hidden fields of the form in a case's row."""
+    """Return the hidden fields of the first form in a case's row."""
     row = answer.content.decode().partition(f'id="row-{number}"')[2].partition("</li>")[0]
     found = re.findall(r'type="hidden"\s+name="(action|seen_version|key)"\s+value="(.+?)"', row)
-    return dict(found)
+    return dict(reversed(found))
 
 
 def copies(number, count):
@@ -140,6 +140,37 @@ def test_unit_finishes_in_the_row(people, number):
     assert Case.objects.get().stage == "checking"
 
 
+def test_unit_returns_a_case_in_the_row_with_a_reason_of_the_list(people, number):
+    unit = unit_person(number)
+    answer = inbox(unit)
+    row = answer.content.decode().partition(f'id="row-{number}"')[2].partition("</li>")[0]
+    reasons = re.findall(r'<option value="(\w+)"', row)
+    words = dict(re.findall(r'name="(seen_version|key)"\s+value="(.+?)"', row))  # of the last form
+    address = f"/cases/{number}/actions/?next=/unit/"
+
+    refused = client_of(unit).post(address, {"action": "return", **words})
+    assert (refused.status_code, Case.objects.get().stage) == (422, "dispatched")
+    done = client_of(unit).post(address, {"action": "return", **words, "reason": "duplicate"})
+
+    assert reasons == ["not_responsible", "unclear_place", "duplicate", "other"]
+    assert done.status_code == 302
+    assert Case.objects.get().stage == "returned"
+
+
+def test_case_that_waits_for_an_extension_stands_apart_with_the_reason(people, number):
+    unit, head = sign(number), head_of(number)
+    act(number, Action.REQUEST_EXTENSION, unit, reason="weather")
+    first = inbox(unit, "extension")
+    act(number, Action.DECIDE_EXTENSION, head, approved=True)
+    second = inbox(unit, "extension")
+
+    for answer in (first, second):
+        assert shown(answer) == ("extension", [number])
+        assert "weather" in answer.content.decode()
+    act(number, Action.DECIDE_EXTENSION, people.dispatcher, approved=True)
+    assert shown(inbox(unit, "extension")) == ("extension", [])
+
+
 def test_head_of_the_unit_is_not_offered_to_sign(people, number):
     head = head_of(number)
     said = {"action": "sign", "seen_version": Case.objects.get().version, "key": uuid.uuid4()}
@@ -179,7 +210,7 @@ def test_row_asks_for_the_photo_the_condition_needs(people, number, is_needed):
 
     page = inbox(unit).content.decode()
 
-    (first, second) = re.findall(r'<input id="HH\d+-photos-\d"[^>]*>', page)
+    (first, second) = re.findall(r'<input id="HH\d+-finish-photos-\d"[^>]*>', page)
     assert ("required" in first, "required" in second) == (is_needed, False)
 
 
@@ -313,6 +344,7 @@ def test_statements_of_a_view_stay_the_same_for_one_case_and_for_three(people, c
     act(first, Action.ASSIGN_HANDLER, head, handler=unit.username)
     states = {
         "decide": {"waiting_for": ["extension_head"]},
+        "extension": {"waiting_for": ["extension"]},
         "sign": {"stage": "dispatched"},
         "rework": {"stage": "rework"},
         "reply": {"waiting_for": ["reply"]},

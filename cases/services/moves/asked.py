@@ -18,7 +18,9 @@ from cases.workflow import Input
 def _ask(book: Book, step: Step, kind: Request.Kind, awaited: Waiting) -> None:
     case, said = step.folder.case, step.inputs
     filing.wait_for(step.folder, awaited)
-    facts = {"reason": said[Input.REASON]} if Input.REASON in said else {}
+    facts: dict[str, Any] = {"reason": said[Input.REASON]} if Input.REASON in said else {}
+    if step.photos:
+        facts["photos"] = [photo.sha256 for photo in step.photos]
     if step.until is not None:
         facts["until"] = stamp(step.until) or ""
     book.append(step.folder, step.action, facts=facts, **step.by.words())

@@ -2,6 +2,7 @@
 
 import { loadLeaflet } from "./lazy_leaflet.js";
 import { drawAreas, fetchAreas } from "./outline.js";
+import { items, onChange } from "./queue/store.js";
 
 const OLD_MS = 10 * 60_000;
 const REFRESH_MS = 60_000; // a list younger than this is not asked for again by itself
@@ -164,7 +165,6 @@ async function switchMap(button) {
     map = null;
     box.hidden = true;
   }
-  button.setAttribute("aria-pressed", String(isOpening));
   button.textContent = isOpening ? button.dataset.list : button.dataset.map;
   choose(chosen());
 }
@@ -201,11 +201,33 @@ async function refresh() {
   begin();
 }
 
+// --- what was answered and waits to be sent -----------------------------------------------------
+
+let waiting = new Set();
+
+/** Mark the cards that were answered on this phone; ask for the list anew once one was sent. */
+async function showWaiting() {
+  const user = document.getElementById("queue-chip")?.dataset.user;
+  if (!user) return;
+  const before = waiting;
+  const actions = (await items(user)).filter(({ kind }) => kind === "action");
+  waiting = new Set(actions.map(({ number }) => number));
+  for (const card of cards()) {
+    const isWaiting = waiting.has(card.dataset.number);
+    card.classList.toggle("is-answered", isWaiting);
+    card.querySelector(".task-waits").hidden = !isWaiting;
+  }
+  if ([...before].some((number) => !waiting.has(number))) await refresh();
+}
+
+const showWaitingIfKept = () => showWaiting().catch(() => {}); // a phone that keeps nothing
+
 function begin() {
   const button = document.getElementById("map-switch");
   if (button) button.hidden = false;
   showAge();
   showDistances();
+  showWaitingIfKept();
 }
 
 document.addEventListener("click", (event) => {
@@ -226,5 +248,6 @@ document.addEventListener("visibilitychange", () => {
 });
 for (const name of ["online", "offline"]) window.addEventListener(name, showAge);
 
+onChange(showWaitingIfKept);
 begin();
 locateIfAllowed();
