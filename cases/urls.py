@@ -17,6 +17,7 @@ from cases.views.notices import notice_open, notices, notices_unread
 from cases.views.outbox import outbox
 from cases.views.outline import outline, outline_near
 from cases.views.phone_home import phone_home
+from cases.views.phone_me import phone_me, phone_selfcheck
 from cases.views.phone_outbox import phone_outbox, phone_worker
 from cases.views.phone_report import phone_report
 from cases.views.phone_task import phone_task
@@ -54,6 +55,8 @@ urlpatterns = [
     path("m/outbox/", phone_outbox, name="phone_outbox"),
     path("m/sw.js", phone_worker, name="phone_worker"),
     path("m/tasks/<str:number>/", phone_task, name="phone_task"),
+    path("m/me/", phone_me, name="phone_me"),
+    path("m/selfcheck/", phone_selfcheck, name="phone_selfcheck"),
     path("p/<str:code>/", component_page, name="component"),
     path("cases/", case_list, name="case_list"),
     path("cases/bulk/", case_bulk, name="case_bulk"),

@@ -95,6 +95,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "cityops.accounts.context.site",
                 "cases.views.filling.filling",
+                "cases.views.preferences.preferences",
             ],
         },
     },
