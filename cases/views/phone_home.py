@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from cases import policy
-from cases.choices import OPEN_STAGES, Role, Stage
+from cases.choices import OPEN_STAGES, Action, Role, Stage, Waiting
 from cases.models import Case, Event, Task
 from cases.selectors.unit_inbox import Inbox
 from cases.views.phone_task import ASKED, REASONED
@@ -111,8 +111,15 @@ def _held_by_units_of(user: User, *, at: datetime) -> list[Card]:
     for case in Inbox(user, at).to_handle():
         light = light_of(case, at=at)
         due_at = light.due_at if light else None
-        cards.append(Card(case, "handle", _UNIT_VERBS[Stage(case.stage)], light, due_at))
+        cards.append(Card(case, "handle", _verb(user, case), light, due_at))
     return cards
+
+
+def _verb(user: User, case: Case) -> str | Promise:
+    """Return what somebody of its unit has to do to a case."""
+    if user.holds(Role.UNIT_HEAD) and Waiting.EXTENSION_HEAD in case.waiting_for:
+        return Action.DECIDE_EXTENSION.label
+    return _UNIT_VERBS[Stage(case.stage)]
 
 
 def _kinds(user: User, cards: list[Card]) -> dict[str, int]:

@@ -13,7 +13,7 @@ from cases.models import Attachment, Case, Event, Task
 from cases.services.ledger_check import verify_ledger
 from tests.cases.test_pages_phone import client_of, hidden, upload
 from tests.support.people import person
-from tests.support.spine import act, dispatched, photo, report, unit_person
+from tests.support.spine import act, dispatched, head_of, photo, report, unit_person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
 
@@ -412,6 +412,17 @@ def test_unit_finds_what_it_has_to_handle_among_its_tasks(people, condition):
     assert '<span class="phone-verb">Handle</span>' in text_of(client_of(unit).get("/m/"))
     act(number, Action.FINISH, unit, photos=(photo(),))
     assert cards(text_of(client_of(unit).get("/m/"))) == ([], [])
+
+
+def test_head_of_the_unit_finds_what_waits_for_a_decision(people, condition):
+    number = dispatched(people, condition)
+    act(number, Action.REQUEST_EXTENSION, unit_person(number), reason="weather")
+
+    page = text_of(client_of(head_of(number)).get("/m/"))
+
+    assert cards(page) == ([number], [])
+    assert '<span class="phone-verb">Decide on the extension</span>' in page
+    assert "Decide on" not in text_of(client_of(unit_person(number)).get("/m/"))
 
 
 def test_unit_handles_a_case_from_its_page(people, condition):

@@ -130,11 +130,11 @@ class TaskMap {
     const icon = L.divIcon({
       html: light?.querySelector("[aria-hidden]")?.textContent ?? "○",
       className: `task-mark${isLate ? " task-mark-late" : ""}`,
-      iconSize: [44, 44],
+      iconSize: [48, 48],
     });
     const copy = card.cloneNode(true);
     const name = card.querySelector(".open").textContent.trim();
-    return L.marker([lat, lon], { icon, title: name, alt: name }).bindPopup(copy, { maxWidth: 260 });
+    return L.marker([lat, lon], { icon, title: name, alt: name }).bindPopup(copy, { maxWidth: 260, closeButton: false });
   }
 
   #dot({ lon, lat }) {
