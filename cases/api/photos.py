@@ -1,5 +1,7 @@
 """Photos sent by themselves: one a report announced, or one that a request will name."""
 
+from dataclasses import replace
+from datetime import datetime
 from typing import IO, Any
 
 from django.utils import timezone
@@ -25,6 +27,16 @@ from cases.services.photos import StoredPhoto, store
 _KINDS = (Attachment.Kind.NEAR, Attachment.Kind.FAR, Attachment.Kind.AFTER)
 
 
+class ZonedField(serializers.DateTimeField):
+    """A moment that names its zone."""
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        """Refuse a moment without a zone, and one no clock of a phone shows."""
+        if value.tzinfo is None or not 1970 <= value.year <= 2100:
+            self.fail("invalid", format="YYYY-MM-DDThh:mm:ss+08:00")
+        return super().enforce_timezone(value)
+
+
 class PhotoWordsSerializer(serializers.Serializer[dict[str, Any]]):
     """What is said of a photo beside its bytes."""
 
@@ -33,6 +45,39 @@ class PhotoWordsSerializer(serializers.Serializer[dict[str, Any]]):
         default=Attachment.Kind.NEAR.value,
         help_text="of a report's photo; an action knows what its photos show",
     )
+    origin = serializers.ChoiceField(choices=Attachment.Origin.values, required=False)
+    taken_at = ZonedField(required=False, help_text="of a photo from the camera, with its zone")
+    lon = serializers.FloatField(min_value=-180, max_value=180, required=False)
+    lat = serializers.FloatField(min_value=-90, max_value=90, required=False)
+    accuracy_m = serializers.FloatField(min_value=0, max_value=100_000, required=False)
+    heading = serializers.FloatField(
+        min_value=0, max_value=360, required=False, help_text="degrees from north, clockwise"
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Want a place whole, numbers that are numbers, and a time of the camera only."""
+        wrong: dict[str, str] = {}
+        if ("lon" in attrs) != ("lat" in attrs):
+            wrong["lat" if "lon" in attrs else "lon"] = _("send both lon and lat, or neither")
+        if "taken_at" in attrs and attrs.get("origin") != Attachment.Origin.CAMERA:
+            wrong["taken_at"] = _("send it with the origin camera only")
+        if "accuracy_m" in attrs and "lon" not in attrs:
+            wrong["accuracy_m"] = _("send it with lon and lat only")
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return attrs
+
+    def told_of(self, photo: StoredPhoto) -> StoredPhoto:
+        """Return the photo with the page's word on it, where it said one."""
+        said = self.validated_data
+        return replace(
+            photo,
+            origin=said.get("origin", ""),
+            taken_at=said.get("taken_at", photo.taken_at),
+            place=(said["lon"], said["lat"]) if "lon" in said else photo.place,
+            accuracy_m=round(said["accuracy_m"]) if "accuracy_m" in said else None,
+            heading=round(said["heading"]) % 360 if "heading" in said else None,
+        )
 
 
 class CasePhoto(APIView):
@@ -83,4 +128,5 @@ def _store(request: Request, sha256: str) -> StoredPhoto:
     upload: IO[bytes] | None = request.FILES.get("file")
     if upload is None:
         raise InvalidInput("The photo is missing.", fields={"file": "send the photo's bytes"})
-    return store(upload, kind=words.validated_data["kind"], expected_sha256=sha256)
+    photo = store(upload, kind=words.validated_data["kind"], expected_sha256=sha256)
+    return words.told_of(photo)

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from django.conf import settings
-from django.db import models
+from django.contrib.gis.db import models
 from django.utils.translation import gettext_lazy as _
 
 
@@ -12,7 +12,8 @@ class Attachment(models.Model):
 
     `sha256` names the bytes that arrived (what the phone claims), `stored_sha256` the file served,
     at MEDIA_ROOT/photos/<first two digits>/<stored_sha256>.jpg, beside its 320 px thumbnail `-s`.
-    Until the media worker has made that it is empty; what cannot be decoded is unreadable.
+    Until the media worker has made that it is empty; what cannot be decoded is unreadable. Time and
+    place are the word of the page that took it, or else of the file.
     """
 
     class Kind(models.TextChoices):
@@ -26,6 +27,12 @@ class Attachment(models.Model):
         AUDIT = "audit", _("at the audit")
         EVIDENCE = "evidence", _("evidence")
 
+    class Origin(models.TextChoices):
+        """Where the phone took the photo from."""
+
+        CAMERA = "camera", _("from the camera")
+        ALBUM = "album", _("from the album")
+
     case = models.ForeignKey("cases.Case", models.PROTECT)
     kind = models.CharField(max_length=8, choices=Kind.choices)
     sha256 = models.CharField(max_length=64)
@@ -34,6 +41,11 @@ class Attachment(models.Model):
     width = models.PositiveIntegerField(default=0)
     height = models.PositiveIntegerField(default=0)
     size = models.PositiveIntegerField(default=0)  # bytes of the stored file
+    origin = models.CharField(max_length=6, choices=Origin.choices, blank=True)
+    taken_at = models.DateTimeField(null=True)
+    point = models.PointField(srid=4326, null=True, spatial_index=False)  # lon, lat
+    accuracy_m = models.PositiveIntegerField(null=True)  # of the point
+    heading = models.PositiveSmallIntegerField(null=True)  # degrees from north, clockwise
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)
     added_at = models.DateTimeField()
 

@@ -34,7 +34,7 @@ from cases.selectors.timeline import case_answer
 from cases.services import filing
 from cases.services.idempotency import claim
 from cases.services.moves.site import check_now
-from cases.services.photos import StoredPhoto, attach
+from cases.services.photos import StoredPhoto, attach, facts_of
 from cityops.accounts.models import User
 
 
@@ -94,7 +94,7 @@ def report_case(
         if report.is_self_handled:
             tasks = _self_handle(book, folder, report, actor, rules, photos, checker_id)
         else:
-            tasks = _record(book, folder, report, actor, rules)
+            tasks = _record(book, folder, report, actor, rules, photos)
     for task in tasks:
         task.save()
     if photos:
@@ -260,14 +260,28 @@ def _new_case(report: Report, place: Place, *, actor: User, key: uuid.UUID | Non
     )
 
 
-def _record(book: Book, folder: Folder, report: Report, actor: User, rules: Rules) -> list[Task]:
+def _record(
+    book: Book,
+    folder: Folder,
+    report: Report,
+    actor: User,
+    rules: Rules,
+    photos: tuple[StoredPhoto, ...],
+) -> list[Task]:
     case = folder.case
     case.reported_at = book.at
     book.start_minutes(folder, ClockKind.ACCEPT, rules.options.accept_min)
     if report.order_kind:
         _start_order(book, folder, rules)
     role = Role.INSPECTOR if actor.holds(Role.INSPECTOR) else Role.OPERATOR
-    book.append(folder, Action.REPORT, actor=actor, role=role, claimed_at=report.claimed_at)
+    book.append(
+        folder,
+        Action.REPORT,
+        actor=actor,
+        role=role,
+        facts=facts_of(photos) if photos else None,
+        claimed_at=report.claimed_at,
+    )
     accept_and_file(book, folder, rules.condition, rules.options, rules.calendar_version)
     return []
 
@@ -305,13 +319,12 @@ def _self_handle(
     case.extensions_left = rules.options.max_extensions  # for a unit, if the check fails
     case.suspensions_left = rules.options.max_suspensions
     case.limit_value, case.limit_unit = rules.options.limit_of(condition, built_up=case.built_up)
-    facts = {"photos": [photo.sha256 for photo in photos]}
     book.append(
         folder,
         Action.SELF_HANDLE,
         actor=actor,
         role=Role.INSPECTOR,
-        facts=facts,
+        facts=facts_of(photos),
         claimed_at=report.claimed_at,
     )
     if not rules.options.auto_check or checker_id is None:
@@ -403,7 +416,8 @@ def add_due_photo(*, number: str, photo: StoredPhoto, actor: User) -> Case:
     version = current_version()
     case.photos_due = [sha for sha in case.photos_due if sha != photo.sha256]
     with open_book(case.scope) as book:
-        facts = {"sha256": photo.sha256}
+        facts = {**facts_of([photo]), "sha256": photo.sha256}
+        del facts["photos"]
         book.append(folder, Action.STORE_PHOTO, actor=actor, role=Role.INSPECTOR, facts=facts)
         if case.stage == Stage.REPORTED and not case.photos_due:
             accept_and_file(book, folder, condition, options, version)

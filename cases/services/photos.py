@@ -12,6 +12,7 @@ from datetime import datetime
 from math import isfinite
 from typing import IO, Any
 
+from django.contrib.gis.geos import Point
 from django.utils.translation import gettext as _
 from PIL import ExifTags, Image, UnidentifiedImageError
 
@@ -27,13 +28,19 @@ MAX_BYTES = 10 * 1024 * 1024
 
 @dataclass(frozen=True)
 class StoredPhoto:
-    """A photo on disk, not yet tied to a case; `made` once it is fit to be shown."""
+    """A photo on disk, not yet tied to a case; `made` once it is fit to be shown.
+
+    Time and place are the word of the page that took it, or else of the file.
+    """
 
     kind: str
     sha256: str
     size: int  # bytes that arrived
-    taken_at: datetime | None = None  # as the camera claims
-    place: tuple[float, float] | None = None  # lon, lat, as the camera claims
+    taken_at: datetime | None = None
+    place: tuple[float, float] | None = None  # lon, lat
+    origin: str = ""  # as the page says
+    accuracy_m: int | None = None  # of the place
+    heading: int | None = None  # degrees from north, clockwise
     made: Made | None = None
 
     def as_note(self) -> dict[str, Any]:
@@ -51,6 +58,24 @@ class StoredPhoto:
             "place": (place[0], place[1]) if place else None,
         }
         return cls(**{**note, **told})
+
+
+def facts_of(photos: Iterable[StoredPhoto]) -> dict[str, Any]:
+    """Return what an event keeps of its photos: their SHA-256, and what was said of each."""
+    photos = list(photos)
+    said = [{"sha256": photo.sha256, **_said(photo)} for photo in photos if _said(photo)]
+    return {"photos": [photo.sha256 for photo in photos], **({"taken": said} if said else {})}
+
+
+def _said(photo: StoredPhoto) -> dict[str, Any]:
+    words = {
+        "origin": photo.origin or None,
+        "at": photo.taken_at,
+        "place": Point(*photo.place) if photo.place else None,
+        "accuracy_m": photo.accuracy_m,
+        "heading": photo.heading,
+    }
+    return {name: word for name, word in words.items() if word is not None}
 
 
 # What an action's photos show; of the others they show the place after handling.
@@ -172,6 +197,11 @@ def attach(case: Case, photos: Iterable[StoredPhoto], *, actor: User, at: dateti
             width=photo.made.width if photo.made else 0,
             height=photo.made.height if photo.made else 0,
             size=photo.made.size if photo.made else 0,
+            origin=photo.origin,
+            taken_at=photo.taken_at,
+            point=Point(*photo.place, srid=4326) if photo.place else None,
+            accuracy_m=photo.accuracy_m,
+            heading=photo.heading,
             added_by=actor,
             added_at=at,
         )

@@ -7,12 +7,13 @@ import uuid
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 from django.utils import timezone
-from PIL import Image
+from PIL import ExifTags, Image
 
 from cases.choices import Action, Role
 from cases.models import Attachment, Case, CityOptions, Event
@@ -248,6 +249,136 @@ def test_what_was_fixed_on_the_spot_comes_with_the_photos_sent_before(people, co
     assert (case.is_self_handled, case.stage) == (True, "checking")
     kinds = Attachment.objects.filter(case=case).values_list("kind", flat=True)
     assert sorted(kinds) == ["after", "near"]
+
+
+# --- what the page says of a photo --------------------------------------------------------------
+
+
+def words(**said):
+    return "?" + urlencode(said)
+
+
+HERE = {"lon": PLACE["lon"], "lat": PLACE["lat"]}
+CAMERA = {"origin": "camera", "taken_at": "2026-11-26T10:42:00+08:00"}
+
+
+def finish_with(people, condition, raw, **said):
+    number, unit = signed(people, condition)
+    client = browser_of(unit)
+    notes = [note_of(client, raw, words(**said))]
+    finish = {"action": "finish", "seen_version": case_of(number).version, "photos": notes}
+    assert post(client, f"/api/v1/cases/{number}/actions/", finish).status_code == 200
+    return case_of(number)
+
+
+def test_the_pages_word_stands_with_the_photo_and_in_the_event(people, condition):
+    case = finish_with(people, condition, jpeg(), **CAMERA, **HERE, accuracy_m=8.4, heading=359.6)
+
+    photo = Attachment.objects.get(case=case)
+    taken_at = datetime.fromisoformat(CAMERA["taken_at"])
+    assert (photo.origin, photo.taken_at) == ("camera", taken_at)
+    assert (photo.accuracy_m, photo.heading) == (8, 0)
+    assert photo.point.coords == pytest.approx((PLACE["lon"], PLACE["lat"]))
+    facts = Event.objects.get(case=case, action="finish").data["facts"]
+    assert facts["taken"] == [
+        {
+            "sha256": photo.sha256,
+            "origin": "camera",
+            "at": "2026-11-26T02:42:00.000000Z",
+            "place": f"{PLACE['lon']:.7f},{PLACE['lat']:.7f}",
+            "accuracy_m": 8,
+            "heading": 0,
+        }
+    ]
+
+
+def exif_of(text):
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = text
+    return exif
+
+
+@pytest.mark.parametrize(
+    ("said", "file", "doubts"),
+    [
+        ({**CAMERA, "taken_at": "2100-01-01T00:00:00Z", **HERE}, "2020:01:01 00:00:00", []),
+        ({**CAMERA, "taken_at": "2020-01-01T00:00:00Z"}, "2100:01:01 00:00:00", ["taken_before"]),
+        ({"origin": "camera", "lon": 110.1, "lat": 27.4}, "", ["taken_away"]),
+        ({"origin": "album"}, "2020:01:01 00:00:00", ["taken_before"]),
+        ({"origin": "album"}, "", []),
+        ({}, "2020:01:01 00:00:00", ["taken_before"]),
+    ],
+)
+def test_the_pages_word_is_compared_and_the_files_where_it_said_none(
+    people, condition, said, file, doubts
+):
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(out, "JPEG", exif=exif_of(file) if file else Image.Exif())
+
+    assert finish_with(people, condition, out.getvalue(), **said).photo_doubts == doubts
+
+
+def test_a_photo_from_the_album_says_so_where_it_is_shown(people, condition):
+    case = finish_with(people, condition, jpeg(), origin="album")
+
+    page = browser_of(people.chief).get(f"/cases/{case.number}/").content.decode()
+
+    assert "from the album, time unknown" in page
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({"origin": "scanner"}, "origin"),
+        ({"origin": "album", "taken_at": CAMERA["taken_at"]}, "taken_at"),
+        ({"taken_at": CAMERA["taken_at"]}, "taken_at"),
+        ({"origin": "camera", "taken_at": "2026-11-26T10:42:00"}, "taken_at"),
+        ({"origin": "camera", "taken_at": "0001-01-01T00:00:00+08:00"}, "taken_at"),
+        ({"origin": "camera", "taken_at": "yesterday"}, "taken_at"),
+        ({"lon": "110"}, "lat"),
+        ({"lat": "27"}, "lon"),
+        ({**HERE, "lon": 181}, "lon"),
+        ({**HERE, "lat": "nan"}, "lat"),
+        ({**HERE, "accuracy_m": -1}, "accuracy_m"),
+        ({**HERE, "accuracy_m": "inf"}, "accuracy_m"),
+        ({"accuracy_m": 5}, "accuracy_m"),
+        ({"heading": 361}, "heading"),
+        ({"heading": "nan"}, "heading"),
+    ],
+)
+def test_a_wrong_word_is_refused_by_name_and_nothing_is_kept(people, settings, said, field):
+    answer = put(browser_of(people.inspector), jpeg(), words(**said))
+
+    assert fields_of(answer) == (422, "invalid_input", [field])
+    assert not Path(settings.MEDIA_ROOT, "arrived").exists()
+
+
+def test_a_photo_of_a_report_carries_the_pages_word(people, condition):
+    client, raw = browser_of(people.inspector), jpeg()
+    sha = hashlib.sha256(raw).hexdigest()
+    number = post(client, "/api/v1/cases/", body(condition, photos=[sha])).json()["number"]
+
+    url = f"/api/v1/cases/{number}/photos/{sha}/" + words(kind="far", **CAMERA)
+    answer = client.put(url, raw, "image/jpeg")
+
+    assert (answer.status_code, answer.json()["stage"]) == (200, "filed")
+    photo = Attachment.objects.get(case__number=number)
+    assert (photo.kind, photo.origin) == ("far", "camera")
+    facts = Event.objects.get(case__number=number, action="store_photo").data["facts"]
+    assert facts == {
+        "sha256": sha,
+        "taken": [{"sha256": sha, "origin": "camera", "at": "2026-11-26T02:42:00.000000Z"}],
+    }
+
+
+@pytest.mark.parametrize("path", ["/api/v1/locate/", "/api/v1/cases/near/"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_what_is_no_number_is_no_place(people, condition, path, value):
+    asked = {**PLACE, "lat": value, "category": condition.minor_id}
+
+    answer = browser_of(people.inspector).get(path, asked)
+
+    assert fields_of(answer) == (422, "invalid_input", ["lat"])
 
 
 # --- duplicates near ----------------------------------------------------------------------------

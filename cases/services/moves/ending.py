@@ -12,6 +12,7 @@ from cases.models import Case, Task
 from cases.services import filing
 from cases.services.moves.site import answer_task, send_task
 from cases.services.moves.step import Step
+from cases.services.photos import facts_of
 from cases.workflow import Input
 
 
@@ -89,7 +90,7 @@ def reopen(book: Book, step: Step) -> None:
     if case.unit_id is not None:
         filing.start_handling(book, folder)
     book.start_minutes(folder, ClockKind.DISPATCH, step.options.dispatch_min)
-    facts = {"reason": step.reason, "photos": [photo.sha256 for photo in step.photos]}
+    facts = {"reason": step.reason, **facts_of(step.photos)}
     book.append(folder, Action.REOPEN, facts=facts, sets_clock=True, **step.by.words())
 
 

@@ -10,6 +10,7 @@ from cases.errors import InvalidInput
 from cases.ledger import Book, Folder
 from cases.models import StageClock, Task
 from cases.services.moves.step import Step
+from cases.services.photos import facts_of
 from cases.workflow import Input
 
 
@@ -74,7 +75,7 @@ def answer_task(book: Book, step: Step, *, clock: StageClock | None = None) -> N
     """Record what the inspector found, and close the task."""
     assert step.task is not None  # the policy let only its assignee through
     falsified = bool(step.inputs.get(Input.FALSIFIED, False))
-    facts = {"passed": step.passed, "photos": [photo.sha256 for photo in step.photos]}
+    facts = {"passed": step.passed, **facts_of(step.photos)}
     if falsified:
         facts["falsified"] = True
     book.append(step.folder, step.action, clock=clock, facts=facts, **step.by.words())

@@ -13,6 +13,7 @@ from cases.models import Assist, Condition, Refusal, Unit
 from cases.services import filing
 from cases.services.moves.site import check_now, require_assignee
 from cases.services.moves.step import Step
+from cases.services.photos import facts_of
 from cases.workflow import Input
 
 METRIC = 4546  # EPSG of the city's projection, metres
@@ -164,7 +165,7 @@ def assist(book: Book, step: Step) -> None:
         filing.stop_waiting(step.folder, Waiting.ASSIST)
     facts = {
         "assist_units": [row.unit_id for row in answered],
-        "photos": [photo.sha256 for photo in step.photos],
+        **facts_of(step.photos),
     }
     book.append(step.folder, Action.ASSIST, facts=facts, **step.by.words())
     for row in answered:
@@ -201,7 +202,7 @@ def finish(book: Book, step: Step) -> None:
     case.photo_doubts = _doubts(step)
     case.stage, case.handled_at = Stage.HANDLED, book.at
     ended = filing.stop_unit_clocks(book, folder)
-    facts: dict[str, Any] = {"photos": [photo.sha256 for photo in step.photos]}
+    facts = facts_of(step.photos)
     if case.photo_doubts:
         facts["doubts"] = case.photo_doubts
     book.append(folder, Action.FINISH, clock=ended, facts=facts, **step.by.words())
