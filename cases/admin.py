@@ -6,9 +6,11 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -25,16 +27,19 @@ from cases.models import (
     District,
     Effect,
     Event,
+    Feedback,
     MinorClass,
     Responsibility,
     Unit,
     WorkCalendar,
     WorkCalendarDay,
 )
+from cases.services.feedback import mark_read
 from cases.services.notify import ask_test, keep_secret
 from cases.views.calendar import edit_calendar, recompute, version_context
 from cases.views.component_import import import_page
 from cases.views.labels import AT_ONCE, label_sheet
+from cases.views.photos import send_photo
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
@@ -166,6 +171,47 @@ class CityOptionsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gener
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The row stays."""
         return False
+
+
+@admin.register(Feedback)
+class FeedbackAdmin(ReadOnly):
+    """What people say about the pages; nobody answers for them, an administrator reads it."""
+
+    list_display = ("at", "by", "page", "text", "read_at", "read_by")
+    list_filter = (("read_at", admin.EmptyFieldListFilter), "page")
+    list_select_related = ("by", "read_by")
+    fields = ("at", "by", "page", "text", "screenshot", "read_at", "read_by")
+    actions = ("read",)
+
+    @admin.display(description=gettext_lazy("screenshot"))
+    def screenshot(self, feedback: Feedback) -> str:
+        """Link to the screenshot once it is prepared."""
+        if not feedback.sha256:
+            return ""
+        if not feedback.stored_sha256:
+            return _("cannot be read") if feedback.is_unreadable else _("is being prepared")
+        address = reverse("admin:cases_feedback_screenshot", args=[feedback.pk])
+        return format_html('<a href="{}">{}</a>', address, _("show"))
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the screenshot."""
+        show = self.admin_site.admin_view(self.show_screenshot)
+        own = [path("<int:pk>/screenshot/", show, name="cases_feedback_screenshot")]
+        return [*own, *super().get_urls()]
+
+    def show_screenshot(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Serve a screenshot to who may read feedback."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        shown = Feedback.objects.exclude(stored_sha256="")
+        return send_photo(get_object_or_404(shown, pk=pk).path)
+
+    @admin.action(description=gettext_lazy("Mark as read"), permissions=["view"])
+    def read(self, request: HttpRequest, chosen: "QuerySet[Feedback]") -> None:
+        """Note who read the chosen rows."""
+        ids = list(chosen.values_list("pk", flat=True))
+        count = mark_read(ids, actor=cast("User", request.user))
+        self.message_user(request, _("Marked as read: %(count)d") % {"count": count})
 
 
 @admin.register(Channel)

@@ -16,6 +16,7 @@ from cases.views.live import live_events
 from cases.views.notices import notice_open, notices, notices_unread
 from cases.views.outbox import outbox
 from cases.views.outline import outline, outline_near
+from cases.views.phone_feedback import phone_feedback
 from cases.views.phone_home import phone_home
 from cases.views.phone_me import phone_me, phone_selfcheck
 from cases.views.phone_outbox import phone_outbox, phone_worker
@@ -56,6 +57,7 @@ urlpatterns = [
     path("m/sw.js", phone_worker, name="phone_worker"),
     path("m/tasks/<str:number>/", phone_task, name="phone_task"),
     path("m/me/", phone_me, name="phone_me"),
+    path("m/feedback/", phone_feedback, name="phone_feedback"),
     path("m/selfcheck/", phone_selfcheck, name="phone_selfcheck"),
     path("p/<str:code>/", component_page, name="component"),
     path("cases/", case_list, name="case_list"),

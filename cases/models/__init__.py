@@ -19,6 +19,7 @@ from cases.models.component import Component, ComponentState
 from cases.models.draw import Draw
 from cases.models.effect import Effect, EffectRuling
 from cases.models.event import DistrictHead, Event
+from cases.models.feedback import Feedback
 from cases.models.notice import Channel, ChannelSecret, Notice
 from cases.models.reconciliation import Alarm, Reconciliation
 from cases.models.request import Assist, Refusal, Reply, Request, Supervision
@@ -57,6 +58,7 @@ __all__ = [
     "Effect",
     "EffectRuling",
     "Event",
+    "Feedback",
     "IdempotencyKey",
     "Kind",
     "MinorClass",

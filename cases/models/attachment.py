@@ -7,6 +7,11 @@ from django.contrib.gis.db import models
 from django.utils.translation import gettext_lazy as _
 
 
+def shown_path(stored_sha256: str) -> str:
+    """Return where below MEDIA_ROOT the file of a prepared photo lies."""
+    return f"photos/{stored_sha256[:2]}/{stored_sha256}.jpg"
+
+
 class Attachment(models.Model):
     """A photo of a case; shown once it is decoded, size-limited, re-encoded, without EXIF.
 
@@ -69,7 +74,7 @@ class Attachment(models.Model):
     @property
     def path(self) -> str:
         """Path below MEDIA_ROOT."""
-        return f"photos/{self.stored_sha256[:2]}/{self.stored_sha256}.jpg"
+        return shown_path(self.stored_sha256)
 
     @property
     def thumbnail_path(self) -> str:

@@ -20,7 +20,7 @@ from cases.services.outside import Failed, NotNow, Outside, Unknown
 from cases.services.parked import KIND as TASK
 from cases.services.parked import knows_task, run_task
 from cases.services.patience import as_long_again, at_most
-from cases.services.photo_store import prepare_photo, sweep_photos
+from cases.services.photo_store import prepare_photo, prepare_screenshot, sweep_photos
 from cases.services.recompute import recompute_slice
 from cases.services.reconcile import reconcile_minute, reconcile_nightly
 from cases.services.sending import reply, send, send_test
@@ -57,6 +57,7 @@ _ON_ITS_OWN: dict[str, Callable[[Effect], str]] = {
     "reconcile_nightly": lambda _: reconcile_nightly(),
     "recompute_deadlines": recompute_slice,
     "photo": prepare_photo,
+    "screenshot": prepare_screenshot,
     "sweep_photos": lambda _: sweep_photos(),
     TASK: run_task,
     "notify": tell,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from cases.models import Attachment, Effect
+from cases.models import Attachment, Effect, Feedback
 from cases.services import photo_decoder
 
 DECODE_S = 10  # by the clock; photo_decoder bounds its memory and processor time itself
@@ -116,6 +116,20 @@ def prepare_photo(effect: Effect) -> str:
     return "prepared"
 
 
+def prepare_screenshot(effect: Effect) -> str:
+    """Make the screenshot of feedback fit to be shown, as `prepare_photo` does a photo."""
+    rows = Feedback.objects.filter(pk=effect.payload["feedback"])
+    waiting = rows.filter(stored_sha256="", is_unreadable=False)
+    if not waiting.exists():
+        return "prepared before"
+    made = make(arrived_path(effect.payload["sha256"]).read_bytes())
+    if made is None:
+        waiting.update(is_unreadable=True)
+        return "unreadable"
+    waiting.update(stored_sha256=made.stored_sha256)
+    return "prepared"
+
+
 def _made_before(sha256: str) -> Made | None:
     """Return what was made of the same upload for another case."""
     done = Attachment.objects.filter(sha256=sha256).exclude(stored_sha256="").first()
@@ -197,8 +211,12 @@ def _age_s(path: Path) -> float:
 
 
 def _kept_s(sha256: str) -> float:
-    """Return how long an upload is kept: for ever while it is the only copy of a case's photo."""
-    stored = Attachment.objects.filter(sha256=sha256).values_list("stored_sha256", flat=True)
+    """Return how long an upload is kept: for ever while it is the only copy of what is shown."""
+    stored = [
+        name
+        for rows in (Attachment.objects, Feedback.objects)
+        for name in rows.filter(sha256=sha256).values_list("stored_sha256", flat=True)
+    ]
     if "" in stored:  # waits for its preparation, or could not be decoded
         return float("inf")
     return PREPARED_KEPT_S if stored else UNUSED_KEPT_S

@@ -43,6 +43,7 @@ KIND_WORDS = {
     "send_test": gettext_lazy("send a test"),
     "reply": gettext_lazy("reply to the hotline"),
     "photo": gettext_lazy("make a photo ready"),
+    "screenshot": gettext_lazy("make a screenshot ready"),
     "sweep_photos": gettext_lazy("delete uploads nobody needs"),
     "reconcile_minute": gettext_lazy("reconcile, each minute"),
     "reconcile_nightly": gettext_lazy("reconcile, nightly"),

@@ -1,5 +1,6 @@
 """My own page on the phone: who I am, what is open with me, settings; and the self-check."""
 
+import uuid
 from datetime import datetime
 from typing import Any
 
@@ -41,7 +42,7 @@ def phone_me(request: UserRequest) -> HttpResponse:
 @require_safe
 def phone_selfcheck(request: UserRequest) -> HttpResponse:
     """Let the phone try by itself what reporting needs of it."""
-    return render(request, "cases/phone/selfcheck.html")
+    return render(request, "cases/phone/selfcheck.html", {"key": uuid.uuid4()})
 
 
 def _posts(user: User, *, at: datetime) -> list[dict[str, Any]]:

@@ -15,14 +15,14 @@ from cityops.accounts.http import UserRequest
 @require_safe
 def photo(request: UserRequest, pk: int) -> HttpResponse:
     """Serve a photo as stored."""
-    return _send(_visible_photo(request, pk).path)
+    return send_photo(_visible_photo(request, pk).path)
 
 
 @login_required
 @require_safe
 def photo_small(request: UserRequest, pk: int) -> HttpResponse:
     """Serve a photo's 320 px thumbnail."""
-    return _send(_visible_photo(request, pk).thumbnail_path)
+    return send_photo(_visible_photo(request, pk).thumbnail_path)
 
 
 def _visible_photo(request: UserRequest, pk: int) -> Attachment:
@@ -33,7 +33,7 @@ def _visible_photo(request: UserRequest, pk: int) -> Attachment:
     return get_object_or_404(shown, pk=pk)
 
 
-def _send(path: str) -> HttpResponse:
+def send_photo(path: str) -> HttpResponse:
     """Let nginx send the file, so that no worker is held by a slow phone."""
     return HttpResponse(
         content_type="image/jpeg",

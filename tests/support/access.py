@@ -31,6 +31,7 @@ from cases.models import (
     Channel,
     CityOptions,
     Event,
+    Feedback,
     Notice,
     Reply,
     RoutingDraft,
@@ -138,6 +139,7 @@ class World:
         }
         self.notices = {whose: self._notice(whose) for whose in PLACES}
         Channel.objects.create(name="a group", kind=Channel.Kind.WECOM)
+        self.feedback = self._feedback()
         self.component = component(**COMPONENT).pk
         self.draft = self._draft()
         self.before = fingerprint()
@@ -185,6 +187,11 @@ class World:
             }
             for whose, (unit, head) in units.items()
         }
+
+    def _feedback(self) -> int:
+        """Keep what somebody said, with a screenshot that is prepared."""
+        shown = {"sha256": SHA256, "stored_sha256": SHA256}
+        return Feedback.objects.create(key=uuid.uuid4(), by=self.fresh("ins"), text="a", **shown).pk
 
     def _draft(self) -> RoutingDraft:
         """Open a draft with one rule, ready to be published."""
@@ -492,6 +499,7 @@ _FINGERPRINT = """
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_responsibility r),
            (SELECT md5(string_agg(d::text, '' ORDER BY id)) FROM cases_routingdraft d),
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_draftrule r),
+           (SELECT md5(string_agg(f::text, '' ORDER BY id)) FROM cases_feedback f),
            (SELECT count(*) FROM django_admin_log)
 """
 
@@ -690,6 +698,7 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "desk/routing/drafts/"): form(title="b", reason="b"),
     ("POST", "desk/routing/drafts/<int:draft_id>/rule/"): take_rule_back,
     ("POST", "desk/routing/drafts/<int:draft_id>/publish/"): publish_rules,
+    ("POST", "m/feedback/"): form(text="a", key=lambda: str(uuid.uuid4())),
     ("POST", "desk/effects/"): form(ruling="redrive", rows="1:1"),
     ("POST", "cases/searches/"): form(name="b", query="q=b"),
     ("POST", "cases/searches/<int:pk>/"): form(name="b"),
@@ -706,7 +715,11 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
     """Fill the blanks of a route; raises KeyError for one nobody has said how to fill."""
     stage = ACTIONS[word].case if word else STAGES.get(route, "checking")
     whose = whose or "mine"
-    keys = {"notices": world.notices[whose], "searches": world.searches[whose].pk}
+    keys = {
+        "notices": world.notices[whose],
+        "searches": world.searches[whose].pk,
+        "feedback": world.feedback,
+    }
     blanks = {
         "code": world.component,
         "number": world.cases[stage, whose],

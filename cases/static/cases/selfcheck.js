@@ -124,7 +124,8 @@ async function runAll() {
   const { width, height } = window.screen;
   const screen = `screen: ${width}x${height} at ${window.devicePixelRatio}`;
   const facts = [navigator.userAgent, screen, `language: ${navigator.language}`];
-  if (report) report.value = [...lines, ...facts].join("\n");
+  report.value = [...lines, ...facts].join("\n");
+  report.form.hidden = false;
   again.hidden = false;
 }
 

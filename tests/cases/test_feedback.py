@@ -1,0 +1,161 @@
+"""Feedback about the pages: kept once, with a screenshot made safe, and read in the admin."""
+
+import uuid
+from pathlib import Path
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import IntegrityError, transaction
+from django.test import Client
+
+from cases.choices import Role
+from cases.models import Effect, Feedback
+from cases.services.effects import run_effect
+from cases.services.photo_store import sweep_photos
+from cityops.accounts.models import User
+from tests.cases.test_pages_phone import client_of, hidden, upload
+from tests.support.people import person
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def inspector():
+    return person("i1", Role.INSPECTOR, grids=("431202",))
+
+
+@pytest.fixture
+def admin():
+    return client_of(User.objects.create_superuser("root", name="root"))
+
+
+def said(**words):
+    return {"key": str(uuid.uuid4()), "page": "/m/report/", "text": "拍照按钮太小"} | words
+
+
+def leave(client, **words):
+    return client.post("/m/feedback/", said(**words))
+
+
+def test_what_is_said_is_kept_with_the_page_it_was_said_on(inspector):
+    client = client_of(inspector)
+    form = client.get("/m/feedback/?page=/m/report/")
+    key, page = hidden(form, "key"), hidden(form, "page")
+
+    answers = [leave(client, key=key, page=page) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [302, 302]
+    kept = Feedback.objects.get()
+    assert (kept.by, kept.page, kept.text) == (inspector, "/m/report/", "拍照按钮太小")
+    assert (kept.sha256, kept.read_at) == ("", None)
+    assert Effect.objects.count() == 0
+
+
+def test_every_phone_page_leads_to_it(inspector):
+    page = client_of(inspector).get("/m/selfcheck/").content.decode()
+
+    assert 'href="/m/feedback/?page=/m/selfcheck/"' in page
+
+
+@pytest.mark.parametrize("words", [{"text": "  "}, {"text": "x" * 4001}, {"key": "x"}])
+def test_what_says_nothing_or_too_much_is_refused_and_nothing_kept(inspector, words):
+    answer = leave(client_of(inspector), **words)
+
+    assert answer.status_code == 422
+    assert Feedback.objects.count() == 0
+
+
+@pytest.mark.parametrize("page", ["https://elsewhere.example/", "//elsewhere.example", "x"])
+def test_a_page_of_elsewhere_is_forgotten(inspector, page):
+    leave(client_of(inspector), page=page)
+
+    assert Feedback.objects.get().page == ""
+
+
+def test_a_screenshot_is_made_safe_by_the_worker_and_then_shown(inspector, admin, settings):
+    leave(client_of(inspector), screenshot=upload())
+    kept = Feedback.objects.get()
+    address = f"/admin/cases/feedback/{kept.pk}/screenshot/"
+    assert (len(kept.sha256), kept.stored_sha256) == (64, "")
+    assert admin.get(address).status_code == 404
+
+    effect = Effect.objects.get(kind="screenshot")
+    assert [run_effect(effect.pk) for _ in range(2)] == ["prepared", "held elsewhere"]
+
+    kept.refresh_from_db()
+    assert Path(settings.MEDIA_ROOT, kept.path).exists()
+    assert admin.get(address)["X-Accel-Redirect"].endswith(kept.path)
+    assert address in admin.get(f"/admin/cases/feedback/{kept.pk}/change/").content.decode()
+    assert client_of(inspector).get(address).status_code == 302
+    clerk = client_of(User.objects.create_user("clerk", name="clerk", is_staff=True))
+    assert clerk.get(address).status_code == 403
+
+
+def test_a_screenshot_that_cannot_be_decoded_is_said_to_be_unreadable(inspector, admin, settings):
+    leave(client_of(inspector), screenshot=upload())
+    kept = Feedback.objects.get()
+    Path(settings.MEDIA_ROOT, "arrived", kept.sha256).write_bytes(b"no photo")
+
+    run_effect(Effect.objects.get(kind="screenshot").pk)
+
+    kept.refresh_from_db()
+    assert (kept.is_unreadable, kept.stored_sha256) == (True, "")
+    page = admin.get(f"/admin/cases/feedback/{kept.pk}/change/", headers={"accept-language": "en"})
+    assert "cannot be read" in page.content.decode()
+
+
+def test_a_screenshot_that_waits_is_not_swept_away(inspector, settings, monkeypatch):
+    leave(client_of(inspector), screenshot=upload())
+    monkeypatch.setattr("cases.services.photo_store._age_s", lambda path: 10**9)
+    arrived = Path(settings.MEDIA_ROOT, "arrived", Feedback.objects.get().sha256)
+
+    sweep_photos()
+    assert arrived.exists()
+
+    run_effect(Effect.objects.get(kind="screenshot").pk)
+    sweep_photos()
+    assert not arrived.exists()
+
+
+def test_what_is_no_screenshot_is_refused_and_nothing_kept(inspector, settings):
+    file = SimpleUploadedFile("page.html", b"<script>alert(1)</script>", "image/png")
+
+    answer = leave(client_of(inspector), screenshot=file)
+
+    assert answer.status_code == 422
+    assert Feedback.objects.count() == 0
+    assert not Path(settings.MEDIA_ROOT, "arrived").exists()
+
+
+def test_the_administrator_marks_as_read_once(inspector, admin):
+    for _ in range(2):
+        leave(client_of(inspector))
+    first, second = Feedback.objects.order_by("pk")
+    chosen = {"action": "read", "_selected_action": [first.pk]}
+
+    admin.post("/admin/cases/feedback/", chosen)
+    first.refresh_from_db()
+    read_at = first.read_at
+    admin.post("/admin/cases/feedback/", chosen)
+
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.read_by.username, first.read_at) == ("root", read_at)
+    assert (second.read_by, second.read_at) == (None, None)
+
+
+def test_who_may_not_read_feedback_marks_none(inspector):
+    leave(client_of(inspector))
+    clerk = client_of(User.objects.create_user("clerk", name="clerk", is_staff=True))
+    chosen = {"action": "read", "_selected_action": [Feedback.objects.get().pk]}
+
+    assert clerk.post("/admin/cases/feedback/", chosen).status_code == 403
+    assert Client().get("/m/feedback/").status_code == 302
+
+    assert Feedback.objects.get().read_at is None
+
+
+def test_the_database_keeps_nothing_empty_and_nothing_half_read(inspector):
+    for words in ({"text": ""}, {"text": "x", "read_by": inspector}):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Feedback.objects.create(key=uuid.uuid4(), by=inspector, **words)
