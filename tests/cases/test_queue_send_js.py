@@ -240,8 +240,9 @@ def test_an_old_note_is_taken_anew(page, server):
     ]
 
 
-def test_a_case_that_moved_on_is_shown_with_both_versions(page, server):
-    server.faults = {f"POST {ACTION['path']}": [problem(409, "stale_case", "It has moved on.")]}
+@pytest.mark.parametrize(("status", "code"), [(409, "stale_case"), (403, "not_allowed")])
+def test_a_case_that_moved_on_is_shown_with_both_versions(page, server, status, code):
+    server.faults = {f"POST {ACTION['path']}": [problem(status, code, "It has moved on.")]}
     store(page, "k1", **ACTION)
     start(page)
     wait_for_attention(page)
@@ -249,8 +250,8 @@ def test_a_case_that_moved_on_is_shown_with_both_versions(page, server):
     item = item_of(page)
     assert item["seen"]["version"] == 2
     assert item["problem"] | {"fields": None} == {
-        "status": 409,
-        "code": "stale_case",
+        "status": status,
+        "code": code,
         "detail": "It has moved on.",
         "fields": None,
         "now": {
@@ -399,6 +400,25 @@ def test_another_tab_carries_on_when_the_sending_one_is_closed(phone, page, serv
 
     wait_until_empty(other)
     assert list(server.cases) == ["k1"]
+
+
+def test_photos_kept_for_wifi_wait_while_the_report_goes(page, server):
+    page.evaluate(
+        """() => {
+          document.documentElement.dataset.photos = "wifi";
+          window.line = Object.assign(new EventTarget(), { type: "cellular" });
+          Object.defineProperty(navigator, "connection", { value: window.line });
+        }"""
+    )
+    store(page, "k1", ["near"])
+    start(page)
+    wait_for(page, "store.items('ann').then(([item]) => item.tries > 0)")
+    assert (list(server.cases), server.photos) == (["k1"], {})
+
+    page.evaluate("() => { line.type = 'wifi'; line.dispatchEvent(new Event('change')) }")
+
+    wait_until_empty(page)
+    assert server.photos == {sha("near"): b"near"}
 
 
 def test_a_photo_the_phone_has_lost_is_said(page, server):

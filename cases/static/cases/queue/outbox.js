@@ -1,7 +1,7 @@
 // The outbox (M3): what waits on this phone, what needs the person, drafts, and what has arrived.
 
 import { OLD_MS } from "./chip.js";
-import { wake } from "./send.js";
+import { photosWait, wake } from "./send.js";
 import {
   bytesOf,
   changeItem,
@@ -205,7 +205,8 @@ async function showState(waiting) {
   const paused = pace?.paused === "other_user" ? data.pausedOtherUser : data.pausedSignedOut;
   const failing = navigator.onLine ? data.failing : data.offline;
   const isFailing = waiting > 0 && (!navigator.onLine || pace?.failures > 0);
-  put("outbox-state", waiting && pace?.paused ? paused : isFailing ? failing : "");
+  const wifi = waiting > 0 && photosWait() ? data.wifi : "";
+  put("outbox-state", waiting && pace?.paused ? paused : isFailing ? failing : wifi);
   document.getElementById("outbox-sign-in").hidden = !(waiting && pace?.paused);
   const skew = (await kept("", "skew")) ?? 0;
   const isOff = Math.abs(skew) > SKEW_MS;

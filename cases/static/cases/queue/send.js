@@ -22,6 +22,7 @@ const ASK_MS = 30_000;
 const PHOTO_MS = 120_000; // 400 kB over a very thin line
 const SILENT_MS = 150_000; // longer than any request: who holds the lock has been put to sleep
 const LEASE_MS = 15_000;
+const WENT_ON = new Set([403, 404, 409]); // what an action meets when the case went another way
 const WAIT_STATUSES = new Set([408, 425, 429, 502, 503, 504]);
 
 /** The line or the server is not there now: everything waits. */
@@ -53,6 +54,7 @@ let running = null;
 let isWoken = false;
 let isForced = false;
 let timer = 0;
+let hasMoved = false; // something was acknowledged in this round
 
 /**
  * Send the items of `name`, whose page this is, now and whenever there is reason to.
@@ -64,6 +66,7 @@ export function startSending(name) {
   addEventListener("online", now);
   addEventListener("pageshow", now);
   document.addEventListener("visibilitychange", () => document.hidden || now());
+  navigator.connection?.addEventListener?.("change", now);
   onChange(({ kind }) => kind === "change" && wake(false));
   now();
 }
@@ -120,6 +123,7 @@ async function drain(force) {
   const isQuiet = waitUntil(pace.quiet_until, LONGEST_QUIET_S * 1000) > 0;
   if (isQuiet || (!force && waitUntil(pace.next_at) > 0)) return;
   if ((await due(force)).length === 0) return;
+  hasMoved = false;
   try {
     const session = await openSession();
     const tried = new Set();
@@ -140,7 +144,7 @@ function pause(reason) {
 function slowDown(error) {
   const quiet_ms = Math.min(error.wait_s ?? 0, LONGEST_QUIET_S) * 1000;
   return keep(user, "pace", (old) => {
-    const failures = (old?.failures ?? 0) + 1;
+    const failures = hasMoved ? 1 : (old?.failures ?? 0) + 1;
     const next_at = Date.now() + Math.max(backOff(failures), quiet_ms);
     return { failures, next_at, quiet_until: quiet_ms && Date.now() + quiet_ms };
   });
@@ -278,7 +282,7 @@ async function refuse(item, problem, session) {
     await changeItem(item.id, ({ photos }) => ({ photos: photos.map(({ note, ...rest }) => rest) }));
     return later(item);
   }
-  const now = problem.status === 409 && item.number ? await caseNow(item, session) : undefined;
+  const now = WENT_ON.has(problem.status) && item.number ? await caseNow(item, session) : undefined;
   return changeItem(item.id, () => ({ state: "attention", problem: { ...problem, now } }));
 }
 
@@ -318,12 +322,20 @@ async function openSession() {
   return session;
 }
 
-function post(item, body, session) {
+async function post(item, body, session) {
   const headers = { "Content-Type": "application/json", "Idempotency-Key": item.id };
-  return ask(item.path, { method: "POST", headers, body: JSON.stringify(body) }, session);
+  const how = { method: "POST", headers, body: JSON.stringify(body) };
+  const answer = await ask(item.path, how, session);
+  hasMoved = true;
+  return answer;
 }
 
+/** Tell whether photos wait: the person keeps them for Wi-Fi, and this phone says it has none. */
+export const photosWait = () =>
+  document.documentElement.dataset.photos === "wifi" && navigator.connection?.type === "cellular";
+
 async function put(path, item, photo, session) {
+  if (photosWait()) throw new Stumbled("no Wi-Fi");
   const body = await bytesOf(item.id, photo.sha256);
   if (body === null) throw new Refused(0, { code: "photo_lost", detail: "" });
   const headers = {
@@ -331,7 +343,9 @@ async function put(path, item, photo, session) {
     "Content-Disposition": `attachment; filename=${photo.sha256.slice(0, 8)}`,
   };
   const about = saidOf(photo, item.kind);
-  return ask(`${path}?${about}`, { method: "PUT", headers, body }, session, PHOTO_MS);
+  const answer = await ask(`${path}?${about}`, { method: "PUT", headers, body }, session, PHOTO_MS);
+  hasMoved = true;
+  return answer;
 }
 
 /** Return what the page says of a photo, as the API takes it. */

@@ -1,0 +1,312 @@
+"""The phone's queue on the running city: the line goes, answers are lost, the browser is killed."""
+
+import hashlib
+import json
+import os
+import signal
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from urllib.request import Request, urlopen
+
+import pytest
+from playwright.sync_api import BrowserContext, Error, Page, Route, expect
+
+from tests.support.browsers import PATIENCE_MS, PHONE, ZHONGFANG, one, picture
+
+pytestmark = pytest.mark.journey
+
+CONDITION = "event-0110-1"  # exposed refuse
+PATIENCE_S = PATIENCE_MS / 1000 * 3
+OPEN_STORE = "async () => (window.store = await import('/static/cases/queue/store.js'))"
+ENQUEUE = """async ([item, photos]) => {
+  for (const photo of photos) photo.blob = Uint8Array.from(photo.bytes).buffer;
+  await store.enqueue({ ...item, photos: photos.map(({ bytes, ...photo }) => photo) });
+}"""
+# The pages, and a file that only the task's page needs, which is kept last.
+KEPT = """async (paths) => {
+  const pages = await caches.open("cityops-pages");
+  const found = await Promise.all(paths.map((path) => pages.match(path)));
+  const files = await (await caches.open("cityops-static")).keys();
+  return found.every(Boolean) && files.some(({ url }) => /idb-/.test(url));
+}"""
+PLACE = {"lon": ZHONGFANG["longitude"], "lat": ZHONGFANG["latitude"], "crs": "wgs84"}
+REPORT = {"location": PLACE, "category": "event-0110", "condition": CONDITION}
+
+
+class KilledPhone:
+    """A browser with a profile of its own, which is killed as a phone kills one, and comes back."""
+
+    def __init__(self, browser, city, profile: Path, username: str) -> None:
+        self.kind, self.city, self.profile, self.username = (
+            browser.browser_type,
+            city,
+            profile,
+            username,
+        )
+        self.lost: set[tuple[str, str, str | None]] = set()
+        self.context: BrowserContext | None = None
+
+    def open(self) -> Page:
+        self.context = self.kind.launch_persistent_context(
+            self.profile,
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox"],
+            base_url=self.city.address,
+            viewport=PHONE,
+            locale="en-US",
+            service_workers="block",  # its requests could not be lost here
+        )
+        self.context.route("**/api/v1/**", self.lose_first_answer)
+        page = self.context.pages[0]
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto("/m/outbox/")
+        if "/sign-in/" in page.url:
+            page.fill("#id_username", self.username)
+            page.fill("#id_password", self.city.demo_password)
+            page.click("button.primary")
+            page.wait_for_url("**/m/outbox/")
+        page.evaluate(OPEN_STORE)
+        return page
+
+    def lose_first_answer(self, route: Route) -> None:
+        request = route.request
+        asked = (request.method, request.url, request.header_value("Idempotency-Key"))
+        if asked in self.lost:
+            return route.continue_()
+        self.lost.add(asked)
+        route.fetch()  # the server does it all the same
+        return route.abort()
+
+    def kill(self) -> None:
+        """End the browser without a word, by its own profile."""
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+                mine = f"--user-data-dir={self.profile}".encode() in words
+                if mine and not any(word.startswith(b"--type=") for word in words):
+                    os.kill(int(folder.name), signal.SIGKILL)
+        assert self.context is not None
+        with suppress(Error):
+            self.context.close()
+
+
+@pytest.fixture
+def killed_phone(browser, running_city, tmp_path) -> Iterator[KilledPhone]:
+    phone = KilledPhone(browser, running_city, tmp_path / "profile", "inspector9")
+    yield phone
+    if phone.context:
+        phone.context.close()
+
+
+def photo(name: str, colour: str) -> dict[str, object]:
+    return {"name": name, "origin": "camera", "bytes": list(picture(colour)["buffer"])}
+
+
+def sent_by(city, username: str) -> int:
+    query = """
+        SELECT count(*) FROM cases_case c JOIN accounts_user u ON u.id = c.reporter_id
+        WHERE u.username = %s
+    """
+    ((count,),) = city.rows(query, username)
+    return int(count)
+
+
+def wait_until(page: Page, is_so) -> None:
+    """Wait for what the phone does, telling it again and again that there is a line."""
+    until = monotonic() + PATIENCE_S
+    while not is_so():
+        assert monotonic() < until, page.inner_text("main")
+        page.evaluate("() => { dispatchEvent(new Event('online')) }")
+        page.wait_for_timeout(200)
+
+
+def wait_for(page: Page, promised: str, argument: object = None) -> None:
+    until = monotonic() + PATIENCE_S
+    while not page.evaluate(promised, argument):
+        assert monotonic() < until, promised
+        page.wait_for_timeout(100)
+
+
+def waiting(page: Page) -> int:
+    return int(page.evaluate("store.items('inspector9').then((items) => items.length)"))
+
+
+def test_ten_reports_made_offline_arrive_once(killed_phone, running_city):
+    city, page = running_city, killed_phone.open()
+    killed_phone.context.set_offline(True)
+    shas: dict[str, set[str]] = {}
+    for report in range(10):
+        key, hue = str(uuid.uuid4()), 25 * report
+        photos = [photo(name, f"rgb({hue},{n},90)") for n, name in enumerate(("near", "far", "3"))]
+        shas[key] = {hashlib.sha256(bytes(one["bytes"])).hexdigest() for one in photos}
+        item = {"id": key, "user": "inspector9", "kind": "report", "path": "/api/v1/cases/"}
+        page.evaluate(ENQUEUE, [{**item, "body": REPORT, "title": "Exposed refuse"}, photos])
+    expect(page.locator("#queue-chip")).to_have_text("Offline · 10 to send")
+    killed_phone.kill()
+
+    page = killed_phone.open()
+    wait_until(page, lambda: sent_by(city, "inspector9") > 2)
+    killed_phone.kill()
+    page = killed_phone.open()
+    wait_until(page, lambda: waiting(page) == 0)
+
+    assert sent_by(city, "inspector9") == 10
+    query = """
+        SELECT c.client_uuid::text, a.sha256 FROM cases_attachment a
+        JOIN cases_case c ON c.id = a.case_id WHERE c.client_uuid = ANY(%s::uuid[])
+    """
+    stored = city.rows(query, list(shas))
+    assert sorted(stored) == sorted((key, sha) for key, photos in shas.items() for sha in photos)
+    expect(page.locator("#group-received li")).to_have_count(10)
+    expect(page.locator("#queue-chip")).to_be_hidden()
+
+
+def verify_case(city) -> tuple[str, str]:
+    """Have a citizen's report sent out to be verified; return its number and the inspector."""
+    acceptor, operator = (city.manage("token", name) for name in ("acceptor1", "operator1"))
+    number = api(city, operator, "", {**REPORT, "source": "citizen"})["number"]
+    sent = {"action": "send_verify", "seen_version": 1}
+    sent["seen_version"] = api(city, acceptor, f"{number}/", None)["version"]
+    api(city, acceptor, f"{number}/actions/", sent)
+    query = """
+        SELECT u.username FROM cases_task t JOIN accounts_user u ON u.id = t.assignee_id
+        JOIN cases_case c ON c.id = t.case_id WHERE c.number = %s
+    """
+    return number, one(city, query, number)
+
+
+def api(city, token: str, path: str, body: dict[str, object] | None) -> dict:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    headers["Idempotency-Key"] = str(uuid.uuid4())
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(f"{city.address}/api/v1/cases/{path}", data=data, headers=headers)  # noqa: S310 - our own server
+    with urlopen(request, timeout=30) as answer:  # noqa: S310
+        return dict(json.load(answer))
+
+
+def enqueue_answer(page: Page, city, number: str, username: str) -> None:
+    version = int(one(city, "SELECT version FROM cases_case WHERE number = %s", number))
+    item = {
+        "id": str(uuid.uuid4()),
+        "user": username,
+        "kind": "action",
+        "path": f"/api/v1/cases/{number}/actions/",
+        "body": {"action": "answer_verify", "seen_version": version, "passed": True},
+        "title": "Verify: exposed refuse",
+        "number": number,
+        "seen": {"version": version, "stage": "verifying", "unit": "", "words": "true"},
+    }
+    page.evaluate(OPEN_STORE)
+    page.evaluate(ENQUEUE, [item, [photo("photo", "teal")]])
+
+
+def test_an_answer_to_a_case_that_went_on_waits_with_both_versions(desks, running_city):
+    number, username = verify_case(running_city)
+    page = desks.open(username, "/m/outbox/", PHONE)
+    page.evaluate(OPEN_STORE)
+    page.context.set_offline(True)
+    enqueue_answer(page, running_city, number, username)
+    expect(page.locator("#group-waiting li")).to_contain_text("Verify: exposed refuse")
+    chief = running_city.manage("token", "chief1")
+    version = api(running_city, chief, f"{number}/", None)["version"]
+    voided = {"action": "void", "seen_version": version, "reason": "wrong_report"}
+    api(running_city, chief, f"{number}/actions/", voided)
+
+    page.context.set_offline(False)
+
+    row = page.locator("#group-attention li")
+    expect(row).to_contain_text("You answered version")
+    expect(row).to_contain_text("being verified")
+    expect(page.locator("#queue-chip")).to_have_text("1 need you")
+    row.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Keep it").click()
+    expect(row.locator("img")).to_be_visible()
+    row.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete “Verify: exposed refuse”").click()
+    expect(page.get_by_text("Nothing waits on this phone.")).to_be_visible()
+    desks.complaints[:] = [line for line in desks.complaints if not is_of_the_line(line)]
+
+
+def test_an_answer_may_be_sent_again_on_the_version_of_now(desks, running_city):
+    number, username = verify_case(running_city)
+    page = desks.open(username, "/m/outbox/", PHONE)
+    stale = {"status": 409, "code": "stale_case", "detail": "The case has moved on."}
+    page.route(
+        f"**/cases/{number}/actions/",
+        lambda route: route.fulfill(
+            status=409, body=json.dumps(stale), content_type="application/problem+json"
+        ),
+        times=1,
+    )
+    enqueue_answer(page, running_city, number, username)
+
+    row = page.locator("#group-attention li")
+    expect(row).to_contain_text("The case has moved on.")
+    row.get_by_role("button", name="Send on the new version").click()
+
+    expect(page.locator("#group-received li")).to_contain_text(number)
+    running_city.wait_for(number, "reported")
+    desks.complaints[:] = [line for line in desks.complaints if not is_of_the_line(line)]
+
+
+def is_of_the_line(complaint: str) -> bool:
+    """Tell whether the browser complains of what the test did to its line."""
+    return any(word in complaint for word in ("net::ERR_", "Failed to fetch", "403", "404", "409"))
+
+
+def test_the_pages_open_without_a_line_once_they_were_kept(desks, running_city):
+    number, username = verify_case(running_city)
+    page = desks.open(username, "/m/", PHONE)
+    expect(page.locator(f'a[href="/m/tasks/{number}/"]').first).to_be_visible()
+    wanted = ["/m/report/", "/m/outbox/", f"/m/tasks/{number}/"]
+    wait_for(page, KEPT, wanted)
+    page.context.set_offline(True)
+
+    for path, words in (
+        ("/m/", "My work"),
+        ("/m/report/", "Report"),
+        ("/m/outbox/", "Nothing waits on this phone."),
+        (f"/m/tasks/{number}/", number),
+    ):
+        page.goto(path)
+        expect(page.get_by_text(words).first).to_be_visible()
+        assert page.evaluate("getComputedStyle(document.body).margin") == "0px"  # its style is here
+    page.goto("/m/feedback/")  # never kept: the outbox stands in for it
+    expect(page).to_have_url(f"{running_city.address}/m/outbox/")
+
+    page.context.set_offline(False)
+    page.goto("/m/")
+    page.locator(".phone-menu summary").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/sign-in/**")
+    assert page.evaluate("caches.has('cityops-pages')") is False
+    desks.complaints[:] = [line for line in desks.complaints if not is_of_the_line(line)]
+
+
+def test_whoever_signs_out_is_told_what_still_waits_and_it_stays_theirs(desks, running_city):
+    page = desks.open("inspector3", "/m/outbox/", PHONE)
+    page.evaluate(OPEN_STORE)
+    page.context.route("**/api/v1/**", lambda route: route.abort())
+    item = {"id": str(uuid.uuid4()), "user": "inspector3", "kind": "report", "title": "Refuse"}
+    page.evaluate(ENQUEUE, [{**item, "path": "/api/v1/cases/", "body": REPORT}, []])
+    expect(page.locator("#queue-chip")).to_have_text("Offline · 1 to send")
+
+    leave = page.get_by_role("button", name="Sign out", exact=True)
+    page.locator(".phone-menu summary").click()
+    leave.click()
+    page.get_by_role("button", name="Stay signed in").click()
+    leave.click()
+    page.get_by_role("button", name="Sign out all the same").click()
+
+    page.wait_for_url("**/sign-in/**")
+    page.fill("#id_username", "inspector4")
+    page.fill("#id_password", running_city.demo_password)
+    page.click("button.primary")
+    page.wait_for_url("**/m/")
+    page.goto("/m/outbox/")
+    expect(page.get_by_text("1 more belong to other people of this phone")).to_be_visible()
+    expect(page.get_by_text("Refuse")).to_have_count(0)
+    desks.complaints[:] = [line for line in desks.complaints if not is_of_the_line(line)]
