@@ -1,0 +1,127 @@
+"""The report page's own modules in a browser: photos made small, the best position, the toast."""
+
+import base64
+import io
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Error
+
+from tests.support.modules import modules_page
+
+SHRINK = """async ([text, edge, isNative]) => {
+  if (!isNative) window.createImageBitmap = () => Promise.reject(new Error("none here"));
+  const { shrink } = await import("/static/cases/report/shrink.js");
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const small = await shrink(new File([bytes], "a.jpg", { type: "image/jpeg" }), edge);
+  const made = new Uint8Array(await small.arrayBuffer());
+  return btoa(Array.from(made, (byte) => String.fromCharCode(byte)).join(""));
+}"""
+WATCH = """async () => {
+  window.told = [];
+  window.searches = 0;
+  navigator.geolocation.watchPosition = (found, failed) => {
+    Object.assign(window, { found, failed });
+    return ++window.searches;
+  };
+  navigator.geolocation.clearWatch = () => {};
+  const { Locator, saidOf } = await import("/static/cases/report/locate.js");
+  window.saidOf = saidOf;
+  const tell = ({ accuracy_m }) => window.told.push(accuracy_m);
+  window.locator = new Locator(tell, () => window.told.push("none"));
+  window.locator.start();
+}"""
+
+
+@pytest.fixture
+def page(phone):
+    return modules_page(phone)
+
+
+def street(width, height, *, orientation=1):
+    """A picture whose top left corner is red, with the place it was taken at in its EXIF."""
+    image = Image.new("RGB", (width, height), "grey")
+    image.paste("red", (0, 0, width // 4, height // 4))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x8825] = {1: "N", 2: (27.0, 33.0, 1.8)}
+    out = io.BytesIO()
+    image.save(out, "JPEG", exif=exif)
+    return base64.b64encode(out.getvalue()).decode()
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize(
+    ("orientation", "size", "red"), [(1, (1600, 1200), (100, 100)), (6, (1200, 1600), (1100, 100))]
+)
+def test_a_photo_is_made_small_upright_and_without_its_exif(page, native, orientation, size, red):
+    photo = street(2400, 1800, orientation=orientation)
+
+    made = base64.b64decode(page.evaluate(SHRINK, [photo, 1600, native]))
+
+    with Image.open(io.BytesIO(made)) as image:
+        assert (image.format, image.size) == ("JPEG", size)
+        assert dict(image.getexif()) == {}
+        strength, green, _ = image.convert("RGB").getpixel(red)
+        assert strength > 200 > 100 > green
+    assert len(made) < len(base64.b64decode(photo))
+
+
+def test_a_small_photo_is_not_blown_up(page):
+    made = base64.b64decode(page.evaluate(SHRINK, [street(640, 480), 1600, True]))
+
+    with Image.open(io.BytesIO(made)) as image:
+        assert image.size == (640, 480)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_what_is_no_picture_is_refused(page, native):
+    with pytest.raises(Error):
+        page.evaluate(SHRINK, [base64.b64encode(b"no picture").decode(), 1600, native])
+
+
+def find(page, accuracy, heading=None):
+    coords = {"longitude": 109.9, "latitude": 27.5, "accuracy": accuracy, "heading": heading}
+    page.evaluate("coords => window.found({ coords })", coords)
+
+
+def test_only_a_better_position_is_told(page):
+    page.evaluate(WATCH)
+
+    for accuracy in (80, 200, 12.4, 30, 8):
+        find(page, accuracy)
+
+    assert page.evaluate("told") == [80, 12, 8]
+
+
+def test_a_rough_position_of_a_new_search_does_not_replace_a_good_one(page):
+    page.evaluate(WATCH)
+    find(page, 8)
+    page.evaluate("locator.start()")
+    find(page, 400)
+    assert page.evaluate("locator.best.accuracy_m") == 8
+
+    find(page, 20)
+
+    assert page.evaluate("told") == [8, 20]
+
+
+def test_a_search_without_any_position_says_so_once(page):
+    page.evaluate(WATCH)
+
+    page.evaluate("failed({ code: 3 })")
+
+    assert page.evaluate("told") == ["none"]
+
+
+def test_an_album_photo_has_neither_time_nor_place(page):
+    page.evaluate(WATCH)
+    find(page, 8, heading=271.6)
+
+    album = page.evaluate("saidOf('album', locator.best)")
+    camera = page.evaluate("saidOf('camera', locator.best)")
+
+    assert album == {"origin": "album"}
+    assert camera.pop("taken_at").endswith("Z")
+    place = {"lon": 109.9, "lat": 27.5, "accuracy_m": 8, "heading": 272}
+    assert camera == {"origin": "camera"} | place
