@@ -1,0 +1,83 @@
+// Says on the page that follows what became of what was just stored, and lets it be withdrawn
+// while it has not begun. “Received” is said only once the server has said so.
+
+import { items, onChange, received, withdraw } from "./store.js";
+
+const KEY = "cityops-toast";
+const SHOWN_MS = 8_000;
+
+const toast = document.getElementById("toast");
+let about = null;
+let timer = 0;
+
+/**
+ * Let the next page say what became of this; call it before leaving the page.
+ * @param {{id: string, user: string, kind: "report" | "action" | "support" | "draft"}} said
+ */
+export function announce(said) {
+  sessionStorage.setItem(KEY, JSON.stringify(said));
+}
+
+const button = () => toast.querySelector("button");
+
+function say(words) {
+  toast.hidden = false;
+  toast.querySelector("span").textContent = words;
+}
+
+/** There is nothing more to tell; what is said stays for a moment. */
+function end(afterMs) {
+  about = null;
+  sessionStorage.removeItem(KEY);
+  button().hidden = true;
+  setTimeout(() => (toast.hidden = true), afterMs);
+}
+
+async function show() {
+  clearTimeout(timer);
+  if (about === null) return;
+  const { id, user } = about;
+  const [waiting, done] = await Promise.all([items(user), received(user)]);
+  if (about?.id !== id) return;
+  const receipt = done.find((one) => one.id === id);
+  const item = waiting.find((one) => one.id === id);
+  if (receipt) {
+    say(toast.dataset.received.replace("{number}", receipt.number));
+    end(SHOWN_MS);
+  } else if (!item || item.state === "attention") {
+    end(0); // the chip tells of what needs attention
+  } else {
+    say(navigator.onLine ? toast.dataset.stored : toast.dataset.offline);
+    offerWithdrawal(item);
+  }
+}
+
+function offerWithdrawal({ origin, begun_at, created_at, held_ms }) {
+  const left_s = Math.ceil((created_at + held_ms - Date.now()) / 1000);
+  button().hidden = !origin || Boolean(begun_at) || left_s <= 0;
+  button().textContent = `${toast.dataset.withdraw} (${left_s})`;
+  if (!button().hidden) timer = setTimeout(show, 1000);
+}
+
+async function takeBack() {
+  const { id, user } = about;
+  const item = (await items(user)).find((one) => one.id === id);
+  if (!item || !(await withdraw(id))) return;
+  const link = document.createElement("a");
+  link.href = `${item.origin.path}#${id}`;
+  link.textContent = toast.dataset.edit;
+  say(toast.dataset.withdrawn);
+  toast.append(link);
+  end(SHOWN_MS);
+}
+
+if (toast) {
+  about = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
+  button().addEventListener("click", takeBack);
+  onChange(show);
+  for (const kind of ["online", "offline"]) addEventListener(kind, show);
+  if (about?.kind === "draft") {
+    say(toast.dataset.draft);
+    end(SHOWN_MS);
+  } else show();
+}
