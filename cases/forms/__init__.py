@@ -172,6 +172,12 @@ class ReportForm(RefusableForm):
             "invalid_choice": _("This is not in the list any more. Choose another."),
         },
     )
+    component_code = forms.CharField(
+        label=_("Code on the component (optional)"),
+        required=False,
+        max_length=20,
+        widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
+    )
     description = forms.CharField(
         label=_("Note (optional)"),
         required=False,
@@ -186,6 +192,7 @@ class ReportForm(RefusableForm):
         self.component = component
         if component is not None:
             self._take_from(component)
+            del self.fields["component_code"]
         for name in ("lon", "lat"):
             self.fields[name].error_messages["required"] = _("The place is missing.")
             self.fields[name].widget.attrs |= {"step": "any", "inputmode": "decimal"}
@@ -214,11 +221,24 @@ class ReportForm(RefusableForm):
         condition = cleaned.get("condition")
         if condition is None:
             return cleaned
+        self._find_component(cleaned.get("component_code", ""), condition)
         if condition.photo_rule == PhotoRule.NEAR_AND_FAR:
             self._require_photos("near", "far")
         elif condition.photo_rule == PhotoRule.ONE and not self.photos:
             self._require_photos("near")
         return cleaned
+
+    def _find_component(self, code: str, condition: Condition) -> None:
+        """Take the component whose code was read off it; it must be of the class chosen."""
+        code = "".join(code.split())
+        if not code:
+            return
+        self.component = Component.objects.filter(code=code, minor=condition.minor_id).first()
+        if self.component is None:
+            self.add_error(
+                "component_code",
+                _("No such component of this class is registered. Correct it or leave it out."),
+            )
 
     def _require_photos(self, *names: str) -> None:
         for name in names:

@@ -12,9 +12,11 @@ from django.views.decorators.http import require_http_methods
 
 from cases import policy
 from cases.errors import Refusal
-from cases.forms import ReportForm
-from cases.models import Component
+from cases.forms import PHOTO_TYPES, ReportForm
+from cases.models import Component, ProblemClass
+from cases.selectors.often import often_reported
 from cases.services.intake import report_case
+from cases.views.phrases import ready_phrases
 from cityops.accounts.http import UserRequest
 
 
@@ -52,5 +54,12 @@ def _component(request: UserRequest) -> Component | None:
 
 
 def _report_page(request: UserRequest, form: ReportForm, *, status: int) -> HttpResponse:
-    context = {"form": form, "chosen": form["condition"].value()}
+    context = {
+        "form": form,
+        "chosen": form["condition"].value(),
+        "photo_types": PHOTO_TYPES,
+        "often": " ".join(often_reported(request.user)),
+        "problems": ProblemClass.objects.all(),
+        "phrases": ready_phrases(),
+    }
     return render(request, "cases/phone/report.html", context, status=status)

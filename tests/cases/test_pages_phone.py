@@ -1,16 +1,21 @@
 """The phone pages: report a problem, see what became of it, answer a check."""
 
+import gzip
 import io
+import posixpath
 import re
 import uuid
+from pathlib import Path
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
 from cases.choices import Role
 from cases.models import Attachment, Case, Condition
+from tests.support.components import component
 from tests.support.people import person
 from tests.support.spine import PLACE
 
@@ -117,7 +122,9 @@ def test_condition_says_which_photos_are_needed(people, condition, rule, missing
 
     answer = client_of(people.inspector).post("/m/report/", said(condition))
 
-    assert answer.content.decode().count("This problem needs this photo.") == missing
+    errors = answer.context["form"].errors if missing else {}
+    assert len(errors) == missing
+    assert answer.content.decode().count("<li>This problem needs this photo.</li>") == missing
     assert Case.objects.count() == (0 if missing else 1)
 
 
@@ -168,7 +175,7 @@ def test_page_lets_no_inline_code_in(people):
     assert not re.search(r"<style|\sstyle=|\son\w+=", page)
     scripts = re.findall(r"<script[^>]*>", page)
     assert all("src=" in tag or 'type="application/json"' in tag for tag in scripts)
-    assert page.count('capture="environment"') == 3  # near, far, after
+    assert page.count('capture="environment"') == 5  # near, far, two more, after
 
 
 def test_home_asks_the_database_the_same_for_one_report_and_for_three(
@@ -225,3 +232,60 @@ def test_photo_of_a_tick_taken_back_is_left_out(people, condition):
     case = Case.objects.get()
     assert (case.is_self_handled, case.stage) == (False, "filed")
     assert {a.kind for a in Attachment.objects.filter(case=case)} == {"near", "far"}
+
+
+def weight_of(addresses):
+    """Bytes of these files and of all the modules they import, gzipped one by one as nginx does."""
+    todo, weights = list(addresses), {}
+    while todo:
+        name = todo.pop()
+        if name in weights:
+            continue
+        text = Path(str(finders.find(name))).read_bytes()
+        weights[name] = len(gzip.compress(text, 6))
+        if name.endswith(".js"):
+            imports = re.findall(r'^import[^"]*"([^"]+)";', text.decode(), re.MULTILINE)
+            todo += [posixpath.normpath(posixpath.join(name, "..", path)) for path in imports]
+    return sum(weights.values())
+
+
+def test_report_page_weighs_little_and_loads_no_map_before_one_is_opened(people):
+    answer = client_of(people.inspector).get("/m/report/", headers={"accept-language": "zh-hans"})
+
+    page = answer.content.decode()
+    files = re.findall(r'(?:<script[^>]* src|<link[^>]* href)="/static/([^"]+)"', page)
+    weight = len(gzip.compress(answer.content, 6)) + weight_of(files)
+    on_demand = ["cases/report/place_picker.js", "cases/report/category_picker.js"]
+    leaflet = re.findall(r'data-(?:leaflet|outline)-\w+="/static/([^"]+)"', page)
+    assert len(files) > 4
+    assert len(leaflet) == 3
+    assert not set(files) & set(leaflet)
+    assert weight <= 70_000
+    assert weight + weight_of([*on_demand, *leaflet]) <= 125_000
+
+
+def test_phone_offers_what_is_reported_most(people, condition):
+    client = client_of(people.inspector)
+    assert 'data-often=""' in client.get("/m/report/").content.decode()
+    other = Condition.objects.filter(photo_rule="one").exclude(pk=condition.pk).first()
+    for one in (condition, condition, other):
+        client.post("/m/report/", with_photos(one))
+
+    page = client.get("/m/report/").content.decode()
+
+    assert f'data-often="{condition.code} {other.code}"' in page
+
+
+def test_component_is_named_by_the_code_read_off_it(people):
+    cover = component()
+    condition = Condition.objects.filter(minor=cover.minor).earliest("code")
+    client = client_of(people.inspector)
+    spaced = f"{cover.code[:6]} {cover.code[6:]}"
+
+    wrong = client.post("/m/report/", with_photos(condition, component_code="4312020101009999"))
+    assert wrong.status_code == 422
+    assert "No such component of this class is registered." in wrong.content.decode()
+    assert not Case.objects.exists()
+    client.post("/m/report/", with_photos(condition, component_code=spaced))
+
+    assert Case.objects.get().component == cover

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.browsers import MONITOR, PHONE, ZHONGFANG, one, picture
+from tests.support.reporting import choose, received, take_photo
 
 pytestmark = pytest.mark.journey
 
@@ -28,14 +29,12 @@ def closed_in_zhongfang(page: Page, period: str) -> int:
 
 
 def report_with_photo(phone: Page) -> str:
-    phone.set_input_files("#id_near", picture("saddlebrown"))
-    if phone.locator("#id_far").count():
-        phone.set_input_files("#id_far", picture("olive"))
+    take_photo(phone, "near", "saddlebrown")
+    take_photo(phone, "far", "olive")
     expect(phone.locator("#fix")).to_contain_text("8 m")
-    phone.select_option("#id_condition", CONDITION)
-    phone.click("button[type=submit].primary")
-    said = phone.get_by_role("status").filter(has_text="Received").inner_text()
-    return said.split()[-1]
+    choose(phone, CONDITION)
+    phone.click("#submit")
+    return received(phone)
 
 
 def test_a_case_goes_from_a_phone_to_the_ranking(desks, running_city):

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.browsers import MONITOR, PHONE, ZHONGFANG, form_of, one, picture
+from tests.support.reporting import choose, take_photo
 
 pytestmark = pytest.mark.journey
 
@@ -92,13 +93,12 @@ def with_photo(form: Locator) -> None:
 def reported_by_hotline(posts: Posts) -> str:
     page = posts.of("operator1")
     page.goto("/m/report/")
-    page.set_input_files("#id_near", picture("saddlebrown"))
-    if page.locator("#id_far").is_visible():
-        page.set_input_files("#id_far", picture("olive"))
+    take_photo(page, "near", "saddlebrown")
+    take_photo(page, "far", "olive")
     page.locator("#degrees").evaluate("details => { details.open = true }")
     page.fill("#id_lon", str(ZHONGFANG["longitude"]))
     page.fill("#id_lat", str(ZHONGFANG["latitude"]))
-    page.select_option("#id_condition", CONDITION)
+    choose(page, CONDITION)
     page.select_option("#id_source", "hotline")
     page.fill("#id_order_number", "12345-2026-0001")
     page.select_option("#id_order_kind", "complaint")

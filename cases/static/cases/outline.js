@@ -8,9 +8,13 @@ export async function fetchAreas(address) {
   return answer.ok ? answer.json() : { type: "FeatureCollection", features: [] };
 }
 
-function nameOf({ properties }, pane) {
+/** The name of an area in the reader's language. */
+export const nameOf = ({ properties }) => (isEnglish ? properties.en : properties.zh);
+
+function nameMark(area, pane) {
+  const { properties } = area;
   const span = document.createElement("span");
-  span.textContent = isEnglish ? properties.en : properties.zh;
+  span.textContent = nameOf(area);
   const icon = L.divIcon({ html: span, className: `place place-${properties.level}`, iconSize: null });
   const at = [properties.lat, properties.lon];
   return L.marker(at, { icon, pane, interactive: false, keyboard: false });
@@ -20,6 +24,6 @@ function nameOf({ properties }, pane) {
 export function drawAreas(collection, target, namesPane = "markerPane") {
   const style = ({ properties }) => ({ className: `outline outline-${properties.level}` });
   const layer = L.geoJSON(collection, { style, interactive: false }).addTo(target);
-  for (const feature of collection.features) nameOf(feature, namesPane).addTo(target);
+  for (const feature of collection.features) nameMark(feature, namesPane).addTo(target);
   return layer;
 }

@@ -1,137 +1,284 @@
-// Makes the report form quicker: position and map, search in the list, no second press while
-// sending. The form works without it.
+// The report page, made quick: photos, place, class, then one press stores it on the phone. Without
+// this script the form posts itself; so it does for people whose reports do not go by the queue.
 
-import { narrowBy } from "./narrow.js";
-import "./photo_tiles.js";
-import { PlaceMap } from "./place_map.js";
+import { enqueue } from "./queue/store.js";
+import { announce } from "./queue/toast.js";
+import { Category } from "./report/category.js";
+import { Draft } from "./report/draft.js";
+import { Duplicates } from "./report/duplicates.js";
+import { PhotoTiles } from "./report/photos.js";
+import { Place } from "./report/place.js";
 
-const ROUGH_M = 50;
+const WITHDRAWN_WITHIN_MS = 10_000;
+
 const form = document.getElementById("report");
-const fix = document.getElementById("fix");
-const where = document.getElementById("where");
-const locate = document.getElementById("locate");
-const degrees = document.getElementById("degrees");
-const lon = document.getElementById("id_lon");
-const lat = document.getElementById("id_lat");
-const accuracy = document.getElementById("id_accuracy_m");
-const placeMap = new PlaceMap(document.getElementById("map"), pick);
-
-let watch = null;
-let asking = null;
-
-function say(kind, metres) {
-  fix.textContent = fix.dataset[kind].replace("{m}", metres);
-  fix.classList.toggle("phone-rough", kind === "rough" || kind === "none");
-}
-
-const hasPlace = () => lon.value !== "" && lat.value !== "" && lon.validity.valid && lat.validity.valid;
-
-/** Show the place of the fields on the map and in words. */
-function showPlace() {
-  asking?.abort();
-  where.textContent = "";
-  if (!hasPlace()) return;
-  placeMap.show(Number(lon.value), Number(lat.value), Number(accuracy.value));
-  nameOfPlace();
-}
-
-async function nameOfPlace() {
-  asking = new AbortController();
-  const { signal } = asking;
-  const query = new URLSearchParams({ lon: lon.value, lat: lat.value });
-  try {
-    const answer = await fetch(`${where.dataset.locate}?${query}`, { signal });
-    const place = await answer.json();
-    const known = [place.street_name, place.community_name, place.grid_cell?.slice(-3)];
-    placeMap.markCell(place.grid_cell ?? "");
-    const words = answer.ok ? known.filter(Boolean).join(" · ") : "";
-    const refusal = place.code === "outside_city" ? where.dataset.outside : where.dataset.unknown;
-    where.textContent = words || refusal;
-    where.classList.toggle("phone-rough", words === "");
-  } catch (error) {
-    if (error.name !== "AbortError") where.textContent = where.dataset.unknown;
-  }
-}
-
-function stopLocating() {
-  if (watch !== null) navigator.geolocation.clearWatch(watch);
-  watch = null;
-}
-
-function put(newLon, newLat, metres) {
-  lon.value = newLon.toFixed(7);
-  lat.value = newLat.toFixed(7);
-  accuracy.value = metres;
-  showPlace();
-}
-
-function keepBest({ coords }) {
-  const metres = Math.round(coords.accuracy);
-  if (accuracy.value !== "" && Number(accuracy.value) <= metres) return;
-  put(coords.longitude, coords.latitude, metres);
-  say(metres > ROUGH_M ? "rough" : "found", metres);
-}
-
-function startLocating() {
-  stopLocating();
-  accuracy.value = "";
-  say("wait");
-  const failed = () => {
-    stopLocating();
-    if (accuracy.value === "") say("none");
-  };
-  watch = navigator.geolocation.watchPosition(keepBest, failed, {
-    enableHighAccuracy: true,
-    timeout: 15000,
-  });
-  setTimeout(stopLocating, 15000);
-}
-
-function pick(newLon, newLat) {
-  stopLocating();
-  put(newLon, newLat, "");
-  say("picked");
-}
-
-function typed() {
-  stopLocating();
-  accuracy.value = "";
-  say("typed");
-}
-
-placeMap.drawOutline();
-degrees.open = form.querySelector("#degrees [aria-invalid=true]") !== null;
-if (navigator.geolocation) {
-  locate.hidden = false;
-  locate.addEventListener("click", startLocating);
-}
-if (hasPlace()) {
-  const by = "given" in fix.dataset ? "given" : "typed";
-  say(accuracy.value === "" ? by : "found", accuracy.value);
-  showPlace();
-} else if (navigator.geolocation) startLocating();
-else say("none");
-for (const input of [lon, lat]) {
-  input.addEventListener("input", typed);
-  input.addEventListener("change", showPlace);
-  // A browser cannot point at a missing value in closed details and would say nothing.
-  input.addEventListener("invalid", () => (degrees.open = true));
-}
-
-document.getElementById("search-box").hidden = false;
-narrowBy(document.getElementById("id_condition"), document.getElementById("search"));
-
-// A second press is harmless, the key makes it one case; this only shows that the first one works.
+const { user, api, home } = form.dataset;
+const isQueued = "queue" in form.dataset;
+const summary = document.getElementById("faults");
+const words = summary.dataset;
+const note = document.getElementById("id_description");
+const address = document.getElementById("id_address");
+const selfHandled = document.getElementById("id_self_handled");
+const component = document.getElementById("id_component_code");
 const submit = form.querySelector("button[type=submit]");
-const words = submit.textContent;
+
+const draft = new Draft(user, collect);
+const place = new Place(form, lookAround);
+const category = new Category(form, isQueued ? user : "");
+const tiles = new PhotoTiles(form, {
+  locator: place.locator,
+  opening,
+  changed: touch,
+  isPlain: !isQueued,
+});
+const box = document.getElementById("twins");
+const twins = box && new Duplicates(box, support);
+const phrases = JSON.parse(document.getElementById("phrases").textContent);
+let isEntered = false; // a position alone is nothing to keep
+
+form.noValidate = true;
+form.classList.add("is-quick");
+place.onFix = (fix) => tiles.lateFix(fix);
+place.isHeld = () => tiles.isAged;
+place.onChosen = touch;
+for (const part of form.querySelectorAll("[data-quick]")) part.hidden = !isQueued;
+
+function touch() {
+  isEntered = true;
+  if (isQueued) draft.touch();
+}
+
+function collect() {
+  if (!isEntered || !isQueued) return null;
+  return {
+    fields: {
+      condition: category.select.value,
+      description: note.value,
+      address: address.value,
+      component: component?.value ?? "",
+      self_handled: Boolean(selfHandled?.checked),
+      place: { ...place.point, accuracy_m: accuracy(), is_chosen: place.isChosen },
+      others: [...(twins?.others ?? [])],
+    },
+    photos: tiles.photos,
+    category_name: category.chosen?.name ?? "",
+  };
+}
+
+const accuracy = () => Number(place.accuracy.value) || undefined;
+
+/** Write down what is entered, and look where a photo taken now is taken. */
+function opening({ type }) {
+  if (isQueued) draft.flush();
+  if (type === "click") place.locator.start();
+}
+
+function lookAround() {
+  twins?.look(place.point, category.chosen?.minor);
+}
+
+// --- what was begun before -----------------------------------------------------------------------
+
+async function begin() {
+  place.start();
+  const found = isQueued ? await draft.restore() : null;
+  if (found) await restore(found);
+  await category.start();
+  suit();
+  document.querySelector("[aria-invalid=true]")?.focus();
+}
+
+async function restore({ fields, photos, saved_at }) {
+  isEntered = true;
+  note.value = fields.description;
+  address.value = fields.address;
+  if (component) component.value = fields.component;
+  if (selfHandled) selfHandled.checked = fields.self_handled;
+  for (const number of fields.others) twins?.others.add(number);
+  category.select.value = fields.condition;
+  place.restore(fields.place);
+  await tiles.restore(photos);
+  const strip = document.getElementById("restored");
+  const at = new Date(saved_at).toTimeString().slice(0, 5);
+  strip.querySelector("span").textContent = strip.dataset.words.replace("{at}", at);
+  strip.hidden = false;
+}
+
+document.getElementById("start-over").addEventListener("click", async () => {
+  await draft.clear();
+  location.replace(location.pathname + location.search);
+});
+
+// A page brought back by the browser as it was left has a report that is stored already.
+addEventListener("pageshow", (event) => {
+  if (event.persisted && draft.isOver) location.reload();
+  else ready();
+});
+
+// --- what the class asks for ---------------------------------------------------------------------
+
+function suit() {
+  const { chosen } = category;
+  const rule = document.getElementById("photo-rule");
+  rule.textContent = chosen ? rule.dataset[`need${chosen.photos}`] : rule.dataset.need;
+  const part = document.getElementById("part");
+  if (part) part.hidden = chosen?.kind !== "component";
+  const offered = document.getElementById("ready-phrases");
+  offered.textContent = "";
+  offered.append(...(phrases[chosen?.problemCode] ?? []).map(phraseButton));
+  lookAround();
+}
+
+function phraseButton(phrase) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = phrase;
+  button.addEventListener("click", () => {
+    const text = [note.value.trim(), phrase].filter(Boolean).join(words.comma);
+    note.value = text.slice(0, note.maxLength);
+    touch();
+  });
+  return button;
+}
+
+for (const kind of ["input", "change"]) form.addEventListener(kind, touch);
+category.select.addEventListener("change", suit);
+
+// --- before it is sent ---------------------------------------------------------------------------
+
+/** Return what is missing: where, and in what words. */
+function faults() {
+  const { chosen } = category;
+  const found = [];
+  const photos = ["near", "far", "more1", "more2"].filter((slot) => tiles.has(slot));
+  if (chosen?.photos === 1 && photos.length === 0) found.push(["id_near", words.photo]);
+  if (chosen?.photos === 2) {
+    for (const slot of ["near", "far"]) {
+      if (!tiles.has(slot)) found.push([`id_${slot}`, words.photo]);
+    }
+  }
+  if (!place.isThere) found.push(["change-place", words.place]);
+  if (!chosen) found.push(["more", words.condition]);
+  if (selfHandled?.checked && !tiles.has("after")) found.push(["id_after", words.after]);
+  return found;
+}
+
+function showFaults(found) {
+  for (const old of form.querySelectorAll(".fault")) old.remove();
+  for (const marked of form.querySelectorAll("[aria-invalid]")) marked.removeAttribute("aria-invalid");
+  for (const marked of form.querySelectorAll(".is-faulty")) marked.classList.remove("is-faulty");
+  summarise(found.length > 0 ? words.missing : "");
+  for (const [id, sentence] of found) {
+    const at = document.getElementById(id);
+    const line = document.createElement("p");
+    line.className = "fault error";
+    line.id = `${id}-fault`;
+    line.textContent = sentence;
+    if (at.matches("input")) at.setAttribute("aria-invalid", "true");
+    at.setAttribute("aria-describedby", line.id);
+    const part = at.closest(".shot, #category, #place");
+    part.classList.add("is-faulty");
+    part.append(line);
+  }
+  if (found.length > 0) document.getElementById(found[0][0]).focus();
+}
+
+function summarise(sentence) {
+  summary.textContent = sentence;
+  summary.hidden = sentence === "";
+}
+
+// --- sending -------------------------------------------------------------------------------------
+
+const label = submit.innerHTML;
+
 function ready() {
   submit.disabled = false;
-  submit.textContent = words;
+  submit.innerHTML = label;
 }
-form.addEventListener("submit", () => {
+
+function busy() {
   submit.disabled = true;
   submit.textContent = submit.dataset.sending;
-  setTimeout(ready, 15000);
+  setTimeout(ready, 15_000);
+}
+
+form.addEventListener("submit", async (event) => {
+  const isHeld = isQueued || faults().length > 0 || tiles.pending.size > 0;
+  if (isHeld) event.preventDefault();
+  busy();
+  await tiles.settled();
+  const found = faults();
+  showFaults(found);
+  if (found.length > 0) ready();
+  else if (!isQueued && isHeld) form.submit();
+  else if (isQueued) store("report", api, reportBody(), { held_ms: WITHDRAWN_WITHIN_MS });
 });
-window.addEventListener("pageshow", ready);
-document.querySelector("[aria-invalid=true]")?.focus();
+
+function reportBody() {
+  const { chosen } = category;
+  const part = chosen.kind === "component" ? (form.dataset.component ?? component?.value.trim()) : "";
+  return {
+    location: { ...place.point, crs: "wgs84" },
+    category: chosen.minor,
+    condition: chosen.code,
+    description: note.value.trim(),
+    address: address.value.trim(),
+    claimed_at: new Date().toISOString(),
+    ...(accuracy() ? { accuracy_m: accuracy() } : {}),
+    ...(part ? { component: part } : {}),
+    ...(selfHandled?.checked ? { self_handled: true } : {}),
+  };
+}
+
+/** The person sees the very thing that is reported already: say so there, and end. */
+function support(number) {
+  const { lon, lat } = place.point;
+  const said = note.value.trim();
+  const body = { action: "support", place: `${lon},${lat}`, ...(said ? { note: said } : {}) };
+  store("support", `${api}${number}/actions/`, body, { number, held_ms: WITHDRAWN_WITHIN_MS });
+}
+
+async function store(kind, path, body, { number, held_ms }) {
+  await tiles.settled();
+  const { name = "", problem = "" } = category.chosen ?? {};
+  const isAfter = ({ kind: shows }) => shows === "after";
+  const photos = tiles.photos.filter((photo) => !isAfter(photo) || body.self_handled);
+  const { id } = draft;
+  isEntered = true;
+  try {
+    await draft.flush(); // what a withdrawn report becomes again
+    draft.end();
+    await enqueue({
+      id,
+      user,
+      kind,
+      path,
+      body,
+      photos,
+      title: [name, problem].filter(Boolean).join(" · "),
+      place: address.value.trim() || place.words,
+      number,
+      held_ms,
+      draft: id,
+    });
+  } catch {
+    draft.isOver = false;
+    summarise(words.unstored);
+    ready();
+    return;
+  }
+  category.remember();
+  announce({ id, user, kind });
+  location.assign(home);
+}
+
+document.getElementById("save-draft")?.addEventListener("click", async () => {
+  isEntered = true;
+  await tiles.settled();
+  await draft.flush();
+  announce({ id: draft.id, user, kind: "draft" });
+  location.assign(home);
+});
+
+begin();

@@ -1,0 +1,64 @@
+// A report being written, kept on the phone under the id in the page's address.
+
+import { dropDraft, getDraft, newId, putDraft } from "../queue/store.js";
+
+const PAUSE_MS = 300;
+
+export class Draft {
+  /**
+   * @param {string} user whose it is
+   * @param {() => object | null} collect what is on the page now; null while nothing is entered
+   */
+  constructor(user, collect) {
+    this.user = user;
+    this.collect = collect;
+    this.id = newId();
+    this.isKept = false;
+    this.isOver = false;
+    addEventListener("pagehide", () => this.flush());
+    document.addEventListener("visibilitychange", () => document.hidden && this.flush());
+  }
+
+  /** Return the draft the address names; without one the page starts empty, under a new id. */
+  async restore() {
+    const named = location.hash.slice(1);
+    const draft = named ? await getDraft(named, this.user).catch(() => null) : null;
+    if (draft) this.id = draft.id;
+    this.isKept = Boolean(draft);
+    this._name();
+    return draft;
+  }
+
+  /** Keep what is on the page once nothing has changed for a moment. */
+  touch() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.flush(), PAUSE_MS);
+  }
+
+  /** Keep what is on the page now; resolves when it is on the disk. */
+  async flush() {
+    clearTimeout(this.timer);
+    const said = this.isOver ? null : this.collect();
+    if (!said) return;
+    this.isKept = true;
+    const path = location.pathname + location.search;
+    await putDraft({ id: this.id, user: this.user, path, ...said });
+  }
+
+  /** Nothing is saved any more: it was stored for sending. */
+  end() {
+    clearTimeout(this.timer);
+    this.isOver = true;
+  }
+
+  /** Throw it away and begin under a new id. */
+  async clear() {
+    this.end();
+    if (this.isKept) await dropDraft(this.id);
+  }
+
+  _name() {
+    const address = `${location.pathname}${location.search}#${this.id}`;
+    history.replaceState(history.state, "", address);
+  }
+}
