@@ -53,7 +53,8 @@ export class MiniMap {
     const view = `${-width / 2} ${-middle} ${width} ${height}`;
     const circle = { r: this.at.accuracyM / METRES_A_PIXEL, class: "accuracy" };
     const areas = (this.areas ?? []).map((area) => this._area(area));
-    const names = (this.areas ?? []).filter(this._isHere).map((area) => this._name(area, width));
+    const here = (this.areas ?? []).find(this._isHere);
+    const names = here ? [this._name(here, 12 - width / 2, 20 - middle)] : [];
     const pin = shape("g", { class: "pin" }, shape("path", { d: PIN }), shape("circle", { cy: -25, r: 5 }));
     const picture = shape("svg", { viewBox: view, "aria-hidden": "true", focusable: "false" });
     picture.append(...areas, ...names, ...(this.at.accuracyM ? [shape("circle", circle)] : []), pin);
@@ -75,8 +76,8 @@ export class MiniMap {
     return this._offset({ lon, lat }).map((metres) => (metres / METRES_A_PIXEL).toFixed(1));
   }
 
-  _name(area, width) {
-    const words = shape("text", { x: 12 - width / 2, y: 16, class: "cell-name" });
+  _name(area, x, y) {
+    const words = shape("text", { x, y, class: "cell-name" });
     words.textContent = nameOf(area);
     return words;
   }
