@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import redis
 from celery import current_app
@@ -22,7 +22,7 @@ from django.db import Error, connection, connections
 from cases.choices import SCOPES
 from cases.models.effect import QUEUES
 from cases.selectors.feed import HEADS_GROUP, read_heads
-from cases.services.effects import LEASE, bury_crashed
+from cases.services.effects import LEASE, bury_crashed, is_brisk
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ Result = TypeVar("Result")
 POLL_S = 0.2
 HELD_BACK_S = 5  # what the broker did not take is offered again after it
 TELL_TIMEOUT_S = 2
+AT_ONCE = 10  # effects a message names: handling one costs a worker more than brisk work itself
 OVERFULL = 3  # times what may be in flight: then nobody reads the queue, and more messages add none
 
 _SCOPES = ("", *SCOPES)
@@ -50,12 +51,20 @@ _TAKE = """
           WHERE queue = q.name AND scope = q.scope AND state = 'due'
             AND published_at IS NOT NULL AND next_at > now()))
         FOR UPDATE SKIP LOCKED) AS due)
-    RETURNING id, queue, urgency, due_at
+    RETURNING id, queue, kind, urgency, due_at
 """
 
 
-def take_due(*, but: Collection[str] = ()) -> list[tuple[int, str]]:
-    """Lease due effects and return (id, queue), most urgent first; committed before publishing.
+class Due(NamedTuple):
+    """An effect on its way to a worker."""
+
+    effect_id: int
+    queue: str
+    kind: str
+
+
+def take_due(*, but: Collection[str] = ()) -> list[Due]:
+    """Lease due effects and return them, most urgent first; committed before publishing.
 
     Those of the queues in `but` stay.
     """
@@ -71,8 +80,8 @@ def take_due(*, but: Collection[str] = ()) -> list[tuple[int, str]]:
             },
         )
         rows = cursor.fetchall()
-    rows.sort(key=lambda row: (row[2], row[3] is None, row[3] or 0, row[0]))
-    return [(row[0], row[1]) for row in rows]
+    rows.sort(key=lambda row: (row[3], row[4] is None, row[4] or 0, row[0]))
+    return [Due(*row[:3]) for row in rows]
 
 
 def in_flight(queue: str, scope: str) -> int:
@@ -108,18 +117,32 @@ def broker() -> redis.Redis:
     return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
 
 
-def publish(due: list[tuple[int, str]]) -> None:
+def publish(due: list[Due]) -> None:
     """Hand ids to Celery; what the broker does not take now is offered again soon."""
-    for done, (effect_id, queue) in enumerate(due):
+    messages = list(_messages(due))
+    for sent, (queue, ids) in enumerate(messages):
         try:
             current_app.send_task(
-                "cases.run_effect", args=[effect_id], queue=queue, retry=False, ignore_result=True
+                "cases.run_effect", args=ids, queue=queue, retry=False, ignore_result=True
             )
         except Exception as error:  # noqa: BLE001  # any broker trouble: the row is what counts
-            left = [effect_id for effect_id, _ in due[done:]]
+            left = [effect_id for _, ids in messages[sent:] for effect_id in ids]
             logger.warning("broker: %s; %d effects wait", error, len(left))
             hold_back(left)
             return
+
+
+def _messages(due: list[Due]) -> Iterator[tuple[str, list[int]]]:
+    """Gather what is due for messages, (queue, ids): brisk work together, other work one by one."""
+    brisk: dict[str, list[int]] = {}
+    for effect_id, queue, kind in due:
+        if is_brisk(kind):
+            brisk.setdefault(queue, []).append(effect_id)
+        else:
+            yield queue, [effect_id]
+    for queue, ids in brisk.items():
+        for first in range(0, len(ids), AT_ONCE):
+            yield queue, ids[first : first + AT_ONCE]
 
 
 def hold_back(effect_ids: list[int]) -> None:

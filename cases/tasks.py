@@ -1,4 +1,4 @@
-"""The one Celery task: look the effect up, do it, log. The relay is the only publisher."""
+"""The one Celery task: look effects up, do them, log. The relay is the only publisher."""
 
 import logging
 from typing import Any
@@ -14,11 +14,14 @@ logger = logging.getLogger(__name__)
 
 
 @shared_task(name="cases.run_effect", ignore_result=True)
-def run_effect(effect_id: int) -> None:
-    """Do one effect. May be delivered twice or late: the claim lets one copy work."""
+def run_effect(*effect_ids: int) -> None:
+    """Do effects one after the other. May be delivered twice or late: a claim lets one copy work.
+
+    What a worker that dies leaves undone of them is published again after its lease.
+    """
     close_old_connections()  # one that broke or is old; a healthy one is kept
-    outcome = effects.run_effect(effect_id)
-    logger.info("effect %d: %s", effect_id, outcome)
+    for effect_id in effect_ids:
+        logger.info("effect %d: %s", effect_id, effects.run_effect(effect_id))
 
 
 @task_unknown.connect

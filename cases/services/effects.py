@@ -69,6 +69,8 @@ _OUTSIDE: dict[str, Outside] = {
     "send_test": Outside(send_test),
     "reply": Outside(reply),
 }
+# Work of a few statements: a worker is given several at once.
+_BRISK = {"dispatch", "notify"}
 # How long one run of a kind may take, where it is not LEASE. Longer work goes in slices.
 _LONGER = timedelta(seconds=60)
 _LEASES: dict[str, timedelta] = {
@@ -78,6 +80,11 @@ _LEASES: dict[str, timedelta] = {
     "reconcile_minute": _LONGER,
     "reconcile_nightly": _LONGER,
 }
+
+
+def is_brisk(kind: str) -> bool:
+    """Tell whether work of a kind is over so soon that more of it may wait behind it."""
+    return kind in _BRISK
 
 
 def run_effect(effect_id: int) -> str:

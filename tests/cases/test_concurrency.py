@@ -169,7 +169,7 @@ def test_two_relays_take_each_effect_once(city):
 
     first, second = together(take_due, take_due)
 
-    taken = [effect_id for effect_id, _ in [*first, *second]]
+    taken = [effect_id for effect_id, *_ in [*first, *second]]
     assert sorted(taken) == sorted(Effect.objects.values_list("pk", flat=True))
     assert take_due() == []
 

@@ -61,7 +61,7 @@ def state_of(effect):
 
 
 def is_due(effect):
-    return effect.pk in {effect_id for effect_id, _ in take_due()}
+    return effect.pk in {effect_id for effect_id, *_ in take_due()}
 
 
 # --- outside work -------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import redis
 from celery import current_app
 from django.utils import timezone
 
-from cases import relay
+from cases import relay, tasks
 from cases.models import Effect
 from cases.models.effect import QUEUES
 from cases.relay import hand_over, publish, take_due
@@ -24,10 +24,10 @@ pytestmark = pytest.mark.django_db
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def effect_of(key, *, scope="hecheng", queue="", **words):
+def effect_of(key, *, scope="hecheng", queue="", kind="canary", **words):
     queue = queue or f"dispatch.{scope}"
     return Effect.objects.create(
-        key=key, kind="canary", queue=queue, scope=scope, next_at=LONG_AGO, **words
+        key=key, kind=kind, queue=queue, scope=scope, next_at=LONG_AGO, **words
     )
 
 
@@ -35,10 +35,10 @@ def drain():
     """Let the relay take what is due and workers do it; return the keys, one list a poll."""
     polls = []
     while taken := take_due():
-        for effect_id, _ in taken:
+        for effect_id, *_ in taken:
             assert run_effect(effect_id) == "alive"
         keys = dict(Effect.objects.values_list("pk", "key"))
-        polls.append([keys[effect_id] for effect_id, _ in taken])
+        polls.append([keys[effect_id] for effect_id, *_ in taken])
         assert len(polls) < 1000
     return polls
 
@@ -75,7 +75,7 @@ def test_urgent_newcomer_passes_a_backlog(settings):
     assert take_due() == []  # five are in flight
     run_effect(first[0][0])
 
-    assert take_due() == [(newest.pk, "dispatch.hecheng")]
+    assert take_due() == [(newest.pk, "dispatch.hecheng", "canary")]
 
 
 def test_filed_case_asks_for_its_dispatch_by_its_limit_and_deadline(huaihua, people, condition):
@@ -94,7 +94,7 @@ def test_a_flood_of_one_scope_leaves_the_others_their_places(settings):
             effect_of(f"{scope}{number}", scope=scope)
             effect_of(f"notify {scope}{number}", scope=scope, queue="notify")
 
-    taken = {Effect.objects.get(pk=effect_id).key for effect_id, _ in take_due()}
+    taken = {Effect.objects.get(pk=effect_id).key for effect_id, *_ in take_due()}
 
     counts = [
         sum(key.startswith(start) for key in taken)
@@ -103,7 +103,7 @@ def test_a_flood_of_one_scope_leaves_the_others_their_places(settings):
     assert counts == [5, 2, 3, 2]
     assert take_due() == []
     newcomer = effect_of("newcomer", scope="zhongfang", queue="notify")
-    assert take_due() == [(newcomer.pk, "notify")]
+    assert take_due() == [(newcomer.pk, "notify", "canary")]
 
 
 @pytest.mark.parametrize(
@@ -125,12 +125,12 @@ def test_a_named_allowance_raises_as_well_as_lowers(settings, named, wanted):
 def test_what_failed_or_was_put_back_holds_no_place_in_flight(settings, monkeypatch):
     settings.IN_FLIGHT = 1
     first, second = effect_of("1"), effect_of("2", due_at=None, urgency=6)
-    assert [effect_id for effect_id, _ in take_due()] == [first.pk]
+    assert [effect_id for effect_id, *_ in take_due()] == [first.pk]
     assert take_due() == []
     monkeypatch.setitem(effects._IN_TRANSACTION, "canary", lambda _: 1 / 0)
     assert run_effect(first.pk) == "failed"
 
-    assert [effect_id for effect_id, _ in take_due()] == [second.pk]
+    assert [effect_id for effect_id, *_ in take_due()] == [second.pk]
 
 
 # --- the broker ---------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def broker(monkeypatch):
     def send_task(name, args, queue, **_):
         if len(sent) >= send_task.takes:
             raise ConnectionError("gone")
-        sent.append((args[0], queue))
+        sent.append((list(args), queue))
 
     send_task.takes = 1_000
     monkeypatch.setattr(current_app, "send_task", send_task, raising=False)
@@ -159,11 +159,40 @@ def test_what_the_broker_did_not_take_is_offered_again_soon(broker):
 
     hand_over()
 
-    assert [effect_id for effect_id, _ in sent] == [effect.pk for effect in made[:2]]
+    assert [ids for ids, _ in sent] == [[effect.pk] for effect in made[:2]]
     assert Effect.objects.filter(published_at=None).count() == 3
     soon = timezone.now() + timedelta(seconds=relay.HELD_BACK_S)
     assert Effect.objects.filter(published_at=None, next_at__lte=soon).count() == 3
     assert Effect.objects.filter(state="due").count() == 5
+
+
+def test_brisk_work_of_a_queue_travels_together_and_slow_work_alone(broker, settings):
+    settings.IN_FLIGHT, settings.IN_FLIGHT_OF = 20, {}
+    _, sent = broker
+    told = [effect_of(f"told {n}", queue="notify", kind="notify") for n in range(12)]
+    slow = effect_of("slow", queue="notify", kind="send")
+    filed = effect_of("filed", kind="dispatch")
+
+    hand_over()
+
+    assert sorted(sent) == sorted(
+        [
+            ([effect.pk for effect in told[:10]], "notify"),
+            ([effect.pk for effect in told[10:]], "notify"),
+            ([slow.pk], "notify"),
+            ([filed.pk], "dispatch.hecheng"),
+        ]
+    )
+
+
+def test_all_effects_of_a_message_are_done_though_one_is_gone(monkeypatch):
+    monkeypatch.setattr(tasks, "close_old_connections", lambda: None)  # the test's own is one
+    gone, *others = [effect_of(str(number)) for number in range(3)]
+    Effect.objects.filter(pk=gone.pk).delete()
+
+    tasks.run_effect(gone.pk, *(effect.pk for effect in others))
+
+    assert set(Effect.objects.values_list("state", flat=True)) == {"done"}
 
 
 def test_what_a_worker_began_meanwhile_is_not_taken_back(broker):
@@ -209,8 +238,8 @@ def test_a_queue_nobody_reads_gets_no_more_messages(settings, monkeypatch, lengt
 
     taken = take_due(but=relay.overfull())
 
-    wanted = [(unread.pk, "notify")] if not waits else []
-    assert taken == [*wanted, (read.pk, "dispatch.hecheng")]
+    wanted = [(unread.pk, "notify", "canary")] if not waits else []
+    assert taken == [*wanted, (read.pk, "dispatch.hecheng", "canary")]
     unread.refresh_from_db()
     assert (unread.published_at is None, unread.next_at == LONG_AGO) == (waits, waits)
 
