@@ -8,6 +8,7 @@ HOME/figures.json. The last line counts what passed and failed, and so does the 
 
 import argparse
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -25,6 +26,7 @@ SEEDS = (1, 2, 3)
 
 def main(arguments: list[str]) -> int:
     """Run the faults asked for and return the exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))  # and so stops its city
     known = all_faults()
     parser = argparse.ArgumentParser(prog="deploy/test faults")
     parser.add_argument("names", nargs="*", metavar="FAULT", help=f"of {', '.join(known)}")

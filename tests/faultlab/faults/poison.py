@@ -13,7 +13,7 @@ from deploy import lifecycle
 from deploy.console import Refusal
 from tests.faultlab.faults import fault
 from tests.faultlab.faults.reports import together
-from tests.faultlab.faults.steady import chance, note_load, require, steady
+from tests.faultlab.faults.steady import chance, light, note_load, require
 from tests.faultlab.figures import Figures, Size, share
 from tests.faultlab.runner import Lab
 
@@ -31,7 +31,7 @@ def poison(lab: Lab, size: Size) -> Figures:
     figures, draw = Figures(size), chance("F19", size)
     runs, cured = size.pick(3, 2), lab.home.crash_folder / "cured"
     cured.unlink(missing_ok=True)
-    with steady(lab, size) as load:
+    with light(lab, size) as load:
         time.sleep(size.pick(20, 5))
         poisoned = time.time()
         keys = _poison(lab, draw, copies=size.pick(3, 1), runs=runs, over_s=size.pick(50, 2))
