@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import psycopg
@@ -59,16 +60,28 @@ class RunningCity:
                 [kind, number],
             )
 
-    def file_case(self, token: str, condition: str, minor: str, place: tuple[float, float]) -> str:
-        """Report a case over HTTP as an inspector, which files it at once; return its number."""
+    def file_case(
+        self, token: str, condition: str, minor: str, place: tuple[float, float], **words: str
+    ) -> str:
+        """Report a case over HTTP, an inspector's is filed at once; return its number."""
         lon, lat = place
         body = {
             "location": {"lon": lon, "lat": lat, "crs": "wgs84"},
             "category": minor,
             "condition": condition,
+            **words,
         }
+        return str(self._post(token, "/api/v1/cases/", body)["number"])
+
+    def act(self, token: str, number: str, action: str, **inputs: str) -> None:
+        """Take an action over HTTP on a case as it stands now."""
+        ((version,),) = self.rows("SELECT version FROM cases_case WHERE number = %s", number)
+        body = {"action": action, "seen_version": version, **inputs}
+        self._post(token, f"/api/v1/cases/{number}/actions/", body)
+
+    def _post(self, token: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         request = Request(  # noqa: S310 - our own server
-            f"{self.address}/api/v1/cases/",
+            f"{self.address}{path}",
             data=json.dumps(body).encode(),
             headers={
                 "Authorization": f"Bearer {token}",
@@ -77,7 +90,7 @@ class RunningCity:
             },
         )
         with urlopen(request, timeout=30) as answer:  # noqa: S310
-            return str(json.load(answer)["number"])
+            return dict(json.load(answer))
 
 
 @pytest.fixture(scope="session")

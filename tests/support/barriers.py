@@ -1,0 +1,88 @@
+"""What keeps people out of a page in a browser: axe, small targets, sideways scroll, small text."""
+
+from typing import Any
+
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Page
+
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+STRONG = ["color-contrast-enhanced"]  # 7:1, of AAA
+
+_AXE = """
+async ({ tags, rules }) => {
+  const named = Object.fromEntries(rules.map((rule) => [rule, { enabled: true }]));
+  const runOnly = tags.length
+    ? { type: "tag", values: tags }
+    : { type: "rule", values: rules };
+  const { violations } = await axe.run(document, {
+    runOnly,
+    rules: tags.length ? named : {},
+    resultTypes: ["violations"],
+  });
+  return violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ target, any }) => `${id} ${target.join(" ")} ${any[0]?.message ?? ""}`),
+  );
+}
+"""
+# A link that covers its card is as large as the card, a box to tick as large as its label.
+_SMALL = """
+() => {
+  const SELECTOR = "a[href], button, input:not([type=hidden]), select, textarea, summary";
+  const size = (box) => box.getBoundingClientRect();
+  const isShown = (one) => one.checkVisibility() && size(one).width > 1 && size(one).right > 0;
+  const boxesOf = (one) => {
+    const cover = getComputedStyle(one, "::after");
+    const isCover = cover.position === "absolute" && cover.inset === "0px";
+    return [one, ...(one.labels ?? []), ...(isCover ? [one.offsetParent] : [])];
+  };
+  const extent = (box) => Math.min(size(box).width, size(box).height);
+  return [...document.querySelectorAll(SELECTOR)].filter(isShown).flatMap((one) => {
+    const least = getComputedStyle(one).display === "inline" ? 44 : 48;
+    if (Math.max(...boxesOf(one).map(extent)) > least - 0.5) return [];
+    const { width, height } = size(one);
+    const name = one.id || one.name || one.textContent.trim().slice(0, 30);
+    return [`target of ${Math.round(width)} x ${Math.round(height)}: ${one.tagName} ${name}`];
+  });
+}
+"""
+_WIDE = """
+() => {
+  const { scrollWidth, clientWidth } = document.scrollingElement;
+  if (scrollWidth <= clientWidth) return [];
+  const wide = [...document.querySelectorAll("body *")].filter(
+    (one) => one.checkVisibility() && one.getBoundingClientRect().right > clientWidth + 0.5,
+  );
+  return [`wider than the screen: ${wide.map((one) => `${one.tagName}.${one.className}`)}`];
+}
+"""
+_TYPE = """
+() => [...document.querySelectorAll("body *:not(svg *)")]
+  .filter((one) => one.checkVisibility() && [...one.childNodes].some(
+    (node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim()))
+  .map((one) => [`${one.tagName}.${one.className}`, parseFloat(getComputedStyle(one).fontSize)])
+"""
+
+
+def axe(page: Page, *, tags: list[str], rules: list[str]) -> list[str]:
+    """Return what axe finds; the page's policy does not bind what the browser's owner runs."""
+    page.evaluate(f"window.axe || {{}}; {AXE_SCRIPT}")
+    found: list[str] = page.evaluate(_AXE, {"tags": tags, "rules": rules})
+    return found
+
+
+def small_targets(page: Page) -> list[str]:
+    """Return what a glove misses: under 48 px, in a line of text under 44."""
+    found: list[str] = page.evaluate(_SMALL)
+    return found
+
+
+def too_wide(page: Page) -> list[str]:
+    """Return what makes the page scroll sideways."""
+    found: list[str] = page.evaluate(_WIDE)
+    return found
+
+
+def type_sizes(page: Page) -> list[Any]:
+    """Return every element with text of its own and the size of it, px."""
+    found: list[Any] = page.evaluate(_TYPE)
+    return found
