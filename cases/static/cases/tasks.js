@@ -7,6 +7,7 @@ import { items, onChange } from "./queue/store.js";
 const OLD_MS = 10 * 60_000;
 const REFRESH_MS = 60_000; // a list younger than this is not asked for again by itself
 const CLOSE_ZOOM = 16;
+const SPOT_PLACES = 4; // decimals of a degree within which cards share a mark: 10 m
 const ROUND_M = 10;
 const EARTH_M = 6_371_000;
 
@@ -61,7 +62,7 @@ function showDistances() {
     const place = placeOf(card);
     const words = card.querySelector("[data-away]");
     words.hidden = place === null;
-    if (place) words.textContent = `· ${words.dataset.away.replace("{n}", length(distance(here, place)))}`;
+    if (place) words.textContent = words.dataset.away.replace("{n}", length(distance(here, place)));
   }
 }
 
@@ -108,33 +109,38 @@ class TaskMap {
     this.map.getContainer().dataset.scale = this.map.getZoom() < 12 ? "city" : "street";
   }
 
-  /** Mark every card shown at its place, and where the phone is. */
+  /** Mark every card shown at its place, those of one place together, and where the phone is. */
   draw() {
     this.marks.clearLayers();
-    const places = [];
-    for (const card of cards().filter((one) => !one.hidden)) {
-      const place = placeOf(card);
-      if (!place) continue;
-      places.push([place.lat, place.lon]);
-      this.#mark(card, place).addTo(this.marks);
+    const spots = new Map();
+    for (const card of cards().filter((one) => !one.hidden && placeOf(one))) {
+      const { lon, lat } = placeOf(card);
+      const spot = `${lat.toFixed(SPOT_PLACES)} ${lon.toFixed(SPOT_PLACES)}`;
+      spots.set(spot, [...(spots.get(spot) ?? []), card]);
     }
+    for (const found of spots.values()) this.#mark(found).addTo(this.marks);
     if (here) this.#dot(here).addTo(this.marks);
-    if (this.isFitted || places.length === 0) return;
+    if (this.isFitted || spots.size === 0) return;
     this.isFitted = true;
-    this.map.fitBounds(places, { maxZoom: CLOSE_ZOOM, padding: [40, 40], animate: false });
+    const bounds = [...spots.keys()].map((spot) => spot.split(" ").map(Number));
+    this.map.fitBounds(bounds, { maxZoom: CLOSE_ZOOM, padding: [40, 40], animate: false });
   }
 
-  #mark(card, { lon, lat }) {
-    const light = card.querySelector(".light");
-    const isLate = light?.classList.contains("light-late");
+  #mark(found) {
+    const { lon, lat } = placeOf(found[0]);
+    const isLate = found.some((card) => card.querySelector(".light-late"));
+    const shape = found[0].querySelector(".light [aria-hidden]")?.textContent ?? "○";
     const icon = L.divIcon({
-      html: light?.querySelector("[aria-hidden]")?.textContent ?? "○",
+      html: found.length > 1 ? String(found.length) : shape,
       className: `task-mark${isLate ? " task-mark-late" : ""}`,
       iconSize: [48, 48],
     });
-    const copy = card.cloneNode(true);
-    const name = card.querySelector(".open").textContent.trim();
-    return L.marker([lat, lon], { icon, title: name, alt: name }).bindPopup(copy, { maxWidth: 260, closeButton: false });
+    const name = found.map((card) => card.querySelector(".open").textContent.trim()).join(", ");
+    const list = document.createElement("ul");
+    list.className = "tasks-popup";
+    list.append(...found.map((card) => card.cloneNode(true)));
+    const popup = { maxWidth: 260, maxHeight: 300, closeButton: false };
+    return L.marker([lat, lon], { icon, title: name, alt: name }).bindPopup(list, popup);
   }
 
   #dot({ lon, lat }) {
