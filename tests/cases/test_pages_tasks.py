@@ -501,3 +501,27 @@ def test_page_of_a_case_is_for_its_own_unit(people, condition):
         said = {"action": "sign", "seen_version": 0, "key": uuid.uuid4()}
         assert client_of(user).post(f"/m/tasks/{number}/", said).status_code == 404
     assert Case.objects.get().stage == "dispatched"
+
+
+def test_forms_say_what_the_phone_keeps_of_an_answer(people, number):
+    unit_case = dispatched(people, Case.objects.get().condition)
+    readers = {number: people.checker, unit_case: unit_person(unit_case)}
+    pages = {one: client_of(user).get(f"/m/tasks/{one}/") for one, user in readers.items()}
+
+    forms = {one: re.findall(r"<form[^>]*data-queue[^>]*>", text_of(pages[one])) for one in readers}
+
+    told = {
+        one: [dict(re.findall(r'data-(\w+)="([^"]*)"', form)) for form in forms[one]]
+        for one in forms
+    }
+    (check,) = told[number]
+    case = Case.objects.get(number=number)
+    assert (check["action"], check["version"]) == ("answer_check", str(case.version))
+    assert (check["number"], check["stage"], check["unit"]) == (number, "checking", case.unit_id)
+    assert check["api"] == f"/api/v1/cases/{number}/actions/"
+    assert check["words"] == f"{case.get_stage_display()} · {case.unit.name}"
+    assert check["title"].startswith("Check · ")
+    actions = [form["action"] for form in told[unit_case]]
+    assert actions[0] == "sign"
+    assert {"return", "request_extension"} < set(actions)
+    assert "/m/outbox/" in pages[number].content.decode()

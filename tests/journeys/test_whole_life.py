@@ -65,6 +65,7 @@ class Posts:
         page.locator("input[type=file]").first.set_input_files(picture("lightblue"))
         page.get_by_role("button", name=press, exact=True).click()
         page.wait_for_url("**/m/")
+        expect(page.locator(f'a[href*="/m/tasks/{number}/"]')).to_have_count(0)  # it was sent
 
     def stage(self, number: str) -> str:
         return one(self.city, STAGE, number)

@@ -1,0 +1,272 @@
+// Takes the form of an action over: what it says is kept on the phone and sent from there, so that a
+// dead spot costs nothing. Without this script the form posts itself.
+
+import { announce } from "./queue/toast.js";
+import { drafts, dropDraft, enqueue, getDraft, items, newId, onChange, putDraft } from "./queue/store.js";
+import { Locator, saidOf } from "./report/locate.js";
+import { shrink } from "./report/shrink.js";
+
+const SAVE_MS = 400;
+const LATE_FIX_MS = 15_000;
+const OLD_MS = 10 * 60_000; // a file older than this was not taken by the camera just now
+const NOT_SAID = new Set(["csrfmiddlewaretoken", "key", "seen_version", "action", "place"]);
+
+const user = document.getElementById("queue-chip")?.dataset.user;
+const words = document.getElementById("queued-words")?.dataset ?? {};
+
+class QueuedForm {
+  constructor(form) {
+    this.form = form;
+    this.action = form.dataset.action;
+    this.id = newId();
+    /** The photos by the input they were chosen with. */
+    this.photos = new Map();
+    this.pending = new Set();
+    this.inputs = [...form.querySelectorAll("input[type=file]")];
+    this.isPhotoNeeded = this.inputs.some((input) => input.required);
+    this.locator = new Locator((fix) => this.#lateFix(fix));
+    for (const input of this.inputs) this.#listen(input);
+    form.addEventListener("input", () => this.#saveSoon());
+    this.isTouched = false; // nobody wants a draft of a form that was only looked at
+    form.addEventListener("submit", (event) => this.#submit(event));
+    addEventListener("pagehide", () => this.#save());
+  }
+
+  // --- what was entered --------------------------------------------------------------------------
+
+  /** Show again what was entered before the page was left, or killed while its camera was open. */
+  async restore() {
+    const own = (await drafts(user)).filter(({ path, fields }) => {
+      return path === location.pathname && fields.action === this.action;
+    });
+    const wanted = own.find(({ id }) => id === location.hash.slice(1)) ?? own[own.length - 1];
+    const draft = wanted && (await getDraft(wanted.id, user));
+    if (!draft) return;
+    this.id = draft.id;
+    for (const [name, value] of Object.entries(draft.fields)) this.#fill(name, value);
+    for (const photo of draft.photos) {
+      const input = this.inputs.find(({ id }) => id === photo.name);
+      if (input) this.#put(input, photo);
+    }
+    this.#say(draft.saved_at);
+  }
+
+  #fill(name, value) {
+    const field = this.form.elements.namedItem(name);
+    if (!field || field.type === "hidden" || field.type === "file") return;
+    if (field.type === "checkbox") field.checked = value;
+    else field.value = value;
+  }
+
+  #say(savedAt) {
+    this.form.closest("details")?.setAttribute("open", "");
+    const at = new Date(savedAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+    const line = document.createElement("p");
+    line.className = "note task-restored";
+    line.setAttribute("role", "status");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = words.again;
+    button.addEventListener("click", async () => {
+      line.remove();
+      this.form.reset();
+      this.isTouched = false;
+      for (const input of this.inputs) this.#drop(input);
+      clearTimeout(this.timer);
+      await dropDraft(this.id);
+    });
+    line.append(words.restored.replace("{at}", at), " ", button);
+    this.form.prepend(line);
+  }
+
+  #saveSoon() {
+    this.isTouched = true;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#save(), SAVE_MS);
+  }
+
+  #save() {
+    clearTimeout(this.timer);
+    if (this.isSent || !this.isTouched) return;
+    putDraft({
+      id: this.id,
+      user,
+      path: location.pathname,
+      fields: { ...this.#said(), action: this.action },
+      photos: [...this.photos.values()],
+      category_name: this.form.dataset.title,
+    }).catch(() => {}); // the phone has no room: the page itself still holds it
+  }
+
+  /** Return the fields of the form that say something, in the words of the API. */
+  #said() {
+    const said = {};
+    for (const field of this.form.elements) {
+      const isOther = !field.name || NOT_SAID.has(field.name) || field.name.startsWith("kept_");
+      if (isOther || ["file", "submit", "button"].includes(field.type)) continue;
+      if (field.type !== "checkbox") {
+        if (field.value) said[field.name] = field.value;
+      } else if (field.checked) said[field.name] = true;
+    }
+    return said;
+  }
+
+  // --- photos ------------------------------------------------------------------------------------
+
+  #listen(input) {
+    input.required = false; // a photo out of a draft cannot be put back into the input
+    const opening = () => {
+      this.#save(); // the phone may end the page while its camera is open
+      if (input.hasAttribute("capture") && !this.locator.fresh) this.locator.start();
+    };
+    for (const kind of ["pointerdown", "click"]) input.addEventListener(kind, opening);
+    input.addEventListener("change", () => {
+      const [file] = input.files;
+      if (file) this.#take(input, file);
+      else this.#drop(input);
+    });
+  }
+
+  async #take(input, file) {
+    const isCamera = input.hasAttribute("capture") && Date.now() - file.lastModified < OLD_MS;
+    const said = saidOf(isCamera ? "camera" : "album", this.locator.fresh);
+    const work = shrink(file).then(
+      (blob) => this.#put(input, { name: input.id, blob, type: "image/jpeg", ...said }),
+      () => this.#refuse(input, words.unreadable),
+    );
+    this.pending.add(work);
+    await work;
+    this.pending.delete(work);
+    this.isTouched = true;
+    this.#save();
+  }
+
+  #put(input, photo) {
+    this.#drop(input);
+    this.photos.set(input, photo);
+    this.#refuse(this.inputs[0], "");
+    const image = document.createElement("img");
+    image.className = "phone-preview";
+    image.src = URL.createObjectURL(photo.blob);
+    image.alt = "";
+    input.before(image);
+  }
+
+  #drop(input) {
+    this.photos.delete(input);
+    const image = input.parentElement.querySelector(".phone-preview");
+    if (!image) return;
+    URL.revokeObjectURL(image.src);
+    image.remove();
+  }
+
+  #refuse(input, sentence) {
+    input.setCustomValidity(sentence);
+    if (sentence) input.reportValidity();
+  }
+
+  /** Give photos taken just before the position was found their place. */
+  #lateFix(fix) {
+    for (const [input, photo] of this.photos) {
+      const isOpen = photo.origin === "camera" && photo.lon === undefined;
+      if (!isOpen || Date.now() - Date.parse(photo.taken_at) > LATE_FIX_MS) continue;
+      const { lon, lat, accuracy_m } = saidOf("camera", fix);
+      this.photos.set(input, { ...photo, lon, lat, accuracy_m });
+    }
+  }
+
+  // --- sending -----------------------------------------------------------------------------------
+
+  async #submit(event) {
+    event.preventDefault();
+    if (this.isSent) return;
+    const { submitter } = event;
+    while (this.pending.size > 0) await Promise.all(this.pending);
+    if (this.isPhotoNeeded && this.photos.size === 0) {
+      this.#refuse(this.inputs[0], words.photo);
+      return;
+    }
+    this.isSent = true;
+    clearTimeout(this.timer);
+    try {
+      await enqueue(this.#item(submitter));
+    } catch {
+      this.#post(submitter);
+      return;
+    }
+    announce({ id: this.id, user, kind: "action" });
+    location.assign(words.home);
+  }
+
+  #item(submitter) {
+    const { number, api, title, place, version, stage, unit, words: stood } = this.form.dataset;
+    const answer = submitter?.name ? { [submitter.name]: submitter.value === "true" } : {};
+    const now = new Date().toISOString();
+    return {
+      id: this.id,
+      user,
+      kind: "action",
+      path: api,
+      body: {
+        action: this.action,
+        seen_version: Number(version),
+        claimed_at: now,
+        ...this.#said(),
+        ...answer,
+      },
+      photos: [...this.photos.values()],
+      title: submitter?.name ? `${title} · ${submitter.textContent.trim()}` : title,
+      place,
+      number,
+      seen: { version: Number(version), stage, unit, words: stood },
+      draft: this.id,
+    };
+  }
+
+  /** Post the form itself where the phone could keep nothing: no script could have done more. */
+  #post(submitter) {
+    if (submitter?.name) {
+      const field = Object.assign(document.createElement("input"), {
+        type: "hidden",
+        name: submitter.name,
+        value: submitter.value,
+      });
+      this.form.append(field);
+    }
+    this.form.submit();
+  }
+}
+
+/** Say of an action that waits to be sent that it does, in the place of its form. */
+async function hideWaiting(forms) {
+  const waiting = await items(user);
+  for (const form of forms) {
+    const { number, action } = form.dataset;
+    const isWaiting = waiting.some((item) => item.number === number && item.body.action === action);
+    form.hidden = isWaiting;
+    const box = form.closest("details") ?? form;
+    const note = box.previousElementSibling;
+    const isSaid = note?.classList.contains("task-waits") ?? false;
+    if (isWaiting && !isSaid) {
+      const line = document.createElement("p");
+      line.className = "note task-waits";
+      line.setAttribute("role", "status");
+      const link = document.createElement("a");
+      link.className = "phone-link";
+      link.href = words.outbox;
+      link.textContent = `${form.dataset.title}: ${words.waits}`;
+      line.append(link);
+      box.before(line);
+    } else if (!isWaiting && isSaid) note.remove();
+  }
+}
+
+async function begin() {
+  const forms = [...document.querySelectorAll("form[data-queue]")];
+  const taken = forms.map((form) => new QueuedForm(form));
+  await hideWaiting(forms);
+  await Promise.all(taken.map((one) => one.restore()));
+  onChange(() => hideWaiting(forms));
+}
+
+if (user) begin().catch(() => {}); // without a store every form posts itself
