@@ -104,14 +104,14 @@ function partsOfProblem({ id, problem, seen, number }) {
   const told = { version: now.version, words: facts.filter(Boolean).join(" · ") };
   const renew = now.may ? () => changeItem(id, (item) => renewed(item, now)) : undefined;
   const open = `/cases/${number}/`;
-  return { ...parts, now: say(box.dataset.now, told), renew, open };
+  return { ...parts, now: say(box.dataset.version, told), renew, open };
 }
 
 function mineOf(seen) {
   if (!seen) return "";
   const facts = [seen.words, words.stages[seen.stage] ?? seen.stage, words.units[seen.unit] ?? seen.unit];
   const told = { version: seen.version, words: facts.filter(Boolean).join(" · ") };
-  return say(box.dataset.mine, told);
+  return say(box.dataset.version, told);
 }
 
 /** Return the server's sentence with what it says of the fields, and its code. */
