@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.browsers import PHONE, one
-from tests.support.reporting import choose, received, take_photo
+from tests.support.reporting import choose, let_withdrawal_pass, received, take_photo
 
 pytestmark = pytest.mark.journey
 
@@ -30,6 +30,7 @@ def open_report(desks, username: str = "inspector1", *, east_m: int = 0) -> Page
     page = desks.open(username, "/m/", PHONE)
     place = {**IN_TOWN, "longitude": IN_TOWN["longitude"] + east_m / 99_000}
     page.context.set_geolocation({**place, "accuracy": 8})
+    page.clock.install()
     page.goto("/m/report/")
     expect(page.locator("#fix")).to_contain_text("±8 m")
     return page
@@ -57,6 +58,7 @@ def test_a_report_is_stored_with_four_taps_and_one_photo(desks, running_city):
     before = reports_of(running_city, "inspector1")
     page = desks.open("inspector1", "/m/", PHONE)
     page.context.set_geolocation({**IN_TOWN, "accuracy": 8})
+    page.clock.install()
     taps: list[Locator] = []
 
     def tap(target: Locator) -> None:
@@ -72,6 +74,7 @@ def test_a_report_is_stored_with_four_taps_and_one_photo(desks, running_city):
     expect(page.locator("#toast")).to_contain_text(STORED)
     assert len(taps) <= 4
     assert page.url.endswith("/m/")
+    let_withdrawal_pass(page)
     number = received(page)
     assert reports_of(running_city, "inspector1") == before + 1
     query = (
@@ -147,7 +150,8 @@ def test_a_report_withdrawn_in_time_is_a_draft_again_and_never_sent(desks, runni
     page.locator("#toast").get_by_role("button", name="Withdraw").click()
     expect(page.locator("#toast")).to_contain_text("it is a draft again")
     again = page.get_by_role("link", name="Edit it").get_attribute("href")
-    page.wait_for_timeout(11_000)  # past the moment it would have been sent
+    page.clock.fast_forward(11_000)  # past the moment it would have been sent
+    page.wait_for_timeout(1000)
 
     assert page.evaluate(ITEMS) == 0
     assert reports_of(running_city, "inspector1") == before
@@ -179,6 +183,7 @@ def test_the_same_thing_is_supported_and_not_reported_twice(desks, running_city)
     page.click("#twin-look")
     expect(page.locator(".twin")).to_contain_text(number)
     page.get_by_role("button", name="Yes, the same").click()
+    let_withdrawal_pass(page)
 
     assert received(page) == number
     assert reports_of(running_city, "inspector1") == before
@@ -198,6 +203,7 @@ def test_what_was_fixed_on_the_spot_comes_with_its_photo_and_is_checked(desks, r
     expect(page.locator("#id_after-fault")).to_be_visible()
     take_photo(page, "after", "lightgreen")
     page.click("#submit")
+    let_withdrawal_pass(page)
 
     number = received(page)
 
@@ -262,6 +268,7 @@ def test_going_back_to_a_stored_report_begins_another(desks, running_city):
     choose(page, REFUSE)
     first = draft_in(page)
     page.click("#submit")
+    let_withdrawal_pass(page)
     received(page)
 
     page.go_back()

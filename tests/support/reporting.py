@@ -18,6 +18,12 @@ def take_photo(page: Page, slot: str, colour: str) -> None:
     expect(page.locator(f'.shot[data-slot="{slot}"] img')).to_be_visible()
 
 
+def let_withdrawal_pass(page: Page) -> None:
+    """Let the ten seconds pass for taking a report back; the page's clock was installed."""
+    expect(page.locator("#toast button")).to_be_visible()
+    page.clock.fast_forward(11_000)
+
+
 def received(page: Page) -> str:
     """Wait until the server has what was stored; return the number it gave."""
     expect(page.locator("#toast")).to_contain_text("Received: HH")

@@ -22,7 +22,8 @@ export class Draft {
   /** Return the draft the address names; without one the page starts empty, under a new id. */
   async restore() {
     const named = location.hash.slice(1);
-    const draft = named ? await getDraft(named, this.user).catch(() => null) : null;
+    this.opening = named ? getDraft(named, this.user).catch(() => null) : null;
+    const draft = await this.opening;
     if (draft) this.id = draft.id;
     this.isKept = Boolean(draft);
     this._name();
@@ -38,6 +39,7 @@ export class Draft {
   /** Keep what is on the page now; resolves when it is on the disk. */
   async flush() {
     clearTimeout(this.timer);
+    await this.opening; // what is entered meanwhile belongs to the draft the address names
     const said = this.isOver ? null : this.collect();
     if (!said) return;
     this.isKept = true;

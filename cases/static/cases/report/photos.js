@@ -27,11 +27,11 @@ export class PhotoTiles {
     this.taken = new Map();
     this.pending = new Set();
     this.tiles = [...form.querySelectorAll(".shot")];
+    this.album = form.querySelector("#album");
     for (const tile of this.tiles) {
       const input = this._input(tile);
       this._listen(input, opening, (file) => this._take(tile, file, originOf(file)));
     }
-    this.album = form.querySelector("#album");
     const album = this.album.querySelector("input");
     this._listen(album, opening, (file) => this._take(this._freeTile(), file, "album"));
     this._showTiles();
@@ -84,11 +84,13 @@ export class PhotoTiles {
     // The phone may end the page while its camera is open: what is entered is written down first.
     for (const kind of ["pointerdown", "keydown", "click"]) input.addEventListener(kind, opening);
     input.closest("label, .shot")?.addEventListener("pointerdown", opening);
-    input.addEventListener("change", () => {
+    const taken = () => {
       const [file] = input.files;
       if (!this.isPlain || input.id === "album-input") input.value = "";
       if (file) take(file);
-    });
+    };
+    input.addEventListener("change", taken);
+    taken(); // the camera may have been quicker than this script
   }
 
   async _take(tile, file, origin) {
