@@ -69,7 +69,7 @@ const accuracy = () => Number(place.accuracy.value) || undefined;
 
 /** Write down what is entered, and look where a photo taken now is taken. */
 function opening({ type }) {
-  if (isQueued) draft.flush();
+  if (isQueued) draft.save();
   if (type === "click") place.locator.start();
 }
 
@@ -246,6 +246,7 @@ async function store(kind, path, body, { number, held_ms }) {
   const photos = tiles.photos.filter((photo) => !isAfter(photo) || body.self_handled);
   const { id } = draft;
   isEntered = true;
+  category.remember();
   try {
     await draft.flush(); // what a withdrawn report becomes again
     draft.end();
@@ -268,7 +269,10 @@ async function store(kind, path, body, { number, held_ms }) {
     ready();
     return;
   }
-  category.remember();
+  leave(id, kind);
+}
+
+function leave(id, kind) {
   announce({ id, user, kind });
   location.assign(home);
 }
@@ -276,9 +280,10 @@ async function store(kind, path, body, { number, held_ms }) {
 document.getElementById("save-draft")?.addEventListener("click", async () => {
   isEntered = true;
   await tiles.settled();
-  await draft.flush();
-  announce({ id: draft.id, user, kind: "draft" });
-  location.assign(home);
+  draft.flush().then(
+    () => leave(draft.id, "draft"),
+    () => summarise(words.unstored),
+  );
 });
 
 begin();

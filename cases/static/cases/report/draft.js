@@ -14,9 +14,10 @@ export class Draft {
     this.collect = collect;
     this.id = newId();
     this.isKept = false;
+    this.isCurrent = false; // what is on the disk is what is on the page
     this.isOver = false;
-    addEventListener("pagehide", () => this.flush());
-    document.addEventListener("visibilitychange", () => document.hidden && this.flush());
+    addEventListener("pagehide", () => this.save());
+    document.addEventListener("visibilitychange", () => document.hidden && this.save());
   }
 
   /** Return the draft the address names; without one the page starts empty, under a new id. */
@@ -32,19 +33,28 @@ export class Draft {
 
   /** Keep what is on the page once nothing has changed for a moment. */
   touch() {
+    this.isCurrent = false;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.flush(), PAUSE_MS);
+    this.timer = setTimeout(() => this.save(), PAUSE_MS);
+  }
+
+  /** Keep what is on the page now; that it could not be kept is said when it is to be sent. */
+  save() {
+    this.flush().catch(() => {});
   }
 
   /** Keep what is on the page now; resolves when it is on the disk. */
   async flush() {
     clearTimeout(this.timer);
     await this.opening; // what is entered meanwhile belongs to the draft the address names
-    const said = this.isOver ? null : this.collect();
-    if (!said) return;
-    this.isKept = true;
-    const path = location.pathname + location.search;
-    await putDraft({ id: this.id, user: this.user, path, ...said });
+    const said = this.isOver || this.isCurrent ? null : this.collect();
+    if (said) {
+      this.isKept = this.isCurrent = true;
+      const path = location.pathname + location.search;
+      this.saving = putDraft({ id: this.id, user: this.user, path, ...said });
+      this.saving.catch(() => (this.isCurrent = false));
+    }
+    await this.saving;
   }
 
   /** Nothing is saved any more: it was stored for sending. */
