@@ -44,6 +44,8 @@ def sign_and_finish(desks, city, number: str) -> Page:
     city.wait_for(number, "handling")
     unit.goto(f"/m/tasks/{number}/")
     form = unit.locator('form[data-action="finish"]')
+    form.get_by_role("button", name="Finish handling").click()
+    assert form.locator("input[type=file]").first.evaluate("input => input.validationMessage")
     form.locator("input[type=file]").first.set_input_files(picture("lightgreen"))
     expect(form.locator("img.phone-preview")).to_be_visible()
     form.get_by_role("button", name="Finish handling").click()
@@ -69,6 +71,10 @@ def test_a_check_answered_in_a_dead_spot_arrives_when_there_is_a_line(desks, run
     phone.wait_for_url("**/m/")
     expect(card(phone, number)).to_contain_text("Kept on this phone, not sent yet")
     assert one(running_city, ASSIGNEE.replace("u.username", "count(*)"), number) == "1"
+    phone.goto(f"/m/tasks/{number}/")  # out of the phone's own copy
+    expect(phone.locator(".task-waits")).to_contain_text("kept on this phone, not sent yet")
+    expect(form).to_be_hidden()
+    phone.goto("/m/")
     phone.context.set_offline(False)
 
     running_city.wait_for(number, "checked")

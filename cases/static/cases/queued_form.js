@@ -121,6 +121,7 @@ class QueuedForm {
     };
     for (const kind of ["pointerdown", "click"]) input.addEventListener(kind, opening);
     input.addEventListener("change", () => {
+      for (const one of this.inputs) one.setCustomValidity("");
       const [file] = input.files;
       if (file) this.#take(input, file);
       else this.#drop(input);
@@ -144,7 +145,6 @@ class QueuedForm {
   #put(input, photo) {
     this.#drop(input);
     this.photos.set(input, photo);
-    this.#refuse(this.inputs[0], "");
     const image = document.createElement("img");
     image.className = "phone-preview";
     image.src = URL.createObjectURL(photo.blob);
@@ -160,9 +160,10 @@ class QueuedForm {
     image.remove();
   }
 
+  /** Say at an input why nothing is sent; the next choice takes it back. */
   #refuse(input, sentence) {
     input.setCustomValidity(sentence);
-    if (sentence) input.reportValidity();
+    input.reportValidity();
   }
 
   /** Give photos taken just before the position was found their place. */
