@@ -99,6 +99,7 @@ class Action(TextChoices):
     CLOSE = "close", _("close")
     REPLY_SUPERVISION = "reply_supervision", _("reply to the supervision")
     REMIND = "remind", _("remind")
+    SUPPORT = "support", _("support")
     SUPERVISE = "supervise", _("supervise")
     MERGE = "merge", _("merge")
     UNMERGE = "unmerge", _("unmerge")

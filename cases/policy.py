@@ -27,6 +27,7 @@ class CaseLike(CaseFacts, Protocol):
 
     district: str
     also_districts: list[str]
+    reporter_id: int | None
     unit_id: str | None
     parent_unit: str
     assist_units: list[str]
@@ -87,8 +88,9 @@ def roles_over(
 ) -> frozenset[Role]:
     """Return the roles `user` holds over this case.
 
-    An inspector only while a task is theirs; a district only while the case is its own; people of
-    a unit by `who`: of the lead unit, and the head of its parent, or of an assisting unit.
+    An inspector only while a task is theirs, or by `who` in front of a case another reported; a
+    district only while the case is its own; people of a unit by `who`: of the lead unit, and the
+    head of its parent, or of an assisting unit.
     """
     if not user.is_active:
         return frozenset()
@@ -98,6 +100,8 @@ def roles_over(
 
 
 def _covers(grant: Grant, user: User, case: CaseLike, assignee_id: int | None, who: Who) -> bool:
+    if grant.role == Role.INSPECTOR and who == Who.NEARBY:
+        return case.reporter_id != user.pk
     if grant.role == Role.INSPECTOR:
         return assignee_id is not None and assignee_id == user.pk
     if grant.role in _UNIT_ROLES:
@@ -145,7 +149,10 @@ def require(
 def actions_for(
     user: User, case: CaseLike, *, at: datetime, assignee_id: int | None = None
 ) -> list[Action]:
-    """Return the actions to offer `user` on this case, in table order."""
+    """Return the actions to offer `user` on this case, in table order.
+
+    None is offered that answers a duplicate hint: it is taken there, not at the case.
+    """
     lead, assisting = (
         roles_over(user, case, assignee_id=assignee_id, who=who)
         for who in (Who.LEAD, Who.ASSISTING)
@@ -154,6 +161,7 @@ def actions_for(
         action
         for action, move in MOVES.items()
         if case.stage in move.sources
+        and move.who != Who.NEARBY
         and any(
             not refusal_of(action, case, role, at=at)
             for role in move.roles & (assisting if move.who == Who.ASSISTING else lead)

@@ -97,10 +97,11 @@ ADJUST_EFFECTS = ("exempt", "leave_out", "put_in")
 
 
 class Who(StrEnum):
-    """Which unit people of a unit must belong to."""
+    """Which people of a role: of which unit, or which inspectors."""
 
     LEAD = "lead"  # the one that holds the case
     ASSISTING = "assisting"
+    NEARBY = "nearby"  # no unit: inspectors who stand before it, but not its reporter
 
 
 @dataclass(frozen=True)
@@ -370,6 +371,15 @@ MOVES: dict[Action, Move] = {
         OPEN_STAGES,
         STAYS,
         {_R.ACCEPTOR, _R.DUTY_CHIEF, _R.DISPATCHER, _R.SUPERVISOR, _R.SYSTEM},
+    ),
+    # 附议: the answer to a duplicate hint; the place is the one the hint was asked for.
+    _A.SUPPORT: _move(
+        OPEN_STAGES,
+        STAYS,
+        {_R.INSPECTOR},
+        required={_I.PLACE},
+        optional=_WORDS,
+        who=Who.NEARBY,
     ),
     _A.SUPERVISE: _move(
         OPEN_STAGES,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from cases.choices import Action, OrderKind, Source
@@ -68,8 +69,16 @@ class ActionSerializer(serializers.Serializer[dict[str, Any]]):
     """An action on a case; further fields are the inputs the workflow table names."""
 
     action = serializers.ChoiceField(choices=Action.choices)
-    seen_version = serializers.IntegerField(min_value=1)
+    seen_version = serializers.IntegerField(
+        min_value=1, required=False, help_text="left out with support alone, which compares none"
+    )
     claimed_at = serializers.DateTimeField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Ask for the version of the screen, but for a support."""
+        if "seen_version" not in attrs and attrs["action"] != Action.SUPPORT:
+            raise serializers.ValidationError({"seen_version": _("is required")})
+        return {"seen_version": 0, **attrs}
 
 
 class NotedActionSerializer(ActionSerializer):

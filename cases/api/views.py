@@ -159,6 +159,7 @@ def _hint(row: Candidate, user: User) -> dict[str, Any]:
         "photo": reverse("photo_small", args=[photo]) + leave if photo else None,
         "photo_large": reverse("photo", args=[photo]) + leave if photo else None,
         "own": case.reporter_id == user.pk,
+        "supported": row.is_supported,
     }
 
 
@@ -218,8 +219,9 @@ class CaseActions(APIView):
         body.is_valid(raise_exception=True)
         said = body.validated_data
         action, key, user = Action(said["action"]), optional_key(request), person(request)
-        storing = action if request.FILES else None
-        require_may_try(number=number, action=storing, actor=user, key=key)
+        if action != Action.SUPPORT:  # who sees the thing need not see the case
+            storing = action if request.FILES else None
+            require_may_try(number=number, action=storing, actor=user, key=key)
         answer = take_action(
             number=number,
             action=action,
@@ -381,7 +383,10 @@ def _action_photos(
     request: Request, action: Action, notes: Sequence[str], key: uuid.UUID | None
 ) -> tuple[StoredPhoto, ...]:
     """Store the files of a multipart request, or find the photos that were sent before."""
-    if (request.FILES or notes) and Input.PHOTOS not in MOVES[action].inputs:
+    may_bring = action in MOVES and Input.PHOTOS in MOVES[action].inputs
+    if request.FILES and action == Action.SUPPORT:
+        may_bring = False  # nothing is stored for who is not let at the case
+    if (request.FILES or notes) and not may_bring:
         raise InvalidInput(
             f"The action {action} takes no photos.",
             fields={"photos": "is not an input of this action"},

@@ -32,6 +32,7 @@ from cases.models.routing import (
     WorkingTime,
 )
 from cases.models.saved_search import SavedSearch
+from cases.models.support import Support
 from cases.models.unit import Unit, UnitKind
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "SavedSearch",
     "StageClock",
     "Supervision",
+    "Support",
     "Task",
     "Unit",
     "UnitKind",

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from django.contrib.gis.db.models.functions import Distance
 from django.contrib.gis.geos import Point
 from django.core import signing
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from cases.choices import OPEN_STAGES
-from cases.models import Attachment, Case, CityOptions, MinorClass
+from cases.models import Attachment, Case, CityOptions, MinorClass, Support
 from cityops.accounts.models import User
 
 MOST_SHOWN = 5
@@ -26,6 +26,7 @@ class Candidate:
     distance_m: int
     age: timedelta  # between the two reports
     photo_id: int | None
+    is_supported: bool = False  # by whom a hint is for
 
 
 def candidates(case: Case, user: User, options: CityOptions) -> list[Candidate]:
@@ -43,7 +44,9 @@ def hints(
     point: Point, minor: MinorClass, user: User, options: CityOptions, *, at: datetime
 ) -> list[Candidate]:
     """Return the nearest open cases that a report made at `at` may repeat; `point` in WGS-84."""
-    near = Case.objects.all().hinted_to(user).select_related("minor", "condition")
+    mine = Support.objects.filter(case=OuterRef("pk"), by=user)
+    near = Case.objects.all().hinted_to(user).annotate(is_supported=Exists(mine))
+    near = near.select_related("minor", "condition")
     return _nearest(near, point, minor.pk, options, at=at)
 
 
@@ -66,10 +69,18 @@ def _nearest(
             round(getattr(row, "away").m),  # noqa: B009  # annotated above
             at - row.reported_at,
             getattr(row, "photo_id"),  # noqa: B009  # annotated above
+            getattr(row, "is_supported", False),
         )
         for row in found
     ]
     return [row for row in rows if row.distance_m <= options.duplicate_m][:MOST_SHOWN]
+
+
+def lies_near(number: str, place: Point, options: CityOptions) -> bool:
+    """Whether the case lies where a report at `place` would have been told of it."""
+    cases = Case.objects.filter(number=number, point__isnull=False)
+    away = cases.annotate(away=Distance("point", place)).values_list("away", flat=True).first()
+    return away is not None and round(away.m) <= options.duplicate_m
 
 
 def _first_photo() -> Subquery:

@@ -86,6 +86,7 @@ _KINDS = {
     Action.REQUEST_EXTENSION: Attachment.Kind.EVIDENCE,
     Action.APPEAL: Attachment.Kind.EVIDENCE,
     Action.REOPEN: Attachment.Kind.EVIDENCE,
+    Action.SUPPORT: Attachment.Kind.NEAR,
 }
 
 

@@ -1,6 +1,7 @@
 """Beside the main way while a case is open: help, reminders, orders, corrections, duplicates."""
 
 from datetime import datetime, timedelta
+from random import Random
 
 from django.utils import timezone
 
@@ -11,6 +12,7 @@ from cases.simulation.life import Chance, Life
 from cases.simulation.run import Run
 
 REPORTED_AGAIN = 0.02  # of reports are about a problem somebody reported lately
+SEEN_AGAIN = 0.06  # of cases are seen by another inspector, who is told of them in time
 SURE_M = 50  # from any border: somebody who reports it again stands in the same district
 UNMERGED = 0.15  # of merged cases: they were two things after all
 REMINDERS = (Role.DISPATCHER, Role.ACCEPTOR, Role.SUPERVISOR, Role.DUTY_CHIEF)
@@ -25,6 +27,28 @@ def while_open(life: Life, at: datetime) -> None:
     """Plan what may happen to a case once a unit has it."""
     life.run.lately.append(life)
     life.perhaps(at, *_WHILE_OPEN)
+    # Its own luck, so that the rest of the month stays as it was.
+    chance = Random(life.now["number"])  # noqa: S311  # no secret
+    if chance.random() < SEEN_AGAIN:
+        minutes = chance.uniform(5, 240)
+        life.run.plan(
+            at + timedelta(minutes=minutes) / life.run.speed, lambda now: see_too(life, now, chance)
+        )
+
+
+def see_too(life: Life, at: datetime, chance: Random) -> None:
+    """An inspector of the neighbourhood sees it, is told of the case, and supports it."""
+    case = life.look()
+    others = [
+        one
+        for one in life.city.people.inspectors_near(life.now["community"] or "")
+        if one.pk != case.reporter_id
+    ]
+    if not others or case.point is None or case.stage not in OPEN_STAGES:
+        return
+    place = {"place": f"{case.point.x:.7f},{case.point.y:.7f}"}
+    life.run.services.act(life.now, Action.SUPPORT, chance.choice(others), (), place, at)
+    life.run.done[Action.SUPPORT] += 1
 
 
 # --- duplicates ---------------------------------------------------------------------------------

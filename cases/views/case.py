@@ -194,6 +194,7 @@ def case_context(
         "rule": rule_words(case, events),
         "description": case.description if is_operator else mask_phones(case.description),
         "beside": facts(case, rows, user),
+        "supports": sum(event.action == Action.SUPPORT for event in events),
         "photos": _photo_groups(case),
         "duplicates": _duplicates(case, user, forms, options),
         "photos_late": case.photos_late(at=now),

@@ -119,6 +119,19 @@ def test_five_who_change_the_class_at_once_one_succeeds(city):
     assert verify_ledger() == []
 
 
+def test_one_person_supports_a_case_once_however_often_at_once(city):
+    inspector, other = (person(n, Role.INSPECTOR, grids=("431202",)) for n in ("i1", "i2"))
+    number = report_case(report=REPORT, actor=inspector)["number"]
+    words = {"number": number, "action": Action.SUPPORT, "actor": other, "seen_version": 0}
+    words |= {"inputs": {"place": f"{REPORT.lon},{REPORT.lat}"}}
+
+    results = together(*[lambda: take_action(**words, key=uuid.uuid4())] * 5)
+
+    assert [result["supports"] for result in results] == [1] * 5
+    assert Event.objects.filter(action="support").count() == 1
+    assert verify_ledger() == []
+
+
 def test_many_cases_sent_twice_at_once_are_done_once(city):
     inspector, unit = person("i1", Role.INSPECTOR, grids=("431202",)), "brigade"
     dispatcher, key = person("d1", Role.DISPATCHER), uuid.uuid4()

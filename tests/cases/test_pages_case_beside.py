@@ -68,7 +68,7 @@ def test_every_action_of_the_table_stands_in_one_place_of_the_page():
     placed = [*NEXT, *(action for _title, actions in GROUPS for action in actions)]
 
     assert len(placed) == len(set(placed))
-    assert set(placed) == set(MOVES)
+    assert set(placed) == set(MOVES) - {Action.SUPPORT}  # taken at a hint, not at the case
 
 
 @pytest.mark.usefixtures("english")

@@ -63,6 +63,7 @@ ALLOWED = {
     "reopen": ("closed", "returned", "duty_chief", "reason"),
     # 督办 and 综合评价
     "remind": (OPEN, "same", "acceptor duty_chief dispatcher supervisor system", ""),
+    "support": (OPEN, "same", "inspector", "place"),
     "supervise": (OPEN, "same", "leader supervisor system", "note reply_by"),
     "reply_supervision": (OPEN, "same", "unit unit_head dispatcher", "note"),
     "revisit": ("closed declined", "same", "operator", "satisfaction"),

@@ -249,6 +249,7 @@ class World:
             "DISTRICT-ELSEWHERE": DISTRICTS[ELSEWHERE[whose]],
             "INSPECTOR": self.inspectors[whose].username,
             "CHECKER": "checker",
+            "PLACE": "{lon},{lat}".format(**PLACES[whose]),
             "WORKER": self.workers[whose]["unit"].username,
             "SQUAD-WORKER": self.workers[whose]["squad"].username,
             "FILED-BEFORE": self.cases.get(("filed", whose), ""),
@@ -440,6 +441,7 @@ _HERE = [
     Try(Action.REWORK, "returned-check"),
     Try(Action.CLOSE, "checked"),
     Try(Action.REMIND, "dispatched"),
+    Try(Action.SUPPORT, "dispatched", {"place": "PLACE"}),
     Try(Action.SUPERVISE, "dispatched", {"note": "请尽快", "reply_by": "TOMORROW"}),
     Try(Action.REPLY_SUPERVISION, "dispatched-supervised", {"note": "已安排"}),
     Try(Action.MERGE, "dispatched", {"into": "FILED-BEFORE"}),
@@ -500,6 +502,7 @@ _FINGERPRINT = """
            (SELECT md5(string_agg(d::text, '' ORDER BY id)) FROM cases_routingdraft d),
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_draftrule r),
            (SELECT md5(string_agg(f::text, '' ORDER BY id)) FROM cases_feedback f),
+           (SELECT count(*) FROM cases_support),
            (SELECT count(*) FROM django_admin_log)
 """
 

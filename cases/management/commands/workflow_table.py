@@ -26,6 +26,7 @@ itself, by timer or setting.
 | stage | 中文 | belongs to |
 |---|---|---|
 """
+_WHO = {Who.LEAD: "", Who.ASSISTING: " (assisting)", Who.NEARBY: " (near it, not the reporter)"}
 _SETS = {"open": OPEN_STAGES, "filed": FILED_STAGES, "with unit": UNIT_STAGES}
 
 
@@ -104,7 +105,7 @@ def _targets(action: Action, move: Move) -> str:
 
 def _who(move: Move) -> str:
     who = ", ".join(role.value for role in Role if role in move.roles)
-    return f"{who} (assisting)" if move.who == Who.ASSISTING else who
+    return f"{who}{_WHO[move.who]}"
 
 
 def _needs(move: Move) -> str:

@@ -18,6 +18,7 @@ from cases.services.moves.acts import APPLY
 from cases.services.moves.asked import lapse_requests
 from cases.services.moves.inputs import read_inputs, require_plain
 from cases.services.moves.step import Step
+from cases.services.moves.supporting import require_near, support_answer
 from cases.services.notify import ask_replies
 from cases.services.photos import StoredPhoto, attach
 from cases.workflow import MOVES, Input, refusal_of
@@ -48,11 +49,14 @@ def take_action(
     held = claim(actor, key, request)
     if held.answer is not None:
         return held.answer
+    if action == Action.SUPPORT:
+        require_near(number, actor, inputs)
     folder, other = _open_folders(number, action, inputs, actor)
     now, task = at or timezone.now(), _open_task(folder)
     assignee_id = task.assignee_id if task else None
     role = policy.require(actor, action, folder.case, at=now, assignee_id=assignee_id)
-    folder.require_version(seen_version)
+    if action != Action.SUPPORT:  # what is seen is seen, whatever became of the case since
+        folder.require_version(seen_version)
     by = filing.By(actor, role, str(inputs.get(Input.NOTE, "")), claimed_at)
     step = Step(folder, action, by, inputs, CityOptions.objects.get(), now, photos, task)
     step.other, step.scopes = other, {f.case.scope for f in (folder, other) if f is not None}
@@ -61,7 +65,10 @@ def take_action(
         _require_still(step, book)
         APPLY[action](book, step)
     _write_rows(step, book, actor)
-    answer = case_answer(folder.case, book.events, at=book.at)
+    if action == Action.SUPPORT:
+        answer = support_answer(folder.case)
+    else:
+        answer = case_answer(folder.case, book.events, at=book.at)
     held.keep(folder.case, answer)
     return answer
 

@@ -4,7 +4,15 @@ from collections.abc import Callable
 
 from cases.choices import Action
 from cases.ledger import Book
-from cases.services.moves import asked, before_filing, ending, merging, oversight, with_unit
+from cases.services.moves import (
+    asked,
+    before_filing,
+    ending,
+    merging,
+    oversight,
+    supporting,
+    with_unit,
+)
 from cases.services.moves.recompute import recompute_one
 from cases.services.moves.step import Step
 
@@ -53,6 +61,7 @@ APPLY: dict[Action, Callable[[Book, Step], None]] = {
     Action.MERGE: merging.merge,
     Action.UNMERGE: merging.unmerge,
     Action.REMIND: oversight.remind,
+    Action.SUPPORT: supporting.support,
     Action.SUPERVISE: oversight.supervise,
     Action.REPLY_SUPERVISION: oversight.reply,
     Action.CONFIRM_EXIT: oversight.confirm_exit,

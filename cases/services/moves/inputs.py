@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
+from math import nan
 from typing import Any
 
 from django.utils import timezone
@@ -294,16 +295,22 @@ def _satisfaction(_step: Step, value: str) -> None:
 
 
 def _place(step: Step, value: str) -> None:
-    parts = value.split(",")
+    step.photo_place = place_of(value)
+    locate(*step.photo_place)
+
+
+def place_of(value: str) -> tuple[float, float]:
+    """Return the lon, lat that a field says. Raises InvalidInput."""
     try:
-        lon, lat = (float(part) for part in parts)
-        locate(lon, lat)
+        lon, lat = (float(part) for part in value.split(","))
     except ValueError:
+        lon = lat = nan
+    if not (abs(lon) <= 180 and abs(lat) <= 90):
         raise InvalidInput(
             _("“%(value)s” is no place.") % {"value": value},
             fields={"place": _("send lon,lat in WGS-84 degrees")},
-        ) from None
-    step.photo_place = (lon, lat)
+        )
+    return lon, lat
 
 
 def _assignee(step: Step, value: str) -> None:
