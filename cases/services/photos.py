@@ -136,7 +136,7 @@ def _look_at(raw: bytes) -> tuple[datetime | None, tuple[float, float] | None]:
 
 def _is_whole(raw: bytes, kind: str) -> bool:
     """Tell from its marks whether a file has its end; only decoding would tell all."""
-    if kind == "JPEG":
+    if kind in ("JPEG", "MPO"):  # some phones put a second picture behind the first
         return raw.rfind(b"\xff\xd9") > raw.rfind(b"\xff\xda")  # an end after the last scan
     if kind == "PNG":
         return b"IEND" in raw
