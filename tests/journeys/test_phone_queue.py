@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import uuid
 from collections.abc import Iterator
@@ -279,11 +280,12 @@ def test_the_pages_open_without_a_line_once_they_were_kept(desks, running_city):
     expect(page).to_have_url(f"{running_city.address}/m/outbox/")
 
     page.context.set_offline(False)
+    page.context.clear_cookies()
     page.goto("/m/")
-    page.locator(".phone-menu summary").click()
-    page.get_by_role("button", name="Sign out").click()
-    page.wait_for_url("**/sign-in/**")
-    assert page.evaluate("caches.has('cityops-pages')") is False
+    expect(page).to_have_url(re.compile("/sign-in/"))
+    page.context.set_offline(True)
+    page.goto(f"/m/tasks/{number}/")  # theirs no more; what they stored still is
+    expect(page).to_have_url(f"{running_city.address}/m/outbox/")
     desks.complaints[:] = [line for line in desks.complaints if not is_of_the_line(line)]
 
 
@@ -303,6 +305,7 @@ def test_whoever_signs_out_is_told_what_still_waits_and_it_stays_theirs(desks, r
     page.get_by_role("button", name="Sign out all the same").click()
 
     page.wait_for_url("**/sign-in/**")
+    assert page.evaluate("caches.has('cityops-pages')") is False
     page.fill("#id_username", "inspector4")
     page.fill("#id_password", running_city.demo_password)
     page.click("button.primary")

@@ -6,6 +6,7 @@
 const STATIC = "cityops-static";
 const PAGES = "cityops-pages"; // of one person, and their small photos
 const OWNER = "/m/owner";
+const OUTBOX = "/m/outbox/";
 const PATIENCE_MS = 3000;
 const FRESH_MS = 600_000;
 const MOST_TASKS = 30;
@@ -64,7 +65,7 @@ const copyOf = (url) => caches.match(url, { cacheName: PAGES, ignoreSearch: true
 
 /** Where there is no copy, the outbox tells what waits. */
 async function shelter({ url }) {
-  const outbox = new URL("/m/outbox/", location.origin).href;
+  const outbox = absolute(OUTBOX);
   const leads = url !== outbox && (await copyOf(outbox));
   return leads ? Response.redirect(outbox) : Response.error();
 }
@@ -79,6 +80,7 @@ async function fetched(request, name) {
 
 /** Keep a copy of a person's page; the first one of somebody else ends the copies of the last. */
 async function keepPage(answer) {
+  if (answer.type === "opaqueredirect") await forgetAllBut([OWNER, OUTBOX]); // nobody is signed in
   const { pathname, search } = new URL(answer.url || location.href);
   const isPage = answer.ok && !answer.redirected && !search && pathname.startsWith("/m/");
   if (!isPage || !/^text\/html/.test(answer.headers.get("Content-Type") ?? "")) return answer;
@@ -92,6 +94,10 @@ async function keepPage(answer) {
   return answer;
 }
 
+async function forgetAllBut(paths) {
+  await prune(PAGES, new Set(paths.map(absolute)));
+}
+
 let keeping = null;
 
 function keepSoon() {
@@ -102,8 +108,9 @@ function keepSoon() {
 /** Keep the three pages, those of the open tasks, and all that any of them needs. */
 async function keepAll() {
   const home = await text("/m/");
+  if (home === "") return;
   const tasks = [...home.matchAll(/href="(\/m\/tasks\/[^"/]+\/)"/g)].map(([, path]) => path);
-  const paths = ["/m/report/", "/m/outbox/", ...new Set(tasks)].slice(0, 2 + MOST_TASKS);
+  const paths = ["/m/report/", OUTBOX, ...new Set(tasks)].slice(0, 2 + MOST_TASKS);
   const pages = [home];
   for (const path of paths) pages.push(await text(path));
   const photos = await keepLinked(pages, /src="(\/photos\/\d+\/small\/)"/g, PAGES);
