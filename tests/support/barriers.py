@@ -1,7 +1,5 @@
 """What keeps people out of a page in a browser: axe, small targets, sideways scroll, small text."""
 
-from typing import Any
-
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
@@ -55,11 +53,22 @@ _WIDE = """
   return [`wider than the screen: ${wide.map((one) => `${one.tagName}.${one.className}`)}`];
 }
 """
+# All in one go: what the page itself changes meanwhile is no matter of the setting.
 _TYPE = """
-() => [...document.querySelectorAll("body *:not(svg *)")]
-  .filter((one) => one.checkVisibility() && [...one.childNodes].some(
-    (node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim()))
-  .map((one) => [`${one.tagName}.${one.className}`, parseFloat(getComputedStyle(one).fontSize)])
+() => {
+  const isText = (node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim();
+  const said = [...document.querySelectorAll("body *:not(svg *)")].filter(
+    (one) => one.checkVisibility() && [...one.childNodes].some(isText),
+  );
+  const sizes = () => said.map((one) => parseFloat(getComputedStyle(one).fontSize));
+  const usual = sizes();
+  document.documentElement.dataset.text = "large";
+  return sizes().flatMap((large, nth) => {
+    const { tagName, className } = said[nth];
+    if (large > 1.25 * usual[nth] - 0.01) return [];
+    return [`large text is ${large} for ${usual[nth]} px: ${tagName}.${className}`];
+  });
+}
 """
 
 
@@ -82,7 +91,7 @@ def too_wide(page: Page) -> list[str]:
     return found
 
 
-def type_sizes(page: Page) -> list[Any]:
-    """Return every element with text of its own and the size of it, px."""
-    found: list[Any] = page.evaluate(_TYPE)
+def set_large_text(page: Page) -> list[str]:
+    """Choose large text; return what does not grow by a quarter."""
+    found: list[str] = page.evaluate(_TYPE)
     return found
