@@ -33,6 +33,7 @@ def report_with_photo(phone: Page) -> str:
     take_photo(phone, "far", "olive")
     expect(phone.locator("#fix")).to_contain_text("8 m")
     choose(phone, CONDITION)
+    phone.clock.install()
     phone.click("#submit")
     return received(phone)
 

@@ -34,6 +34,7 @@ def test_the_page_behind_a_code_leads_to_a_case_of_its_component(desks, running_
     page.locator("[data-choose]").first.click()
     take_photo(page, "near", "grey")
     take_photo(page, "far", "olive")
+    page.clock.install()
     page.click("#submit")
 
     number = received(page)

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.browsers import PHONE, one
-from tests.support.reporting import choose, let_withdrawal_pass, received, take_photo
+from tests.support.reporting import choose, received, take_photo
 
 pytestmark = pytest.mark.journey
 
@@ -74,7 +74,6 @@ def test_a_report_is_stored_with_four_taps_and_one_photo(desks, running_city):
     expect(page.locator("#toast")).to_contain_text(STORED)
     assert len(taps) <= 4
     assert page.url.endswith("/m/")
-    let_withdrawal_pass(page)
     number = received(page)
     assert reports_of(running_city, "inspector1") == before + 1
     query = (
@@ -183,7 +182,6 @@ def test_the_same_thing_is_supported_and_not_reported_twice(desks, running_city)
     page.click("#twin-look")
     twin = page.locator(".twin", has_text=number)
     twin.get_by_role("button", name="Yes, the same").click()
-    let_withdrawal_pass(page)
 
     assert received(page) == number
     assert reports_of(running_city, "inspector1") == before
@@ -203,7 +201,6 @@ def test_what_was_fixed_on_the_spot_comes_with_its_photo_and_is_checked(desks, r
     expect(page.locator("#id_after-fault")).to_be_visible()
     take_photo(page, "after", "lightgreen")
     page.click("#submit")
-    let_withdrawal_pass(page)
 
     number = received(page)
 
@@ -268,7 +265,6 @@ def test_going_back_to_a_stored_report_begins_another(desks, running_city):
     choose(page, REFUSE)
     first = draft_in(page)
     page.click("#submit")
-    let_withdrawal_pass(page)
     received(page)
 
     page.go_back()

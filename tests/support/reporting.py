@@ -26,5 +26,6 @@ def let_withdrawal_pass(page: Page) -> None:
 
 def received(page: Page) -> str:
     """Wait until the server has what was stored; return the number it gave."""
+    let_withdrawal_pass(page)
     expect(page.locator("#toast")).to_contain_text("Received: HH")
     return page.locator("#toast span").inner_text().split()[-1]
