@@ -91,7 +91,8 @@ class TaskMap {
     const { zoomIn, zoomOut, outline } = box.dataset;
     this.map = L.map(box, { zoomControl: false, attributionControl: false, minZoom: 9, maxZoom: 19 });
     this.map.setView([27.55, 109.98], 11);
-    L.control.zoom({ zoomInTitle: zoomIn, zoomOutTitle: zoomOut }).addTo(this.map);
+    const zoom = { zoomInTitle: zoomIn, zoomOutTitle: zoomOut, position: "bottomright" };
+    L.control.zoom(zoom).addTo(this.map); // at the bottom, where no popup opens
     this.marks = L.layerGroup().addTo(this.map);
     this.#drawOutline(outline);
     this.map.on("zoomend", () => this.#showNames());
