@@ -10,7 +10,9 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import URLResolver, get_resolver
 from django.utils import timezone
 from PIL import ExifTags, Image
@@ -447,6 +449,19 @@ def test_what_is_said_of_people_stays_out_of_a_hint(people, condition):
 
     assert len(answer.json()["cases"]) == 1
     assert not any(word in answer.content.decode() for word in ("张三", "李四", "138"))
+
+
+def test_one_hint_and_three_take_the_same_statements(people, condition):
+    client, minor = token_of(people.checker), {"category": condition.minor_id}
+    counts = []
+    for number in (1, 3):
+        while Case.objects.count() < number:
+            report(people, condition, photos=(photo("near"),))
+        with CaptureQueriesContext(connection) as captured:
+            assert len(numbers(near(client, **minor))) == number
+        counts.append(len(captured))
+
+    assert counts == [4, 4]
 
 
 def test_only_who_reports_asks_what_is_near(people, condition):
