@@ -36,7 +36,8 @@ async function show() {
   if (chip.hidden && state !== "none") navigator.storage?.persist?.();
   chip.hidden = state === "none";
   chip.dataset.state = state;
-  chip.textContent = words.replace(/\{(\w+)\}/g, (_, name) => String(numbers[name]));
+  const said = words.replace(/\{(\w+)\}/g, (_, name) => String(numbers[name]));
+  chip.textContent = said.replace(/(\d) /g, "$1\u00a0"); // the number stays with what it counts
 }
 
 const showSoon = () => (showing = showing.then(show, show));
