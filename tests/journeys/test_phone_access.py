@@ -48,13 +48,13 @@ def test_no_phone_page_keeps_anybody_out(desks, work, nth, locale):
         page.set_viewport_size(WHOLE)
         page.goto(address)
         assert page.locator("html").get_attribute("lang") == {"zh-CN": "zh-hans"}.get(locale, "en")
-        found += [f"{address} {barrier}" for barrier in barriers(page)]
+        found += [f"{address} {barrier}" for barrier in barriers(page, locale)]
         for button in DIALOGS.get(address, ()):
             page.set_viewport_size(NARROW)
             page.goto(address)
             page.locator(button).click()
             page.locator("dialog[open]").wait_for()
-            found += [f"{address} {button} {barrier}" for barrier in barriers(page)]
+            found += [f"{address} {button} {barrier}" for barrier in barriers(page, locale)]
 
     assert not found, "\n".join(found)
 
@@ -105,7 +105,7 @@ def test_what_waits_and_what_needs_a_person_keeps_nobody_out(desks):
     for group in ("attention", "waiting", "drafts"):
         expect(page.locator(f"#group-{group} li")).to_have_count(1)
     expect(page.locator("#group-attention")).to_contain_text(re.compile("version 5", re.IGNORECASE))
-    found = list(barriers(page))
+    found = list(barriers(page, "zh-CN"))
     assert not found, "\n".join(found)
     desks.complaints.clear()  # the 409 itself
 
@@ -138,7 +138,7 @@ def test_a_phone_without_place_or_server_says_what_to_do(desks):
     desks.complaints.clear()  # the request that was cut off
 
 
-def barriers(page: Page) -> Iterator[str]:
+def barriers(page: Page, locale: str) -> Iterator[str]:
     """Yield what is in the way in both themes, with the menu open, and as the settings have it.
 
     In a dialog the rest of the page, the menu too, is out of reach.
@@ -154,6 +154,8 @@ def barriers(page: Page) -> Iterator[str]:
     yield from too_wide(page)
     yield from set_large_text(page)
     yield from (f"large text: {barrier}" for barrier in too_wide(page))
+    if locale != "zh-CN":
+        return  # the colours are the same in every language
     page.evaluate("document.documentElement.dataset.contrast = 'high'")
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
