@@ -94,8 +94,9 @@ def test_mistake_11_every_door_agrees_on_who_sees_a_case(world, client, seed):
         return
     client.force_login(user)
     phone = client.get("/m/").context
-    tasks = [row for group in phone["groups"] for row in group["rows"]]
-    assert {row["case"].number for row in [*tasks, *phone["reports"]]} <= seen
+    cards = [row["card"].case for group in phone["groups"] for row in group["rows"]]
+    reports = [row["case"] for row in phone["reports"]]
+    assert {case.number for case in [*cards, *reports]} <= seen
     listed = client.get("/api/v1/cases/").json()["cases"]
     assert {row["number"] for row in listed} == seen
     context = client.get("/cases/?show=200").context
