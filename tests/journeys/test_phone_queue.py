@@ -1,7 +1,6 @@
 """The phone's queue on the running city: the line goes, answers are lost, the browser is killed."""
 
 import hashlib
-import json
 import os
 import re
 import signal
@@ -189,8 +188,9 @@ def verify_case(city) -> tuple[str, str]:
     return number, one(city, query, number)
 
 
-def enqueue_answer(page: Page, city, number: str, username: str) -> None:
-    version = int(one(city, "SELECT version FROM cases_case WHERE number = %s", number))
+def enqueue_answer(page: Page, city, number: str, username: str, versions_ago: int = 0) -> None:
+    now = one(city, "SELECT version FROM cases_case WHERE number = %s", number)
+    version = int(now) - versions_ago
     item = {
         "id": str(uuid.uuid4()),
         "user": username,
@@ -241,18 +241,10 @@ def require_no_barrier(page: Page) -> None:
 def test_an_answer_may_be_sent_again_on_the_version_of_now(phones, running_city):
     number, username = verify_case(running_city)
     page = phones.open(username, "/m/outbox/", PHONE)
-    stale = {"status": 409, "code": "stale_case", "detail": "The case has moved on."}
-    page.route(
-        f"**/cases/{number}/actions/",
-        lambda route: route.fulfill(
-            status=409, body=json.dumps(stale), content_type="application/problem+json"
-        ),
-        times=1,
-    )
-    enqueue_answer(page, running_city, number, username)
+    enqueue_answer(page, running_city, number, username, versions_ago=1)
 
     row = page.locator("#group-attention li")
-    expect(row).to_contain_text("The case has moved on.")
+    expect(row).to_contain_text("stale_case")
     row.get_by_role("button", name="Send on the new version").click()
 
     expect(page.locator("#group-received li")).to_contain_text(number)
@@ -291,10 +283,10 @@ def test_the_pages_open_without_a_line_once_they_were_kept(phones, running_city)
 def test_whoever_signs_out_is_told_what_still_waits_and_it_stays_theirs(phones, running_city):
     page = phones.open("inspector3", "/m/outbox/", PHONE)
     page.evaluate(OPEN_STORE)
-    page.context.route("**/api/v1/**", lambda route: route.abort())
-    item = {"id": str(uuid.uuid4()), "user": "inspector3", "kind": "report", "title": "Refuse"}
+    item: dict[str, object] = {"id": str(uuid.uuid4()), "user": "inspector3", "kind": "report"}
+    item |= {"title": "Refuse", "held_ms": 600_000}  # it waits for as long as this test takes
     page.evaluate(ENQUEUE, [{**item, "path": "/api/v1/cases/", "body": REPORT}, []])
-    expect(page.locator("#queue-chip")).to_have_text("Offline · 1 to send")
+    expect(page.locator("#queue-chip")).to_have_text("1 to send")
 
     leave = page.get_by_role("button", name="Sign out", exact=True)
     page.locator(".phone-menu summary").click()

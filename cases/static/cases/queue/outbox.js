@@ -23,7 +23,7 @@ const words = JSON.parse(document.getElementById("outbox-words").textContent);
 const row = document.getElementById("outbox-row");
 const dialog = document.getElementById("outbox-ask");
 const { user } = document.getElementById("queue-chip").dataset;
-const language = document.documentElement.lang;
+const language = document.documentElement.lang === "en" ? "en-GB" : "zh-CN";
 
 let sending = "";
 let shown = "";
@@ -33,10 +33,11 @@ let showing = Promise.resolve();
 const say = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 const timeOf = (at) =>
   new Date(at).toLocaleString(language, {
-    month: "numeric",
+    month: "short",
     day: "numeric",
     hour: "2-digit",
     minute: "2-digit",
+    hourCycle: "h23",
   });
 
 function ageOf(at) {
