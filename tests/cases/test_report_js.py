@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Error
 
-from tests.support.modules import modules_page
+from tests.support.modules import SECURE, modules_page
 
 SHRINK = """async ([text, edge, isNative]) => {
   if (!isNative) window.createImageBitmap = () => Promise.reject(new Error("none here"));
@@ -125,3 +125,20 @@ def test_an_album_photo_has_neither_time_nor_place(page):
     assert camera.pop("taken_at").endswith("Z")
     place = {"lon": 109.9, "lat": 27.5, "accuracy_m": 8, "heading": 272}
     assert camera == {"origin": "camera"} | place
+
+
+def test_outlines_once_seen_are_there_without_a_network(phone):
+    areas = {"type": "FeatureCollection", "features": [{"a": 1}]}
+    phone.route(f"{SECURE}/outline/**", lambda route: route.fulfill(json=areas))
+    page = modules_page(phone)
+    fetch = """async (address) => {
+      const { fetchAreas } = await import("/static/cases/outline.js");
+      return fetchAreas(address).catch(() => "no network");
+    }"""
+    near = "/outline/near/?lon=1&lat=2"
+    assert [page.evaluate(fetch, address) for address in ("/outline/", near)] == [areas, areas]
+
+    phone.route(f"{SECURE}/outline/**", lambda route: route.abort())
+
+    assert page.evaluate(fetch, "/outline/") == areas
+    assert page.evaluate(fetch, near) == "no network"

@@ -2,10 +2,22 @@
 
 const isEnglish = document.documentElement.lang.startsWith("en");
 
+const KEPT = "areas"; // a cache of the browser's own: the outlines of the city, once seen
+
 /** Fetch areas as GeoJSON; none when they cannot be had, for a map works without. */
 export async function fetchAreas(address) {
-  const answer = await fetch(address);
-  return answer.ok ? answer.json() : { type: "FeatureCollection", features: [] };
+  const answer = await fetch(address).catch((error) => copyOf(address, error));
+  if (!answer.ok) return { type: "FeatureCollection", features: [] };
+  const isWhole = !address.includes("?"); // what lies near a place differs with each place
+  if (isWhole && globalThis.caches) await (await caches.open(KEPT)).put(address, answer.clone());
+  return answer.json();
+}
+
+/** Without a network the outlines seen last are as good as those of today. */
+async function copyOf(address, error) {
+  const copy = await globalThis.caches?.match(address, { cacheName: KEPT });
+  if (!copy) throw error;
+  return copy;
 }
 
 /** The name of an area in the reader's language. */
