@@ -222,7 +222,7 @@ def test_the_place_is_moved_under_the_cross_hair_by_keys_alone(desks):
 
     page.click("#change-place")
     expect(page.locator("#place-map")).to_be_focused()
-    for _ in range(8):
+    for _ in range(3):
         page.keyboard.press("ArrowRight")
         page.wait_for_timeout(300)  # one step of the map after another
     page.click('[data-do="here"]')
