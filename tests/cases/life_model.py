@@ -43,6 +43,7 @@ class Life:
 
     number: str
     source: str
+    reporter: str
     filed_no: int = 0  # in the order of filing; 0 until filed
     stage: str = "reported"
     before: str = ""
@@ -80,6 +81,8 @@ class Life:
 
     def holds(self, person: Person, action: str) -> bool:
         """Whether the role of `person` is one over this very case."""
+        if action == "support":  # of one who stands before it
+            return person.name != self.reporter
         if person.role == "inspector":
             return person.name == self.assignee
         if action == "assist":
@@ -151,7 +154,7 @@ class Life:
             case "transfer":
                 yield said["district"] != self.district
             case "redispatch":
-                yield self.unit in ("office", "squad")
+                yield self.unit == "office"  # the squad is its only sub-unit
             case "send_assist":
                 yield said["assist"] not in (self.unit, *self.unanswered)
             case "assign_handler":

@@ -229,7 +229,7 @@ class Lives(RuleBasedStateMachine):
         answer = self._post(reporter, "/api/v1/cases/", body, uuid.uuid4())
         assert answer.status_code == 201, answer.content
         at = _at(answer)
-        life = Life(answer.json()["number"], source, involved={reporter})
+        life = Life(answer.json()["number"], source, reporter, involved={reporter})
         life.clocks["accept"] = at + timedelta(minutes=15)
         if source == "hotline":  # in work days, which are reckoned elsewhere
             life.clocks["hotline"], life.unsure = at, {"hotline"}
@@ -324,6 +324,8 @@ class Lives(RuleBasedStateMachine):
         if action in ("reassign", "arbitrate") and self.chance.random() < 0.5:
             ruling = self.chance.choice(["justified", "unjustified"])
             said["ruling"] = inputs["ruling"] = ruling
+        if action == "support":
+            inputs["place"] = "{lon},{lat}".format(**PLACE)
         if action == "file":
             said["filed_no"] = self.filed + 1
         if action == "redispatch":
@@ -348,7 +350,7 @@ class Lives(RuleBasedStateMachine):
         now = timezone.now()
         is_allowed = life.allows(who, action, now, said)
         version = Case.objects.values_list("version", flat=True).get(number=life.number)
-        is_stale = self.chance.random() < 0.05
+        is_stale = self.chance.random() < 0.05 and action != "support"
         seen = version + 1 if is_stale else version
         body = {"action": action, "seen_version": seen, **inputs}
         address, key = f"/api/v1/cases/{life.number}/actions/", uuid.uuid4()
@@ -361,11 +363,11 @@ class Lives(RuleBasedStateMachine):
             assert answer.status_code in (403, 404, 409, 422), told
             self._compare_nothing_changed()
             return
-        assert answer.status_code == 200, told
+        assert answer.status_code == 200, f"{told} {answer.content.decode()}"
         if action == "file":
             self.filed += 1
         self.taken[action] += 1
-        life.take(who, action, _at(answer), said)
+        life.take(who, action, _at(answer) if action != "support" else now, said)
         if action in TELLS_REPORTER:
             self.replies += Counter(n.number for n in self._group(life) if n.source != "inspector")
         self._compare()
