@@ -193,7 +193,8 @@ def test_the_report_form_knows_class_and_place(cover, problem, people):
 
     text = client_of(people.inspector).get(address).content.decode()
 
-    codes = re.findall(r'<option value="([^"]+)"', text)
+    (choice,) = re.findall(r'<select name="condition".*?</select>', text, re.DOTALL)
+    codes = re.findall(r'<option value="([^"]+)"', choice)
     assert codes == list(
         Condition.objects.filter(minor=cover.minor_id).order_by("no").values_list("code", flat=True)
     )
