@@ -44,7 +44,7 @@ def test_unit_head_and_desk_find_what_waits_for_them(desks, running_city):
     unit.goto("/unit/?view=handling")
     mine = unit.locator(f"#row-{number}")
     expect(mine).to_contain_text("extension: the dispatcher decides")
-    mine.locator("summary").click()
+    mine.locator("summary", has_text="Finish handling").click()
     unit.context.set_geolocation({**ELSEWHERE, "accuracy": 8})
     mine.locator("input[type=file]").first.set_input_files(picture("lightgreen"))
     expect(mine.locator("img.phone-preview").first).to_be_visible()
