@@ -32,6 +32,10 @@ follow({
   onState: () => {},
 });
 """
+ASKED = """() => {
+  window.asked = [];
+  window.fetch = (address) => new Promise(() => window.asked.push(address));
+}"""
 HELLO = {"type": "hello", "heads": {"hecheng": 5}}
 
 
@@ -89,8 +93,19 @@ def test_the_first_new_try_is_drawn_from_a_dozen_seconds(page, drawn, waits_s):
 
 
 def test_no_new_try_waits_longer_than_twenty_seconds(page):
+    say(page, HELLO)
     page.evaluate("window.drawn = 0.999999")
-    for _ in range(2):  # the third would ask by long poll
+    for _ in range(2):
         page.evaluate("window.sockets.at(-1).close()")
 
     assert page.evaluate("window.waits.at(-1)") == pytest.approx(20_000, abs=1)
+
+
+@pytest.mark.parametrize(("greeting", "asked"), [([], 1), ([HELLO], 0)])
+def test_a_first_socket_that_is_refused_asks_by_long_poll_at_once(page, greeting, asked):
+    page.evaluate(ASKED)
+    say(page, *greeting)
+
+    page.evaluate("window.sockets[0].close()")
+
+    assert page.evaluate("window.asked") == ["/live/events?after=hecheng:5"] * asked

@@ -25,6 +25,7 @@ export function follow({ heads, onNotice, onResync, onState }) {
   const last = { ...heads };
   let heard = Date.now();
   let failures = 0;
+  let isOpenTo = false; // whether a socket has ever got through to this page
 
   function take(message) {
     heard = Date.now();
@@ -64,7 +65,7 @@ export function follow({ heads, onNotice, onResync, onState }) {
       clearTimeout(alarm);
       alarm = setTimeout(() => socket.close(), SILENT_MS);
       if (message.type === "hello") {
-        isGreeted = true;
+        isGreeted = isOpenTo = true;
         failures = 0;
         socket.send(JSON.stringify({ type: "resume", last }));
         onState("live");
@@ -74,7 +75,9 @@ export function follow({ heads, onNotice, onResync, onState }) {
     socket.addEventListener("close", ({ code }) => {
       clearTimeout(alarm);
       if (code === SIGNED_OUT) return onState("signed_out");
-      if (!isGreeted && failures >= FAILURES_TO_POLL) return poll(Date.now() + SOCKET_AGAIN_MS);
+      // The first one refused: this network lets none through, and nobody need wait to be sure.
+      const isVain = !isOpenTo || failures >= FAILURES_TO_POLL;
+      if (!isGreeted && isVain) return poll(Date.now() + SOCKET_AGAIN_MS);
       onState("lost");
       return later(open);
     });
