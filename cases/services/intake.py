@@ -34,7 +34,7 @@ from cases.selectors.timeline import case_answer
 from cases.services import filing
 from cases.services.idempotency import claim
 from cases.services.moves.site import check_now
-from cases.services.photos import StoredPhoto, attach, facts_of
+from cases.services.photos import StoredPhoto, attach, facts_of, taken_of
 from cityops.accounts.models import User
 
 
@@ -416,8 +416,7 @@ def add_due_photo(*, number: str, photo: StoredPhoto, actor: User) -> Case:
     version = current_version()
     case.photos_due = [sha for sha in case.photos_due if sha != photo.sha256]
     with open_book(case.scope) as book:
-        facts = {**facts_of([photo]), "sha256": photo.sha256}
-        del facts["photos"]
+        facts = {"sha256": photo.sha256, **taken_of([photo])}
         book.append(folder, Action.STORE_PHOTO, actor=actor, role=Role.INSPECTOR, facts=facts)
         if case.stage == Stage.REPORTED and not case.photos_due:
             accept_and_file(book, folder, condition, options, version)

@@ -63,8 +63,13 @@ class StoredPhoto:
 def facts_of(photos: Iterable[StoredPhoto]) -> dict[str, Any]:
     """Return what an event keeps of its photos: their SHA-256, and what was said of each."""
     photos = list(photos)
+    return {"photos": [photo.sha256 for photo in photos], **taken_of(photos)}
+
+
+def taken_of(photos: Iterable[StoredPhoto]) -> dict[str, Any]:
+    """Return what was said of each photo, as `taken`; nothing where nothing was."""
     said = [{"sha256": photo.sha256, **_said(photo)} for photo in photos if _said(photo)]
-    return {"photos": [photo.sha256 for photo in photos], **({"taken": said} if said else {})}
+    return {"taken": said} if said else {}
 
 
 def _said(photo: StoredPhoto) -> dict[str, Any]:

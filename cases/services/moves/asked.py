@@ -12,6 +12,7 @@ from cases.ledger import Book, Folder, stamp
 from cases.models import Assist, Request, Supervision
 from cases.services import filing
 from cases.services.moves.step import Step
+from cases.services.photos import facts_of
 from cases.workflow import Input
 
 
@@ -20,7 +21,7 @@ def _ask(book: Book, step: Step, kind: Request.Kind, awaited: Waiting) -> None:
     filing.wait_for(step.folder, awaited)
     facts: dict[str, Any] = {"reason": said[Input.REASON]} if Input.REASON in said else {}
     if step.photos:
-        facts["photos"] = [photo.sha256 for photo in step.photos]
+        facts |= facts_of(step.photos)
     if step.until is not None:
         facts["until"] = stamp(step.until) or ""
     book.append(step.folder, step.action, facts=facts, **step.by.words())
