@@ -3,12 +3,10 @@
 
 import { announce } from "./queue/toast.js";
 import { drafts, dropDraft, enqueue, getDraft, items, newId, onChange, putDraft } from "./queue/store.js";
-import { Locator, saidOf } from "./report/locate.js";
+import { Locator, originOf, saidOf, withLateFix } from "./report/locate.js";
 import { shrink } from "./report/shrink.js";
 
 const SAVE_MS = 400;
-const LATE_FIX_MS = 15_000;
-const OLD_MS = 10 * 60_000; // a file older than this was not taken by the camera just now
 const NOT_SAID = new Set(["csrfmiddlewaretoken", "key", "seen_version", "action", "place"]);
 
 const user = document.getElementById("queue-chip")?.dataset.user;
@@ -129,8 +127,8 @@ class QueuedForm {
   }
 
   async #take(input, file) {
-    const isCamera = input.hasAttribute("capture") && Date.now() - file.lastModified < OLD_MS;
-    const said = saidOf(isCamera ? "camera" : "album", this.locator.fresh);
+    const origin = input.hasAttribute("capture") ? originOf(file) : "album";
+    const said = saidOf(origin, this.locator.fresh);
     const work = shrink(file).then(
       (blob) => this.#put(input, { name: input.id, blob, type: "image/jpeg", ...said }),
       () => this.#refuse(input, words.unreadable),
@@ -168,12 +166,7 @@ class QueuedForm {
 
   /** Give photos taken just before the position was found their place. */
   #lateFix(fix) {
-    for (const [input, photo] of this.photos) {
-      const isOpen = photo.origin === "camera" && photo.lon === undefined;
-      if (!isOpen || Date.now() - Date.parse(photo.taken_at) > LATE_FIX_MS) continue;
-      const { lon, lat, accuracy_m } = saidOf("camera", fix);
-      this.photos.set(input, { ...photo, lon, lat, accuracy_m });
-    }
+    for (const [input, photo] of this.photos) this.photos.set(input, withLateFix(photo, fix));
   }
 
   // --- sending -----------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 export const ROUGH_M = 50;
 const PATIENCE_MS = 15_000;
 const FRESH_MS = 60_000;
+export const LATE_FIX_MS = 15_000;
+const OLD_MS = 10 * 60_000; // a file older than this was not taken by the camera just now
 
 /**
  * A position of the phone, WGS-84.
@@ -87,4 +89,15 @@ export function saidOf(origin, fix) {
   const { lon, lat, accuracy_m, heading } = fix;
   const place = { lon: Number(lon.toFixed(7)), lat: Number(lat.toFixed(7)), accuracy_m };
   return { ...said, ...place, ...(heading === null ? {} : { heading }) };
+}
+
+/** Return where a file that the camera was asked for came from: some phones offer the album too. */
+export const originOf = (file) => (Date.now() - file.lastModified > OLD_MS ? "album" : "camera");
+
+/** Return a photo with its place, if it was taken just before the position was found. */
+export function withLateFix(photo, fix) {
+  const isOpen = photo.origin === "camera" && photo.lon === undefined;
+  if (!isOpen || Date.now() - Date.parse(photo.taken_at) > LATE_FIX_MS) return photo;
+  const { lon, lat, accuracy_m } = saidOf("camera", fix);
+  return { ...photo, lon, lat, accuracy_m };
 }

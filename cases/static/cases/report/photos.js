@@ -1,11 +1,9 @@
 // The photo tiles of a report: take or choose, shrink, look at, take away.
 
 import { sha256 } from "../queue/sha256.js";
-import { saidOf } from "./locate.js";
+import { LATE_FIX_MS, originOf, saidOf, withLateFix } from "./locate.js";
 import { shrink } from "./shrink.js";
 
-const LATE_FIX_MS = 15_000;
-const OLD_MS = 10 * 60_000; // a file older than this was not taken by the camera just now
 
 /** @typedef {import("../queue/store.js").Photo} Photo */
 
@@ -59,12 +57,8 @@ export class PhotoTiles {
   }
 
   /** Give photos taken just before the position was found their place. */
-  lateFix({ lon, lat, accuracy_m }) {
-    for (const photo of this.taken.values()) {
-      const isOpen = photo.origin === "camera" && photo.lon === undefined;
-      if (!isOpen || Date.now() - Date.parse(photo.taken_at) > LATE_FIX_MS) continue;
-      Object.assign(photo, { lon: Number(lon.toFixed(7)), lat: Number(lat.toFixed(7)), accuracy_m });
-    }
+  lateFix(fix) {
+    for (const [slot, photo] of this.taken) this.taken.set(slot, withLateFix(photo, fix));
   }
 
   /** Show photos of a draft in their tiles again. */
@@ -193,5 +187,3 @@ export class PhotoTiles {
     tile.append(line);
   }
 }
-
-const originOf = (file) => (Date.now() - file.lastModified > OLD_MS ? "album" : "camera");
