@@ -12,7 +12,7 @@ import secrets
 import time
 import unicodedata
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -213,10 +213,26 @@ def open_folder(*, number: str | None = None, pk: int | None = None) -> Folder:
     require_not_filling()
     key: dict[str, Any] = {"number": number} if number is not None else {"pk": pk}
     locked = Case.objects.select_for_update().values_list("pk", flat=True).get(**key)
-    case = Case.objects.select_related("minor", "condition", "unit").get(pk=locked)
-    clocks = StageClock.objects.select_for_update().filter(case=case, ended_at__isnull=True)
-    running = {c.kind: c for c in clocks.order_by("pk")}
-    return Folder(case, running, state_of(case), waited=list(case.waiting_for))
+    return _folders_of([locked])[locked]
+
+
+def open_folders(pks: Iterable[int]) -> dict[int, Folder]:
+    """Lock cases, in the order of their keys, and their clocks; as `open_folder`, by key."""
+    require_not_filling()
+    cases = Case.objects.select_for_update().filter(pk__in=set(pks)).order_by("pk")
+    return _folders_of(list(cases.values_list("pk", flat=True)))
+
+
+def _folders_of(locked: list[int]) -> dict[int, Folder]:
+    cases = Case.objects.select_related("minor", "condition", "unit").in_bulk(locked)
+    running: dict[int, dict[str, StageClock]] = {pk: {} for pk in locked}
+    clocks = StageClock.objects.select_for_update().filter(case__in=locked, ended_at__isnull=True)
+    for clock in clocks.order_by("pk"):
+        running[clock.case_id][clock.kind] = clock
+    return {
+        pk: Folder(case, running[pk], state_of(case), waited=list(case.waiting_for))
+        for pk, case in cases.items()
+    }
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -408,12 +424,8 @@ class Book:
     def close(self) -> None:
         """Write cases, clocks, effects, events and heads, in that order."""
         folders = list(self._folders.values())
-        for folder in folders:
-            case = folder.case
-            if case.pk is None:
-                _insert([case])
-            else:
-                case.save(update_fields=["case_seq", *sorted(map(_field_name, folder.dirty))])
+        dirty = {"case_seq"}.union(*(folder.dirty for folder in folders))
+        _write([folder.case for folder in folders], dirty)
         _write_clocks(folders)
         for effect, event in self._effects:
             effect.case = event.case
@@ -423,10 +435,6 @@ class Book:
         _insert(self.events)
         _move_heads([head for head in self.heads.values() if head.at == self.at])
         self._folders, self._effects = {}, []
-
-
-def _field_name(column: str) -> str:
-    return column.removesuffix("_id")
 
 
 def _set_lamp(folder: Folder) -> None:
@@ -444,18 +452,21 @@ def _due(clock: StageClock) -> datetime:
 
 
 def _write_clocks(folders: list[Folder]) -> None:
-    new: list[StageClock] = []
+    written: list[StageClock] = []
     for folder in folders:
         for clock in [*folder.ended, *(folder.clocks[kind] for kind in folder.touched)]:
             clock.case = folder.case
-            if clock.pk is None:
-                new.append(clock)
-            else:
-                clock.save()
+            written.append(clock)
         folder.ended, folder.touched = [], set()
     # Ended clocks first, so that one started again in the same breath finds its place free.
-    new.sort(key=lambda clock: clock.ended_at is None)
-    _insert(new)
+    written.sort(key=lambda clock: clock.ended_at is None)
+    _write(written, _columns_of(StageClock)[1])
+
+
+def _write(rows: Sequence[Case] | Sequence[StageClock], dirty: Collection[str]) -> None:
+    """Write the columns `dirty` of known rows of one table back, then insert the new rows."""
+    _update([row for row in rows if not row._state.adding], dirty)
+    _insert([row for row in rows if row._state.adding])
 
 
 def _insert(rows: Sequence[Case | StageClock | Effect | Event]) -> None:
@@ -473,11 +484,35 @@ def _insert(rows: Sequence[Case | StageClock | Effect | Event]) -> None:
         cursor.execute(
             f"INSERT INTO {table} ({names}) SELECT {names}"  # noqa: S608 - our own models' names
             f" FROM json_populate_recordset(NULL::{table}, %s::json) RETURNING id",
-            [json.dumps(told, default=_as_text, ensure_ascii=False)],
+            [_as_json(told)],
         )
         for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
             row.pk = key
             row._state.adding = False
+
+
+def _update(rows: Sequence[Case | StageClock], dirty: Collection[str]) -> None:
+    """Write the columns `dirty` of rows of one table back; as `_insert`, in one statement."""
+    if not rows:
+        return
+    table, columns = _columns_of(type(rows[0]))
+    written = {c: attribute for c, attribute in columns.items() if c in dirty}
+    told = [
+        {"id": row.pk} | {c: getattr(row, attribute) for c, attribute in written.items()}
+        for row in rows
+    ]
+    changes = ", ".join(f"{c} = told.{c}" for c in written)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {table} SET {changes}"  # noqa: S608 - our own models' names
+            f" FROM json_populate_recordset(NULL::{table}, %s::json) AS told"
+            f" WHERE {table}.id = told.id",
+            [_as_json(told)],
+        )
+
+
+def _as_json(rows: list[dict[str, Any]]) -> str:
+    return json.dumps(rows, default=_as_text, ensure_ascii=False)
 
 
 @cache

@@ -51,7 +51,7 @@ _TAKE = """
           WHERE queue = q.name AND scope = q.scope AND state = 'due'
             AND published_at IS NOT NULL AND next_at > now()))
         FOR UPDATE SKIP LOCKED) AS due)
-    RETURNING id, queue, kind, urgency, due_at
+    RETURNING id, queue, kind, runs, urgency, due_at
 """
 
 
@@ -61,6 +61,7 @@ class Due(NamedTuple):
     effect_id: int
     queue: str
     kind: str
+    runs: int  # until now
 
 
 def take_due(*, but: Collection[str] = ()) -> list[Due]:
@@ -80,8 +81,8 @@ def take_due(*, but: Collection[str] = ()) -> list[Due]:
             },
         )
         rows = cursor.fetchall()
-    rows.sort(key=lambda row: (row[3], row[4] is None, row[4] or 0, row[0]))
-    return [Due(*row[:3]) for row in rows]
+    rows.sort(key=lambda row: (row[4], row[5] is None, row[5] or 0, row[0]))
+    return [Due(*row[:4]) for row in rows]
 
 
 def in_flight(queue: str, scope: str) -> int:
@@ -133,10 +134,13 @@ def publish(due: list[Due]) -> None:
 
 
 def _messages(due: list[Due]) -> Iterator[tuple[str, list[int]]]:
-    """Gather what is due for messages, (queue, ids): brisk work together, other work one by one."""
+    """Gather what is due for messages, (queue, ids): new brisk work together, other one by one.
+
+    What ran before may take its worker down with it, and all that waits in its message.
+    """
     brisk: dict[str, list[int]] = {}
-    for effect_id, queue, kind in due:
-        if is_brisk(kind):
+    for effect_id, queue, kind, runs in due:
+        if is_brisk(kind) and not runs:
             brisk.setdefault(queue, []).append(effect_id)
         else:
             yield queue, [effect_id]

@@ -15,13 +15,13 @@ logger = logging.getLogger(__name__)
 
 @shared_task(name="cases.run_effect", ignore_result=True)
 def run_effect(*effect_ids: int) -> None:
-    """Do effects one after the other. May be delivered twice or late: a claim lets one copy work.
+    """Do effects. May be delivered twice or late: a claim lets one copy work.
 
     What a worker that dies leaves undone of them is published again after its lease.
     """
     close_old_connections()  # one that broke or is old; a healthy one is kept
-    for effect_id in effect_ids:
-        logger.info("effect %d: %s", effect_id, effects.run_effect(effect_id))
+    for effect_id, outcome in effects.run_effects(effect_ids).items():
+        logger.info("effect %d: %s", effect_id, outcome)
 
 
 @task_unknown.connect

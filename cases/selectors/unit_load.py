@@ -1,12 +1,14 @@
 """How much units have on their hands, for rules that choose by load."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from django.db import connection
 
 from cases.choices import UNIT_STAGES
 from cases.selectors.responsibility import Load, Weigh
 from cityops.accounts.roles import Role, ScopeKind
+
+_NONE: Mapping[str, int] = {}
 
 # A sub-unit's cases and people count as its parent's. The two subqueries keep the counts apart.
 _LOADS = """
@@ -26,10 +28,11 @@ WHERE unit.code = ANY(%(codes)s)
 """
 
 
-def unit_loads(codes: Collection[str]) -> dict[str, Load]:
+def unit_loads(codes: Collection[str], *, given: Mapping[str, int] = _NONE) -> dict[str, Load]:
     """Return cases with each unit now (to sign, in handling, in rework) and its active handlers.
 
-    Read without a lock: dispatches at the same moment may see the same figures.
+    `given` are cases by unit that the caller is about to add. Read without a lock: dispatches at
+    the same moment may see the same figures.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -41,7 +44,10 @@ def unit_loads(codes: Collection[str]) -> dict[str, Load]:
                 "scope": ScopeKind.UNIT,
             },
         )
-        return {code: Load(cases, people) for code, cases, people in cursor.fetchall()}
+        return {
+            code: Load(cases + given.get(code, 0), people)
+            for code, cases, people in cursor.fetchall()
+        }
 
 
 def weigh_once() -> Weigh:

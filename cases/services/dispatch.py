@@ -1,11 +1,14 @@
 """Automatic dispatch: a filed case finds its unit, or is listed for the dispatcher."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from django.utils import timezone
 
 from cases.choices import Action, Stage
-from cases.ledger import Book, Folder, open_book, open_folder
+from cases.ledger import Book, Folder, open_book, open_folders
 from cases.models import CityOptions, Effect
 from cases.selectors.responsibility import (
     Found,
@@ -18,35 +21,51 @@ from cases.selectors.unit_load import unit_loads
 from cases.services import filing
 
 
-def dispatch_filed(effect: Effect) -> str:
-    """Dispatch the filed case of `effect`; returns the outcome. Runs in the effect's transaction.
+def dispatch_filed(effects: Sequence[Effect]) -> list[str]:
+    """Dispatch the filed cases of `effects`; returns each outcome. Runs in their transaction.
 
-    Acts only if the case is still as the filing left it. Compared is the version, not the last
+    Acts only where a case is still as the filing left it. Compared is the version, not the last
     event: a lamp may have been written about the waiting case meanwhile.
     """
-    assert effect.case_id is not None
-    folder = open_folder(pk=effect.case_id)
-    if folder.case.stage != Stage.FILED or folder.case.version != effect.payload["version"]:
-        return "superseded"
+    folders = open_folders(effect.case_id for effect in effects if effect.case_id is not None)
     options = CityOptions.objects.get()
-    found = unit_for(folder, options)
-    with open_book(folder.case.scope) as book:
-        return give_to(book, folder, found, options)
+    given: Counter[str] = Counter()
+    plans: list[tuple[Folder, Found | Unrouted] | None] = []
+    for effect in effects:
+        assert effect.case_id is not None
+        folder = folders[effect.case_id]
+        if folder.case.stage != Stage.FILED or folder.case.version != effect.payload["version"]:
+            plans.append(None)
+            continue
+        found = unit_for(folder, options, given=given)
+        if isinstance(found, Found):
+            given[found.unit.code] += 1
+        plans.append((folder, found))
+    scopes = {plan[0].case.scope for plan in plans if plan is not None}
+    if not scopes:  # then no head need be locked
+        return ["superseded" for _ in plans]
+    with open_book(*scopes) as book:
+        return [give_to(book, *plan, options) if plan else "superseded" for plan in plans]
 
 
 def unit_for(
-    folder: Folder, options: CityOptions, *, at: datetime | None = None
+    folder: Folder,
+    options: CityOptions,
+    *,
+    at: datetime | None = None,
+    given: Mapping[str, int] | None = None,
 ) -> Found | Unrouted:
     """Return who answers for a filed case by the rules valid now.
 
-    `at` is the moment of the dispatch that working time is told by, by default now.
+    `at` is the moment of the dispatch that working time is told by, by default now. `given` are
+    cases by unit on their way in the same breath, for rules that choose by load.
     """
     case = folder.case
     return responsible_unit(
         question_of(case, at=at or timezone.now()),
         at=None,
         keeper=keeper_of(case),
-        weigh=unit_loads if options.route_by_load else None,
+        weigh=partial(unit_loads, given=given or {}) if options.route_by_load else None,
     )
 
 

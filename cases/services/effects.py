@@ -1,7 +1,7 @@
 """Claim, do, done: every effect takes place once, whatever dies on the way (architecture.md §3)."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from django.db import connection
@@ -38,13 +38,13 @@ BUSY_S = (2.0, 30.0)  # how soon what the database had no time for is tried agai
 _NOT_OF_THE_WORK = {"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03"}
 
 
-def _canary(effect: Effect) -> str:
+def _canary(effects: Sequence[Effect]) -> list[str]:
     """Prove that the queue is read: being done is all it does."""
-    return "alive"
+    return ["alive" for _ in effects]
 
 
-# Work that happens inside the transaction that marks the effect done.
-_IN_TRANSACTION: dict[str, Callable[[Effect], str]] = {
+# Work that happens inside the transaction that marks the effects done, of one kind together.
+_IN_TRANSACTION: dict[str, Callable[[Sequence[Effect]], list[str]]] = {
     "dispatch": dispatch_filed,
     "canary": _canary,
 }
@@ -87,6 +87,38 @@ def is_brisk(kind: str) -> bool:
     return kind in _BRISK
 
 
+def run_effects(effect_ids: Sequence[int]) -> dict[int, str]:
+    """Do effects, cases to dispatch together; returns what became of each."""
+    outcomes = _dispatch_together(effect_ids) if len(effect_ids) > 1 else {}
+    for effect_id in effect_ids:
+        if effect_id not in outcomes:
+            outcomes[effect_id] = run_effect(effect_id)
+    return outcomes
+
+
+def _dispatch_together(effect_ids: Sequence[int]) -> dict[int, str]:
+    """Dispatch cases in one transaction, because each alone waits its turn for the head.
+
+    One that ran before may be what broke that run, so it is left out. If one of these breaks
+    this, nothing is done and none is blamed: each then runs alone.
+    """
+    new = Effect.objects.filter(pk__in=effect_ids, kind="dispatch", runs=0)
+    mine = claim_effects(new.order_by("urgency", "due_at", "pk"))
+    if not mine:
+        return {}
+    try:
+        with at_most(LEASE.total_seconds()):
+            outcomes = _do_in_transaction(mine)
+    except Exception as error:  # noqa: BLE001  # whoever is to blame meets it again alone
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+        logger.warning("%d dispatches run one by one: %s", len(mine), _words(error))
+        for effect in mine:
+            _put_back(effect, 0, "")
+        return {}
+    return {effect.pk: outcome for effect, outcome in zip(mine, outcomes, strict=True)}
+
+
 def run_effect(effect_id: int) -> str:
     """Do one effect if nobody else holds or has done it; returns what became of it.
 
@@ -98,7 +130,7 @@ def run_effect(effect_id: int) -> str:
         return "gone"
     if not _is_known(effect):
         return _park(effect)
-    if not claim_effect(effect):
+    if not claim_effects([effect]):
         return "held elsewhere"
     try:
         return _do(effect)
@@ -137,11 +169,16 @@ def _lease_s(effect: Effect) -> float:
     return _LEASES.get(effect.kind, LEASE).total_seconds()
 
 
-def claim_effect(effect: Effect) -> bool:
-    """Take the effect for one lease and count the run, committed before the work.
+def claim_effects(effects: Iterable[Effect]) -> list[Effect]:
+    """Take effects of one kind for one lease and count the run, committed before the work.
 
-    Outside work that somebody began is not taken over: nobody knows how far they came.
+    Returns those that nobody else holds or has done. Outside work that somebody began is not
+    taken over: nobody knows how far they came.
     """
+    wanted = {effect.pk: effect for effect in effects}
+    if not wanted:
+        return []
+    one = next(iter(wanted.values()))
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -149,16 +186,19 @@ def claim_effect(effect: Effect) -> bool:
             SET runs = runs + 1, parked_at = NULL,
               claimed_until = now() + make_interval(secs => %(lease)s),
               next_at = now() + make_interval(secs => %(lease)s)
-            WHERE id = %(id)s AND state = 'due' AND runs < max_runs
-              AND (claimed_until IS NULL OR (claimed_until < now() AND NOT %(outside)s))
-            RETURNING runs
+            WHERE id IN (
+              SELECT id FROM cases_effect
+              WHERE id = ANY(%(ids)s) AND state = 'due' AND runs < max_runs
+                AND (claimed_until IS NULL OR (claimed_until < now() AND NOT %(outside)s))
+              ORDER BY id FOR UPDATE)
+            RETURNING id, runs
             """,
-            {"lease": _lease_s(effect), "id": effect.pk, "outside": effect.kind in _OUTSIDE},
+            {"lease": _lease_s(one), "ids": list(wanted), "outside": one.kind in _OUTSIDE},
         )
-        row = cursor.fetchone()
-    if row is not None:
-        effect.runs = row[0]
-    return row is not None
+        runs = dict(cursor.fetchall())
+    for key, count in runs.items():
+        wanted[key].runs = count
+    return [effect for key, effect in wanted.items() if key in runs]
 
 
 # --- the work -----------------------------------------------------------------------------------
@@ -170,9 +210,10 @@ def _do(effect: Effect) -> str:
     if effect.kind in _ON_ITS_OWN:
         with at_most(_lease_s(effect)):
             outcome = _ON_ITS_OWN[effect.kind](effect)
-        return _finish(effect, outcome)
+        _finish({effect.pk: outcome})
+        return outcome
     with at_most(_lease_s(effect)):
-        return _do_in_transaction(effect)
+        return _do_in_transaction([effect])[0]
 
 
 def _do_outside(effect: Effect) -> str:
@@ -183,7 +224,8 @@ def _do_outside(effect: Effect) -> str:
     try:
         with at_most(_lease_s(effect)):
             outcome = _OUTSIDE[effect.kind].do(effect)
-        return retrying(_finish)(effect, outcome)
+        retrying(_finish)({effect.pk: outcome})
+        return outcome
     except (Failed, NotNow, Unknown):
         raise
     except Exception as error:
@@ -192,32 +234,39 @@ def _do_outside(effect: Effect) -> str:
 
 
 @retrying
-def _do_in_transaction(effect: Effect) -> str:
-    """Do the work and mark it done together. Order of locks: the case, the effect, the head."""
-    if effect.case_id is not None:
+def _do_in_transaction(effects: Sequence[Effect]) -> list[str]:
+    """Do work of one kind and mark it done, together. Order of locks: cases, effects, heads."""
+    cases = {effect.case_id for effect in effects if effect.case_id is not None}
+    if cases:
         require_not_filling()
-        _lock_case(effect.case_id)
-    held = Effect.objects.select_for_update().get(pk=effect.pk)
-    if held.state != Effect.State.DUE:
-        return "done elsewhere"
-    return _finish(held, _IN_TRANSACTION[held.kind](held))
+        _lock_cases(cases)
+    locked = Effect.objects.select_for_update().order_by("pk")
+    held = locked.in_bulk([effect.pk for effect in effects])
+    due = [effect for effect in effects if held[effect.pk].state == Effect.State.DUE]
+    done = _IN_TRANSACTION[effects[0].kind](due)
+    outcomes = {effect.pk: outcome for effect, outcome in zip(due, done, strict=True)}
+    _finish(outcomes)
+    return [outcomes.get(effect.pk, "done elsewhere") for effect in effects]
 
 
-def _lock_case(case_id: int) -> None:
+def _lock_cases(cases: Collection[int]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM cases_case WHERE id = %s FOR UPDATE", [case_id])
+        cursor.execute(
+            "SELECT 1 FROM cases_case WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [list(cases)]
+        )
 
 
 # --- what became of it --------------------------------------------------------------------------
 
 
-def _finish(effect: Effect, outcome: str) -> str:
-    """Mark the effect done, also one given up meanwhile by those who did not see it end."""
-    open_ones = Effect.objects.filter(pk=effect.pk, done_at=None)
-    open_ones.exclude(state=Effect.State.DISCARDED).update(
-        state=Effect.State.DONE, done_at=Now(), outcome=outcome[:40], last_error=""
-    )
-    return outcome
+def _finish(outcomes: Mapping[int, str]) -> None:
+    """Mark effects done, also those given up meanwhile by people who did not see them end."""
+    for outcome in set(outcomes.values()):
+        keys = [key for key, ended in outcomes.items() if ended == outcome]
+        open_ones = Effect.objects.filter(pk__in=keys, done_at=None)
+        open_ones.exclude(state=Effect.State.DISCARDED).update(
+            state=Effect.State.DONE, done_at=Now(), outcome=outcome[:40], last_error=""
+        )
 
 
 def _mine(effect: Effect) -> QuerySet[Effect]:

@@ -30,7 +30,7 @@ from cases.services import dispatch, effects
 from cases.services.bulk import Row, take_actions
 from cases.services.calendars import publish_calendar
 from cases.services.city import load_city
-from cases.services.effects import run_effect
+from cases.services.effects import run_effect, run_effects
 from cases.services.filing import By
 from cases.services.intake import Report, report_case
 from cases.services.ledger_check import verify_ledger
@@ -173,6 +173,59 @@ def test_effect_delivered_three_times_at_once_dispatches_once(city):
     assert Event.objects.filter(action="dispatch").count() == 1
     effect.refresh_from_db()
     assert (effect.outcome, effect.runs) == ("dispatched", 1)
+
+
+def filed(count):
+    inspector = person("i1", Role.INSPECTOR, grids=("431202",))
+    for _ in range(count):
+        report_case(report=REPORT, actor=inspector, key=uuid.uuid4())
+    return list(Effect.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def test_cases_of_one_message_are_dispatched_in_one_transaction(city):
+    keys = filed(5)
+
+    outcomes = together(lambda: run_effects(keys), lambda: run_effects(keys[::-1]))
+
+    told = [outcome[key] for outcome in outcomes for key in keys]
+    assert sorted(told) == ["dispatched"] * 5 + ["held elsewhere"] * 5
+    dispatched = Event.objects.filter(action="dispatch")
+    assert dispatched.count() == 5
+    assert len(set(dispatched.values_list("at", flat=True))) == 1
+    assert set(Effect.objects.filter(kind="dispatch").values_list("runs", flat=True)) == {1}
+    assert verify_ledger() == []
+    assert unexplained() == []
+
+
+def test_one_dispatch_that_breaks_keeps_no_other_of_its_message_back(city, monkeypatch):
+    keys = filed(4)
+    bad = Effect.objects.get(pk=keys[1]).case_id
+    unit_for = dispatch.unit_for
+
+    def breaks_on_one(folder, options, **words):
+        if folder.case.pk == bad:
+            raise RuntimeError("bad case")
+        return unit_for(folder, options, **words)
+
+    monkeypatch.setattr(dispatch, "unit_for", breaks_on_one)
+
+    outcomes = run_effects(keys)
+
+    assert list(outcomes.values()).count("dispatched") == 3
+    assert outcomes[keys[1]] == "failed"
+    ran = Effect.objects.filter(kind="dispatch").order_by("pk").values_list("state", "runs")
+    assert list(ran) == [("done", 1), ("due", 1), ("done", 1), ("done", 1)]
+    assert verify_ledger() == []
+
+
+def test_a_dispatch_that_ran_before_runs_alone(city, monkeypatch):
+    keys = filed(3)
+    Effect.objects.filter(pk=keys[0]).update(runs=1, claimed_until=F("created_at"))
+
+    assert set(run_effects(keys).values()) == {"dispatched"}
+
+    times = Event.objects.filter(action="dispatch").values_list("at", flat=True)
+    assert len(set(times)) == 2
 
 
 def test_two_relays_take_each_effect_once(city):

@@ -18,7 +18,7 @@ from cases.errors import Busy
 from cases.models import Effect
 from cases.relay import take_due
 from cases.services import effects
-from cases.services.effects import bury_crashed, claim_effect, run_effect
+from cases.services.effects import bury_crashed, claim_effects, run_effect
 from cases.services.outside import Failed, NotNow, Outside, Unknown
 
 pytestmark = pytest.mark.django_db
@@ -134,7 +134,7 @@ def test_what_was_sent_and_could_not_be_marked_done_is_never_sent_again(other, m
 
 def test_a_worker_that_died_outside_leaves_an_outcome_nobody_knows(other):
     effect = effect_of()
-    assert claim_effect(effect)
+    assert claim_effects([effect])
     Effect.objects.update(claimed_until=Now() - timedelta(seconds=1))
 
     assert run_effect(effect.pk) == "held elsewhere"
@@ -182,8 +182,8 @@ def test_a_slow_worker_changes_nothing_once_another_has_begun(other, error):
 def test_what_kills_its_worker_is_given_up_after_its_last_run():
     effect = effect_of("canary", max_runs=3)
     for _ in range(3):
-        assert claim_effect(effect)
-        assert not claim_effect(effect)
+        assert claim_effects([effect])
+        assert not claim_effects([effect])
         assert bury_crashed() == 0
         Effect.objects.update(claimed_until=Now() - timedelta(seconds=1))
 
@@ -211,8 +211,10 @@ def test_what_kills_its_worker_is_given_up_after_its_last_run():
         ),
     ],
 )
-@pytest.mark.parametrize("kinds", [effects._IN_TRANSACTION, effects._ON_ITS_OWN])
-def test_waiting_for_the_database_counts_no_run(monkeypatch, kinds, error):
+@pytest.mark.parametrize(
+    ("kinds", "outcome"), [(effects._IN_TRANSACTION, ["well"]), (effects._ON_ITS_OWN, "well")]
+)
+def test_waiting_for_the_database_counts_no_run(monkeypatch, kinds, outcome, error):
     effect = effect_of("trial", max_runs=1)
     monkeypatch.setitem(kinds, "trial", raising(error))
 
@@ -222,7 +224,7 @@ def test_waiting_for_the_database_counts_no_run(monkeypatch, kinds, error):
     assert "held" in effect.last_error
     assert (effect.claimed_until, effect.published_at) == (None, None)
     assert effect.next_at > timezone.now()
-    monkeypatch.setitem(kinds, "trial", lambda _: "well")
+    monkeypatch.setitem(kinds, "trial", lambda _: outcome)
     assert run_effect(effect.pk) == "well"
     assert state_of(effect) == ("done", 1)
 
@@ -310,7 +312,7 @@ def test_a_kind_nobody_knows_is_parked_until_somebody_does(monkeypatch):
     assert state_of(effect) == ("due", 0)
     assert effect.parked_at is not None
     assert effect.next_at > timezone.now()
-    monkeypatch.setitem(effects._IN_TRANSACTION, "tomorrow", lambda _: "known")
+    monkeypatch.setitem(effects._IN_TRANSACTION, "tomorrow", lambda _: ["known"])
     Effect.objects.update(next_at=Now() - timedelta(seconds=1))
     assert is_due(effect)
     assert run_effect(effect.pk) == "known"

@@ -15,7 +15,7 @@ from cases.models import Effect
 from cases.models.effect import QUEUES
 from cases.relay import hand_over, publish, take_due
 from cases.services import effects
-from cases.services.effects import claim_effect, run_effect
+from cases.services.effects import claim_effects, run_effect
 from cases.ticks import TICKS, Scheduler, Tick, write_tick
 from tests.support.spine import case_of, report
 
@@ -75,7 +75,7 @@ def test_urgent_newcomer_passes_a_backlog(settings):
     assert take_due() == []  # five are in flight
     run_effect(first[0][0])
 
-    assert take_due() == [(newest.pk, "dispatch.hecheng", "canary")]
+    assert take_due() == [(newest.pk, "dispatch.hecheng", "canary", 0)]
 
 
 def test_filed_case_asks_for_its_dispatch_by_its_limit_and_deadline(huaihua, people, condition):
@@ -103,7 +103,7 @@ def test_a_flood_of_one_scope_leaves_the_others_their_places(settings):
     assert counts == [5, 2, 3, 2]
     assert take_due() == []
     newcomer = effect_of("newcomer", scope="zhongfang", queue="notify")
-    assert take_due() == [(newcomer.pk, "notify", "canary")]
+    assert take_due() == [(newcomer.pk, "notify", "canary", 0)]
 
 
 @pytest.mark.parametrize(
@@ -166,12 +166,13 @@ def test_what_the_broker_did_not_take_is_offered_again_soon(broker):
     assert Effect.objects.filter(state="due").count() == 5
 
 
-def test_brisk_work_of_a_queue_travels_together_and_slow_work_alone(broker, settings):
+def test_new_brisk_work_of_a_queue_travels_together_and_all_other_alone(broker, settings):
     settings.IN_FLIGHT, settings.IN_FLIGHT_OF = 20, {}
     _, sent = broker
     told = [effect_of(f"told {n}", queue="notify", kind="notify") for n in range(12)]
     slow = effect_of("slow", queue="notify", kind="send")
     filed = effect_of("filed", kind="dispatch")
+    ran_before = effect_of("ran before", kind="dispatch", runs=1)
 
     hand_over()
 
@@ -181,6 +182,7 @@ def test_brisk_work_of_a_queue_travels_together_and_slow_work_alone(broker, sett
             ([effect.pk for effect in told[10:]], "notify"),
             ([slow.pk], "notify"),
             ([filed.pk], "dispatch.hecheng"),
+            ([ran_before.pk], "dispatch.hecheng"),
         ]
     )
 
@@ -199,7 +201,7 @@ def test_what_a_worker_began_meanwhile_is_not_taken_back(broker):
     send_task, _ = broker
     effect = effect_of("1")
     taken = take_due()
-    assert claim_effect(effect)
+    assert claim_effects([effect])
     before = Effect.objects.values("next_at", "published_at", "claimed_until").get()
     send_task.takes = 0
 
@@ -238,8 +240,8 @@ def test_a_queue_nobody_reads_gets_no_more_messages(settings, monkeypatch, lengt
 
     taken = take_due(but=relay.overfull())
 
-    wanted = [(unread.pk, "notify", "canary")] if not waits else []
-    assert taken == [*wanted, (read.pk, "dispatch.hecheng", "canary")]
+    wanted = [(unread.pk, "notify", "canary", 0)] if not waits else []
+    assert taken == [*wanted, (read.pk, "dispatch.hecheng", "canary", 0)]
     unread.refresh_from_db()
     assert (unread.published_at is None, unread.next_at == LONG_AGO) == (waits, waits)
 

@@ -7,13 +7,14 @@ import pytest
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.utils import timezone
 
-from cases.models import Area, Case, CityOptions, Condition, Rank, Responsibility, Unit
+from cases.models import Area, Case, CityOptions, Condition, Effect, Rank, Responsibility, Unit
 from cases.selectors.place import locate
 from cases.selectors.responsibility import Found, Question, Unrouted, responsible_unit
 from cases.selectors.routing import Standing, explain_case, explain_place
 from cases.selectors.rule_book import RuleBook, rules_at
 from cases.selectors.rule_conflicts import conflicts, unrouted_cases
 from cases.selectors.unit_load import unit_loads
+from cases.services.effects import run_effects
 from tests.support.city import huaihua
 from tests.support.components import component
 from tests.support.people import person
@@ -152,6 +153,20 @@ def test_the_lower_load_per_handler_gets_the_case(people, condition):
     units = [case_of(dispatched(people, condition)).unit_id for _ in range(4)]
 
     assert units == ["hecheng-ecology", "hecheng-housing", "hecheng-ecology", "hecheng-ecology"]
+
+
+def test_cases_dispatched_together_share_the_load(people, condition):
+    CityOptions.objects.update(route_by_load=True)
+    Responsibility.objects.filter(condition=condition).delete()
+    put("a", condition_id=condition.code, by_load=True)
+    put("b", condition_id=condition.code, by_load=True, unit="hecheng-housing")
+    numbers = [report(people, condition)["number"] for _ in range(4)]
+    asked = Effect.objects.filter(kind="dispatch", state="due")
+
+    run_effects(list(asked.values_list("pk", flat=True)))
+
+    units = [case_of(number).unit_id for number in numbers]
+    assert sorted(units) == ["hecheng-ecology"] * 2 + ["hecheng-housing"] * 2
 
 
 def test_a_dispatch_by_load_keeps_the_loads_it_saw(people, condition):

@@ -37,16 +37,16 @@ def crash(step: str) -> None:
 def _label_worker(effects: ModuleType) -> None:
     """Label both sides of the claim, and add the kinds of poison."""
     add_kinds(effects)
-    claim = effects.claim_effect
+    claim = effects.claim_effects
 
     @functools.wraps(claim)
-    def claim_effect(effect: Any) -> Any:
+    def claim_effects(wanted: Any) -> Any:
         crash("before_claim")
-        claimed = claim(effect)
+        claimed = claim(wanted)
         crash("after_claim")
         return claimed
 
-    effects.claim_effect = claim_effect
+    effects.claim_effects = claim_effects
 
 
 def _label_ledger(ledger: ModuleType) -> None:
