@@ -1,7 +1,7 @@
 """The relay: due effects go to Celery, new heads to the live screens. Knows no business rule.
 
-Two copies may run: due rows are taken with SKIP LOCKED and leased before they are published, and
-a head told twice is ignored by the hub. What is lost on the way is published again after the lease.
+Two copies may run: due rows are taken with SKIP LOCKED, for a moment, and leased once they are
+published; a head told twice is ignored by the hub. What is lost on the way is published again.
 """
 
 import asyncio
@@ -29,10 +29,12 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 POLL_S = 0.2
+PUBLISH_S = (
+    3  # what a relay took and did not publish within it is anybody's again: it may have died
+)
 HELD_BACK_S = 5  # what the broker did not take is offered again after it
 TELL_TIMEOUT_S = 2
 AT_ONCE = 10  # effects a message names: handling one costs a worker more than brisk work itself
-OVERFULL = 3  # times what may be in flight: then nobody reads the queue, and more messages add none
 
 _SCOPES = ("", *SCOPES)
 
@@ -65,7 +67,7 @@ class Due(NamedTuple):
 
 
 def take_due(*, but: Collection[str] = ()) -> list[Due]:
-    """Lease due effects and return them, most urgent first; committed before publishing.
+    """Take due effects for PUBLISH_S and return them, most urgent first; committed.
 
     Those of the queues in `but` stay.
     """
@@ -74,7 +76,7 @@ def take_due(*, but: Collection[str] = ()) -> list[Due]:
         cursor.execute(
             _TAKE,
             {
-                "lease": LEASE.total_seconds(),
+                "lease": PUBLISH_S,
                 "queues": [queue for queue, _ in pairs],
                 "scopes": [scope for _, scope in pairs],
                 "most": [in_flight(*pair) for pair in pairs],
@@ -92,7 +94,9 @@ def in_flight(queue: str, scope: str) -> int:
 
 
 def overfull() -> set[str]:
-    """Return the queues that hold more messages than anybody reads; none if the broker is silent.
+    """Return the queues that hold more messages than work may be in flight: nobody reads them.
+
+    None if the broker is silent.
 
     What is unclaimed is published again after each lease, so without this a queue whose worker is
     away would grow for ever, and its urgent work wait behind all that once it is back.
@@ -108,7 +112,7 @@ def overfull() -> set[str]:
 
 
 def _most(queue: str) -> int:
-    return OVERFULL * sum(in_flight(queue, scope) for scope in _SCOPES)
+    return sum(in_flight(queue, scope) for scope in _SCOPES)
 
 
 @cache
@@ -120,17 +124,20 @@ def broker() -> redis.Redis:
 
 def publish(due: list[Due]) -> None:
     """Hand ids to Celery; what the broker does not take now is offered again soon."""
-    messages = list(_messages(due))
-    for sent, (queue, ids) in enumerate(messages):
+    published: list[int] = []
+    for queue, ids in _messages(due):
         try:
             current_app.send_task(
                 "cases.run_effect", args=ids, queue=queue, retry=False, ignore_result=True
             )
         except Exception as error:  # noqa: BLE001  # any broker trouble: the row is what counts
-            left = [effect_id for _, ids in messages[sent:] for effect_id in ids]
+            left = [one.effect_id for one in due if one.effect_id not in published]
             logger.warning("broker: %s; %d effects wait", error, len(left))
             hold_back(left)
-            return
+            break
+        published += ids
+    if published:
+        lease(published)
 
 
 def _messages(due: list[Due]) -> Iterator[tuple[str, list[int]]]:
@@ -147,6 +154,19 @@ def _messages(due: list[Due]) -> Iterator[tuple[str, list[int]]]:
     for queue, ids in brisk.items():
         for first in range(0, len(ids), AT_ONCE):
             yield queue, ids[first : first + AT_ONCE]
+
+
+def lease(effect_ids: list[int]) -> None:
+    """Leave what was published to the workers for one lease, unless one of them is at it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE cases_effect SET next_at = now() + make_interval(secs => %s)
+            WHERE id = ANY(%s) AND state = 'due'
+              AND claimed_until IS NULL AND published_at IS NOT NULL
+            """,
+            [LEASE.total_seconds(), effect_ids],
+        )
 
 
 def hold_back(effect_ids: list[int]) -> None:

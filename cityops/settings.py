@@ -183,7 +183,7 @@ CELERY_TIMEZONE = "Asia/Shanghai"
 
 # How many effects of one scope the relay keeps published and not yet done, in each queue; fewer
 # where a queue or a scope is named. Work in other systems is slow, so little of it waits in line.
-IN_FLIGHT: int = env.int("CITYOPS_IN_FLIGHT", default=20)
+IN_FLIGHT: int = env.int("CITYOPS_IN_FLIGHT", default=40)
 IN_FLIGHT_OF: dict[str, int] = {
     "notify": 10,
     "media": 10,

@@ -89,11 +89,13 @@ def is_brisk(kind: str) -> bool:
 
 def run_effects(effect_ids: Sequence[int]) -> dict[int, str]:
     """Do effects, cases to dispatch together; returns what became of each."""
-    outcomes = _dispatch_together(effect_ids) if len(effect_ids) > 1 else {}
-    for effect_id in effect_ids:
-        if effect_id not in outcomes:
-            outcomes[effect_id] = run_effect(effect_id)
-    return outcomes
+    if len(effect_ids) == 1:
+        return {effect_ids[0]: run_effect(effect_ids[0])}
+    done = _dispatch_together(effect_ids)
+    due = Effect.objects.filter(pk__in=effect_ids, state=Effect.State.DUE)
+    left = set(due.values_list("pk", flat=True)) - done.keys()
+    alone = {key: run_effect(key) for key in effect_ids if key in left}
+    return dict.fromkeys(effect_ids, "held elsewhere") | done | alone
 
 
 def _dispatch_together(effect_ids: Sequence[int]) -> dict[int, str]:

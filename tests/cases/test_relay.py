@@ -197,6 +197,21 @@ def test_all_effects_of_a_message_are_done_though_one_is_gone(monkeypatch):
     assert set(Effect.objects.values_list("state", flat=True)) == {"done"}
 
 
+def test_what_a_relay_took_and_never_published_is_soon_taken_again(broker):
+    _, sent = broker
+    died, lived = effect_of("died"), effect_of("lived", queue="notify")
+    assert [one.effect_id for one in take_due(but=["notify"])] == [died.pk]  # and there it died
+
+    hand_over()
+
+    assert sent == [([lived.pk], "notify")]
+    next_at = dict(Effect.objects.values_list("pk", "next_at"))
+    assert next_at[died.pk] > timezone.now() - timedelta(minutes=1)
+    apart = effects.LEASE - timedelta(seconds=relay.PUBLISH_S)
+    assert next_at[lived.pk] - next_at[died.pk] == apart
+    assert not Effect.objects.filter(published_at=None).exists()  # both hold their places in flight
+
+
 def test_what_a_worker_began_meanwhile_is_not_taken_back(broker):
     send_task, _ = broker
     effect = effect_of("1")
@@ -231,7 +246,7 @@ class Lengths:
 
 @pytest.mark.parametrize(
     ("lengths", "waits"),
-    [({"notify": 54}, False), ({"notify": 55}, True), ({"media": 10_000}, False), (None, False)],
+    [({"notify": 18}, False), ({"notify": 19}, True), ({"media": 10_000}, False), (None, False)],
 )
 def test_a_queue_nobody_reads_gets_no_more_messages(settings, monkeypatch, lengths, waits):
     settings.IN_FLIGHT, settings.IN_FLIGHT_OF = 3, {}  # of each of six scopes

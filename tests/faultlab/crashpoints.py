@@ -11,7 +11,7 @@ from tests.faultlab.runner import Lab
 
 COMES_BY_S = 60  # under load somebody passes every step long before this
 CONSUMER = ("before_claim", "after_claim", "before_effect", "before_commit", "after_commit")
-RELAY = ("taken", "half_published", "published")
+RELAY = ("taken", "half_published", "sent", "published")
 
 
 def die_at(lab: Lab, step: str) -> None:

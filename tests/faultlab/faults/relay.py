@@ -27,7 +27,7 @@ def kill_relays(lab: Lab, size: Size) -> Figures:
     figures, draw, since = Figures(size), chance("F04", size), database_now(lab)
     deaths = []
     with steady(lab, size) as load:
-        for step in schedule(RELAY, size.pick(17, 1), draw):
+        for step in schedule(RELAY, size.pick(13, 1), draw):
             if step == "half_published":
                 with _work_gathering(lab):
                     arm(lab, step)

@@ -79,7 +79,7 @@ def _label_commit(base: ModuleType) -> None:
 
 
 def _label_relay(relay: ModuleType) -> None:
-    """Label the moments between the lease of due effects and the end of their publishing."""
+    """Label the moments from taking due effects to the end of their publishing."""
     publish = relay.publish
 
     @functools.wraps(publish)
@@ -94,7 +94,14 @@ def _label_relay(relay: ModuleType) -> None:
         if due:
             crash("published")
 
-    relay.publish = publishing
+    lease = relay.lease
+
+    @functools.wraps(lease)
+    def leasing(effect_ids: list[int]) -> None:
+        crash("sent")
+        lease(effect_ids)
+
+    relay.publish, relay.lease = publishing, leasing
 
 
 LABELS: dict[str, dict[str, Callable[[ModuleType], None]]] = {
