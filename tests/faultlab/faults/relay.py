@@ -19,6 +19,7 @@ from tests.faultlab.figures import Figures, Red, Size
 from tests.faultlab.runner import Lab
 
 GATHER_S = 30
+ALIVE_S = (1, 3)  # between deaths: a relay takes 1.5 s to start, and one never alive shows nothing
 
 
 @fault("F04", "kill -9 of the relay between lease and publishing", in_gate=False)
@@ -35,7 +36,7 @@ def kill_relays(lab: Lab, size: Size) -> Figures:
             else:
                 die_at(lab, step)
             deaths.append(time.time())
-            breathe(draw, 0, 1)
+            breathe(draw, *ALIVE_S)
         lab.wait_healthy()
     figures.note("relays killed", len(deaths))
     note_load(load, figures)
