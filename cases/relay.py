@@ -22,7 +22,7 @@ from django.db import Error, connection, connections
 from cases.choices import SCOPES
 from cases.models.effect import QUEUES
 from cases.selectors.feed import HEADS_GROUP, read_heads
-from cases.services.effects import LEASE, bury_crashed, is_brisk
+from cases.services.effects import AT_ONCE, LEASE, bury_crashed, is_brisk
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,6 @@ PUBLISH_S = (
 )
 HELD_BACK_S = 5  # what the broker did not take is offered again after it
 TELL_TIMEOUT_S = 2
-AT_ONCE = 10  # effects a message names: handling one costs a worker more than brisk work itself
 
 _SCOPES = ("", *SCOPES)
 
@@ -143,7 +142,8 @@ def publish(due: list[Due]) -> None:
 def _messages(due: list[Due]) -> Iterator[tuple[str, list[int]]]:
     """Gather what is due for messages, (queue, ids): new brisk work together, other one by one.
 
-    What ran before may take its worker down with it, and all that waits in its message.
+    Taking a message costs a worker more than doing brisk work. What ran before may take its
+    worker down with it, and all that waits in its message.
     """
     brisk: dict[str, list[int]] = {}
     for effect_id, queue, kind, runs in due:

@@ -1,7 +1,7 @@
 """Claim, do, done: every effect takes place once, whatever dies on the way (architecture.md §3)."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 
 from django.db import connection
@@ -69,7 +69,8 @@ _OUTSIDE: dict[str, Outside] = {
     "send_test": Outside(send_test),
     "reply": Outside(reply),
 }
-# Work of a few statements: a worker is given several at once.
+# Work of a few statements: a worker is given up to AT_ONCE of it at once.
+AT_ONCE = 10
 _BRISK = {"dispatch", "notify"}
 # How long one run of a kind may take, where it is not LEASE. Longer work goes in slices.
 _LONGER = timedelta(seconds=60)
@@ -88,12 +89,15 @@ def is_brisk(kind: str) -> bool:
 
 
 def run_effects(effect_ids: Sequence[int]) -> dict[int, str]:
-    """Do effects, cases to dispatch together; returns what became of each."""
-    if len(effect_ids) == 1:
-        return {effect_ids[0]: run_effect(effect_ids[0])}
+    """Do effects, cases to dispatch together; returns what became of each.
+
+    With a dispatch go those that wait behind it in its queue, so more may be done than asked.
+    """
     done = _dispatch_together(effect_ids)
-    due = Effect.objects.filter(pk__in=effect_ids, state=Effect.State.DUE)
-    left = set(due.values_list("pk", flat=True)) - done.keys()
+    left = set(effect_ids) - done.keys()
+    if len(left) > 1:  # most of a message may be done already, by one before it
+        due = Effect.objects.filter(pk__in=left, state=Effect.State.DUE)
+        left &= set(due.values_list("pk", flat=True))
     alone = {key: run_effect(key) for key in effect_ids if key in left}
     return dict.fromkeys(effect_ids, "held elsewhere") | done | alone
 
@@ -101,11 +105,9 @@ def run_effects(effect_ids: Sequence[int]) -> dict[int, str]:
 def _dispatch_together(effect_ids: Sequence[int]) -> dict[int, str]:
     """Dispatch cases in one transaction, because each alone waits its turn for the head.
 
-    One that ran before may be what broke that run, so it is left out. If one of these breaks
-    this, nothing is done and none is blamed: each then runs alone.
+    If one of them breaks it, nothing is done and none is blamed: each runs again, alone.
     """
-    new = Effect.objects.filter(pk__in=effect_ids, kind="dispatch", runs=0)
-    mine = claim_effects(new.order_by("urgency", "due_at", "pk"))
+    mine = claim_dispatches(effect_ids)
     if not mine:
         return {}
     try:
@@ -132,7 +134,7 @@ def run_effect(effect_id: int) -> str:
         return "gone"
     if not _is_known(effect):
         return _park(effect)
-    if not claim_effects([effect]):
+    if not claim_effect(effect):
         return "held elsewhere"
     try:
         return _do(effect)
@@ -171,16 +173,11 @@ def _lease_s(effect: Effect) -> float:
     return _LEASES.get(effect.kind, LEASE).total_seconds()
 
 
-def claim_effects(effects: Iterable[Effect]) -> list[Effect]:
-    """Take effects of one kind for one lease and count the run, committed before the work.
+def claim_effect(effect: Effect) -> bool:
+    """Take the effect for one lease and count the run, committed before the work.
 
-    Returns those that nobody else holds or has done. Outside work that somebody began is not
-    taken over: nobody knows how far they came.
+    Outside work that somebody began is not taken over: nobody knows how far they came.
     """
-    wanted = {effect.pk: effect for effect in effects}
-    if not wanted:
-        return []
-    one = next(iter(wanted.values()))
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -188,19 +185,43 @@ def claim_effects(effects: Iterable[Effect]) -> list[Effect]:
             SET runs = runs + 1, parked_at = NULL,
               claimed_until = now() + make_interval(secs => %(lease)s),
               next_at = now() + make_interval(secs => %(lease)s)
-            WHERE id IN (
-              SELECT id FROM cases_effect
-              WHERE id = ANY(%(ids)s) AND state = 'due' AND runs < max_runs
-                AND (claimed_until IS NULL OR (claimed_until < now() AND NOT %(outside)s))
-              ORDER BY id FOR UPDATE)
-            RETURNING id, runs
+            WHERE id = %(id)s AND state = 'due' AND runs < max_runs
+              AND (claimed_until IS NULL OR (claimed_until < now() AND NOT %(outside)s))
+            RETURNING runs
             """,
-            {"lease": _lease_s(one), "ids": list(wanted), "outside": one.kind in _OUTSIDE},
+            {"lease": _lease_s(effect), "id": effect.pk, "outside": effect.kind in _OUTSIDE},
         )
-        runs = dict(cursor.fetchall())
-    for key, count in runs.items():
-        wanted[key].runs = count
-    return [effect for key, effect in wanted.items() if key in runs]
+        row = cursor.fetchone()
+    if row is not None:
+        effect.runs = row[0]
+    return row is not None
+
+
+def claim_dispatches(effect_ids: Sequence[int]) -> list[Effect]:
+    """Take dispatches for one lease as `claim_effect` does, up to AT_ONCE.
+
+    The ones named, then the most urgent of what else is in flight in their queue. One that ran
+    before may be what broke that run, so it is left out.
+    """
+    claimed = Effect.objects.raw(
+        """
+        UPDATE cases_effect
+        SET runs = runs + 1,
+          claimed_until = now() + make_interval(secs => %(lease)s),
+          next_at = now() + make_interval(secs => %(lease)s)
+        WHERE id IN (
+          SELECT id FROM cases_effect
+          WHERE queue IN (
+              SELECT queue FROM cases_effect WHERE id = ANY(%(ids)s) AND kind = 'dispatch')
+            AND state = 'due' AND kind = 'dispatch' AND runs = 0 AND claimed_until IS NULL
+            AND (published_at IS NOT NULL OR id = ANY(%(ids)s))
+          ORDER BY id <> ALL(%(ids)s), urgency, due_at, id
+          LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+        RETURNING *
+        """,
+        {"lease": LEASE.total_seconds(), "ids": list(effect_ids), "most": AT_ONCE},
+    )
+    return sorted(claimed, key=lambda effect: effect.pk)
 
 
 # --- the work -----------------------------------------------------------------------------------

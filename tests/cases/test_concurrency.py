@@ -218,6 +218,18 @@ def test_one_dispatch_that_breaks_keeps_no_other_of_its_message_back(city, monke
     assert verify_ledger() == []
 
 
+def test_with_one_dispatch_go_the_most_urgent_in_flight(city):
+    keys = filed(14)
+    assert len(take_due()) == 14
+    Effect.objects.filter(pk__in=keys[10:]).update(urgency=1)
+    Effect.objects.filter(pk=keys[1]).update(published_at=None)
+
+    outcomes = run_effects([keys[9]])
+
+    assert sorted(outcomes) == [keys[0], *keys[2:6], keys[9], *keys[10:]]
+    assert set(outcomes.values()) == {"dispatched"}
+
+
 def test_a_dispatch_that_ran_before_runs_alone(city, monkeypatch):
     keys = filed(3)
     Effect.objects.filter(pk=keys[0]).update(runs=1, claimed_until=F("created_at"))

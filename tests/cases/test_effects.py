@@ -18,7 +18,7 @@ from cases.errors import Busy
 from cases.models import Effect
 from cases.relay import take_due
 from cases.services import effects
-from cases.services.effects import bury_crashed, claim_effects, run_effect
+from cases.services.effects import bury_crashed, claim_effect, run_effect
 from cases.services.outside import Failed, NotNow, Outside, Unknown
 
 pytestmark = pytest.mark.django_db
@@ -134,7 +134,7 @@ def test_what_was_sent_and_could_not_be_marked_done_is_never_sent_again(other, m
 
 def test_a_worker_that_died_outside_leaves_an_outcome_nobody_knows(other):
     effect = effect_of()
-    assert claim_effects([effect])
+    assert claim_effect(effect)
     Effect.objects.update(claimed_until=Now() - timedelta(seconds=1))
 
     assert run_effect(effect.pk) == "held elsewhere"
@@ -182,8 +182,8 @@ def test_a_slow_worker_changes_nothing_once_another_has_begun(other, error):
 def test_what_kills_its_worker_is_given_up_after_its_last_run():
     effect = effect_of("canary", max_runs=3)
     for _ in range(3):
-        assert claim_effects([effect])
-        assert not claim_effects([effect])
+        assert claim_effect(effect)
+        assert not claim_effect(effect)
         assert bury_crashed() == 0
         Effect.objects.update(claimed_until=Now() - timedelta(seconds=1))
 

@@ -12,7 +12,7 @@ from cases.errors import InvalidInput
 from cases.models import Effect, EffectRuling
 from cases.relay import take_due
 from cases.services import effects
-from cases.services.effects import claim_effects, run_effect
+from cases.services.effects import claim_effect, run_effect
 from cases.services.rulings import Ruling, rule
 from tests.support.people import person
 from tests.support.spine import report
@@ -80,7 +80,7 @@ def test_what_was_run_again_and_came_back_is_another_matter(dispatcher):
     held = Effect.objects.get()
     for _ in range(held.max_runs - held.runs):
         Effect.objects.update(claimed_until=None)
-        assert claim_effects([held])
+        assert claim_effect(held)
     effects._failed(held, RuntimeError("lost again"))
 
     old = rule(effect_id=seen.pk, seen_runs=3, ruling=Ruling.REDRIVE, reason="", actor=dispatcher)

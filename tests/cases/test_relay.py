@@ -15,7 +15,7 @@ from cases.models import Effect
 from cases.models.effect import QUEUES
 from cases.relay import hand_over, publish, take_due
 from cases.services import effects
-from cases.services.effects import claim_effects, run_effect
+from cases.services.effects import claim_effect, run_effect
 from cases.ticks import TICKS, Scheduler, Tick, write_tick
 from tests.support.spine import case_of, report
 
@@ -216,7 +216,7 @@ def test_what_a_worker_began_meanwhile_is_not_taken_back(broker):
     send_task, _ = broker
     effect = effect_of("1")
     taken = take_due()
-    assert claim_effects([effect])
+    assert claim_effect(effect)
     before = Effect.objects.values("next_at", "published_at", "claimed_until").get()
     send_task.takes = 0
 

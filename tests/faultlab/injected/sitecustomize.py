@@ -37,16 +37,19 @@ def crash(step: str) -> None:
 def _label_worker(effects: ModuleType) -> None:
     """Label both sides of the claim, and add the kinds of poison."""
     add_kinds(effects)
-    claim = effects.claim_effects
+    for name in ("claim_effect", "claim_dispatches"):
+        setattr(effects, name, _label_claim(getattr(effects, name)))
 
+
+def _label_claim(claim: Callable[[Any], Any]) -> Callable[[Any], Any]:
     @functools.wraps(claim)
-    def claim_effects(wanted: Any) -> Any:
+    def claiming(wanted: Any) -> Any:
         crash("before_claim")
         claimed = claim(wanted)
         crash("after_claim")
         return claimed
 
-    effects.claim_effects = claim_effects
+    return claiming
 
 
 def _label_ledger(ledger: ModuleType) -> None:
