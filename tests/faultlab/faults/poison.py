@@ -35,8 +35,7 @@ def poison(lab: Lab, size: Size) -> Figures:
         time.sleep(size.pick(20, 5))
         poisoned = time.time()
         keys = _poison(lab, draw, copies=size.pick(3, 1), runs=runs, over_s=size.pick(50, 2))
-        first_dead = _wait_dead(lab, keys)
-        figures.note("alarm after", _alarm_s(lab, size, first_dead), "s", at_most=ALARM_S)
+        figures.note("alarm after", _alarm_s(lab, size, keys), "s", at_most=ALARM_S)
         time.sleep(1)
     lab.quiesce()
     note_load(load, figures)
@@ -67,33 +66,36 @@ def _poison(lab: Lab, draw: random.Random, *, copies: int, runs: int, over_s: fl
     return keys
 
 
-def _wait_dead(lab: Lab, keys: list[str]) -> float:
-    """Wait until none of the poisoned effects is due; return when the first was given up."""
-    deadline, first = time.monotonic() + DEAD_S, 0.0
+def _alarm_s(lab: Lab, size: Size, keys: list[str]) -> float:
+    """Wait until no poisoned effect is due and /readyz names dead work of the district.
+
+    Returns how long after the first was given up it did. A shortened run does not wait for the
+    reconciler's minute.
+    """
+    deadline, dead, told = time.monotonic() + DEAD_S, 0.0, 0.0
     while True:
         rows = lab.rows("SELECT state FROM cases_effect WHERE key = ANY(%s)", keys)
         states = [state for (state,) in rows]
-        first = first or (time.monotonic() if "dead" in states else 0.0)
+        if not dead and "dead" in states:
+            dead = time.monotonic()
+        if not told and dead and _is_told(lab):
+            told = time.monotonic()
         if "due" not in states:
-            return first
-        require(time.monotonic() < deadline, f"poison is not dead after {DEAD_S} s: {states}")
+            if told:
+                return told - dead
+            if size.short:
+                dead = time.monotonic()
+                with suppress(Refusal):  # that it found something is what is wanted
+                    lifecycle.manage(lab.home, "reconcile", failure="")
+        require(
+            time.monotonic() < deadline,
+            f"poison is not dead after {DEAD_S} s, or nobody told: {states}",
+        )
         time.sleep(0.3)
 
 
-def _alarm_s(lab: Lab, size: Size, since: float) -> float:
-    """Wait until /readyz names the dead work of the district; return how long that took.
-
-    A shortened run does not wait for the reconciler's minute.
-    """
-    begun = time.monotonic()
-    if size.short:
-        with suppress(Refusal):  # that it found something is what is wanted
-            lifecycle.manage(lab.home, "reconcile", failure="")
-        since = begun
-    while not any(one["what"] == "dead" and one["scope"] == SCOPE for one in _detail(lab)):
-        require(time.monotonic() < begun + 3 * ALARM_S, "nobody told of dead work")
-        time.sleep(0.5)
-    return time.monotonic() - since
+def _is_told(lab: Lab) -> bool:
+    return any(one["what"] == "dead" and one["scope"] == SCOPE for one in _detail(lab))
 
 
 def _detail(lab: Lab) -> list[dict[str, Any]]:
