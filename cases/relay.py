@@ -50,7 +50,7 @@ _TAKE = """
         LIMIT greatest(0, q.most - (
           SELECT count(*) FROM cases_effect
           WHERE queue = q.name AND scope = q.scope AND state = 'due'
-            AND published_at IS NOT NULL AND next_at > now()))
+            AND published_at IS NOT NULL AND claimed_until IS NULL AND next_at > now()))
         FOR UPDATE SKIP LOCKED) AS due)
     RETURNING id, queue, kind, runs, urgency, due_at
 """
@@ -87,7 +87,7 @@ def take_due(*, but: Collection[str] = ()) -> list[Due]:
 
 
 def in_flight(queue: str, scope: str) -> int:
-    """Return how many effects of a scope may be published and not yet done, in one queue."""
+    """Return how many effects of a scope may wait for a worker, published, in one queue."""
     of: dict[str, int] = settings.IN_FLIGHT_OF
     return min((of[name] for name in (queue, scope) if name in of), default=settings.IN_FLIGHT)
 

@@ -181,7 +181,7 @@ CELERY_DB_REUSE_MAX = 1000
 CELERY_BEAT_SCHEDULER = "cases.ticks:Scheduler"
 CELERY_TIMEZONE = "Asia/Shanghai"
 
-# How many effects of one scope the relay keeps published and not yet done, in each queue; fewer
+# How many effects of one scope the relay lets wait for a worker, published, in each queue; fewer
 # where a queue or a scope is named. Work in other systems is slow, so little of it waits in line.
 IN_FLIGHT: int = env.int("CITYOPS_IN_FLIGHT", default=40)
 IN_FLIGHT_OF: dict[str, int] = {

@@ -106,6 +106,16 @@ def test_a_flood_of_one_scope_leaves_the_others_their_places(settings):
     assert take_due() == [(newcomer.pk, "notify", "canary", 0)]
 
 
+def test_what_a_worker_is_at_holds_no_place_in_the_queue(settings):
+    settings.IN_FLIGHT, settings.IN_FLIGHT_OF = 3, {}
+    for number in range(6):
+        effect_of(f"{number}")
+    first, *_ = take_due()
+    assert claim_effect(Effect.objects.get(pk=first.effect_id))
+
+    assert len(take_due()) == 1
+
+
 @pytest.mark.parametrize(
     ("named", "wanted"),
     [
