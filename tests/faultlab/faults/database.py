@@ -7,7 +7,7 @@ import time
 from tests.faultlab.faults import fault
 from tests.faultlab.faults.steady import breathe, chance, note_load, require, steady
 from tests.faultlab.figures import Figures, Size
-from tests.faultlab.load import TIMEOUT_S, Load
+from tests.faultlab.load import Load
 from tests.faultlab.runner import Lab
 
 AFTERMATH_S = 3  # how much longer than PostgreSQL itself the errors may last
@@ -51,10 +51,9 @@ def _crash(lab: Lab) -> tuple[float, float]:
 
 
 def _errors_end(load: Load, begun: float, end: float, until: float) -> float:
-    """Return when the last call that an outage broke ended (epoch s), or the outage itself."""
-    broken = [
-        t.begun + t.took_s
-        for t in load.taken
-        if (t.status == 0 or t.status >= 500) and begun - TIMEOUT_S <= t.begun < until
-    ]
-    return max(broken, default=end)
+    """Return when the last call that an outage broke ended (epoch s), or the outage itself.
+
+    What ended after `until`, when the next outage began, was broken by that.
+    """
+    ends = [t.begun + t.took_s for t in load.taken if t.status == 0 or t.status >= 500]
+    return max((ended for ended in ends if begun <= ended < until), default=end)
