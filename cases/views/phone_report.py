@@ -59,6 +59,7 @@ def _report_page(request: UserRequest, form: ReportForm, *, status: int) -> Http
         "chosen": form["condition"].value(),
         "photo_types": PHOTO_TYPES,
         "often": " ".join(often_reported(request.user)),
+        "own_grids": " ".join(digits for grant in request.user.grants for digits in grant.grids),
         "problems": ProblemClass.objects.all(),
         "phrases": ready_phrases(),
     }

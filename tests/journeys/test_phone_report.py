@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.browsers import PHONE, one
+from tests.support.browsers import PHONE, ZHONGFANG, one
 from tests.support.reporting import choose, received, take_photo
 
 pytestmark = pytest.mark.journey
@@ -82,6 +82,19 @@ def test_a_report_is_stored_with_four_taps_and_one_photo(desks, running_city):
         " FROM cases_case c WHERE number = %s"
     )
     assert one(running_city, query, number) == f"{REFUSE} 8 1"
+
+
+def test_a_place_outside_ones_own_grid_is_told_and_may_be_reported(desks):
+    page = open_report(desks, east_m=-200)
+    expect(page.locator("#where")).to_contain_text("·")
+    expect(page.locator("#where")).not_to_contain_text("outside your own grid")
+
+    page.context.set_geolocation({**ZHONGFANG, "accuracy": 8})
+    page.goto("/m/")
+    page.goto("/m/report/")
+
+    expect(page.locator("#where")).to_contain_text("(outside your own grid)")
+    expect(page.locator("#submit")).to_be_enabled()
 
 
 def test_nothing_is_lost_when_the_phone_ends_the_page_at_the_camera(desks):

@@ -124,11 +124,19 @@ export class Place {
     const parts = [place.street_name, place.community_name, place.grid_cell?.slice(-3)];
     const words = isKnown ? parts.filter(Boolean).join(" · ") : "";
     this.named = { words, cell: place.grid_cell };
-    const { outside, unknown } = this.where.dataset;
-    this.where.textContent = words || (place.code === "outside_city" ? outside : unknown);
+    const { outside, unknown, strange } = this.where.dataset;
+    const told = words && !this._isOwn(place) ? strange.replace("{place}", words) : words;
+    this.where.textContent = told || (place.code === "outside_city" ? outside : unknown);
     this.where.classList.toggle("phone-rough", words === "");
     this._draw();
     this.changed();
+  }
+
+  /** Whether a place lies in the person's own grid; so does any for one who has none. */
+  _isOwn({ grid_cell: cell, community }) {
+    const own = this.where.dataset.own.split(" ");
+    const place = cell ?? community;
+    return own.some((digits) => place.startsWith(digits) || (!cell && digits.startsWith(place)));
   }
 
   async _pick() {
