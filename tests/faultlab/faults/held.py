@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from tests.faultlab.faults import fault
 from tests.faultlab.faults.reports import Reporter
@@ -50,6 +50,7 @@ print(json.dumps(answer), flush=True)
 def hold_open(lab: Lab, size: Size) -> Figures:
     """Hold two reports before the head lock, then commit one and roll the other back."""
     figures, reporter = Figures(size), Reporter(lab, chance("F25", size), "held")
+    _report_one(lab, reporter)
     with (
         _held(lab, reporter, "commit") as kept,
         _held(lab, reporter, "rollback") as lost,
@@ -66,6 +67,14 @@ def hold_open(lab: Lab, size: Size) -> Figures:
     reporter.close()
     note_load(load, figures)
     return figures
+
+
+def _report_one(lab: Lab, reporter: Reporter) -> None:
+    """Report a case: the first of a day writes the day's row, and others wait for it."""
+    call = Call("create", reporter.key(), reporter.draw.choice(reporter.inspectors))
+    with closing(reporter.client()) as client:
+        answer = client.send(call, "/api/v1/cases/", reporter.body())
+    require(answer is not None, "the first report was refused")
 
 
 def _events(lab: Lab) -> int:
