@@ -509,6 +509,8 @@ def _update(rows: Sequence[Case | StageClock], dirty: Collection[str]) -> None:
             f" WHERE {table}.id = told.id",
             [_as_json(told)],
         )
+        if cursor.rowcount != len(rows):
+            raise LookupError(f"{cursor.rowcount} of {len(rows)} rows of {table} were written")
 
 
 def _as_json(rows: list[dict[str, Any]]) -> str:

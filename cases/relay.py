@@ -40,7 +40,7 @@ _SCOPES = ("", *SCOPES)
 # Of each queue the most urgent of every scope, so that no district waits behind another's many.
 _TAKE = """
     UPDATE cases_effect SET next_at = now() + make_interval(secs => %(lease)s), published_at = now()
-    WHERE id IN (
+    WHERE id = ANY(ARRAY(
       SELECT due.id FROM unnest(%(queues)s::text[], %(scopes)s::text[], %(most)s::int[])
         AS q(name, scope, most)
       CROSS JOIN LATERAL (
@@ -50,8 +50,9 @@ _TAKE = """
         LIMIT greatest(0, q.most - (
           SELECT count(*) FROM cases_effect
           WHERE queue = q.name AND scope = q.scope AND state = 'due'
-            AND published_at IS NOT NULL AND claimed_until IS NULL AND next_at > now()))
-        FOR UPDATE SKIP LOCKED) AS due)
+            AND published_at IS NOT NULL AND next_at > now()
+            AND (claimed_until IS NULL OR claimed_until < now())))
+        FOR UPDATE SKIP LOCKED) AS due))
     RETURNING id, queue, kind, runs, urgency, due_at
 """
 
@@ -135,8 +136,7 @@ def publish(due: list[Due]) -> None:
             hold_back(left)
             break
         published += ids
-    if published:
-        lease(published)
+        lease(ids)
 
 
 def _messages(due: list[Due]) -> Iterator[tuple[str, list[int]]]:
@@ -157,13 +157,19 @@ def _messages(due: list[Due]) -> Iterator[tuple[str, list[int]]]:
 
 
 def lease(effect_ids: list[int]) -> None:
-    """Leave what was published to the workers for one lease, unless one of them is at it."""
+    """Leave what was published to the workers for one lease, unless one of them is at it.
+
+    It waits for nobody: a row that is locked, a worker is just claiming.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             UPDATE cases_effect SET next_at = now() + make_interval(secs => %s)
-            WHERE id = ANY(%s) AND state = 'due'
-              AND claimed_until IS NULL AND published_at IS NOT NULL
+            WHERE id = ANY(ARRAY(
+              SELECT id FROM cases_effect
+              WHERE id = ANY(%s) AND state = 'due' AND published_at IS NOT NULL
+                AND (claimed_until IS NULL OR claimed_until < now())
+              FOR UPDATE SKIP LOCKED))
             """,
             [LEASE.total_seconds(), effect_ids],
         )
@@ -176,7 +182,8 @@ def hold_back(effect_ids: list[int]) -> None:
             """
             UPDATE cases_effect
             SET next_at = now() + make_interval(secs => %s), published_at = NULL
-            WHERE id = ANY(%s) AND state = 'due' AND claimed_until IS NULL
+            WHERE id = ANY(%s) AND state = 'due'
+              AND (claimed_until IS NULL OR claimed_until < now())
             """,
             [HELD_BACK_S, effect_ids],
         )

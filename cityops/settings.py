@@ -113,12 +113,14 @@ _DATABASE_URL = {
 }.get(PROCESS, _OWNER)
 
 # As PostgreSQL reads them; management commands and migrations may take long. A worker's four tries
-# for a lock (ledger.retrying) end within the lease of its effect, also late in a scan of 8 s.
+# for a lock (ledger.retrying) end within the lease of its effect, also late in a scan of 8 s. One
+# that is frozen, or behind a cut cable, must not keep the locks it holds.
+_BRIEF = "-c lock_timeout=2s -c statement_timeout=10s -c idle_in_transaction_session_timeout=5s"
+_KEEPALIVE = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+_LONG = "-c lock_timeout=1500ms -c statement_timeout=120s"
 _TIMEOUTS = {
-    "web": "-c lock_timeout=2s -c statement_timeout=10s -c idle_in_transaction_session_timeout=5s",
-    "live": "-c lock_timeout=2s -c statement_timeout=10s -c idle_in_transaction_session_timeout=5s",
-    "relay": "-c lock_timeout=2s -c statement_timeout=10s",
-    "worker": "-c lock_timeout=1500ms -c statement_timeout=120s",
+    **dict.fromkeys(("web", "live", "relay", "beat"), f"{_BRIEF} {_KEEPALIVE}"),
+    "worker": f"{_LONG} -c idle_in_transaction_session_timeout=15s {_KEEPALIVE}",
 }.get(PROCESS, "")
 
 DATABASES = {
@@ -322,7 +324,12 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "cityops.logs.Line",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         "weasyprint": {"level": "WARNING"},  # it tells of every step

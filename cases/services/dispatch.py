@@ -1,7 +1,7 @@
 """Automatic dispatch: a filed case finds its unit, or is listed for the dispatcher."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -30,22 +30,31 @@ def dispatch_filed(effects: Sequence[Effect]) -> list[str]:
     folders = open_folders(effect.case_id for effect in effects if effect.case_id is not None)
     options = CityOptions.objects.get()
     given: Counter[str] = Counter()
-    plans: list[tuple[Folder, Found | Unrouted] | None] = []
-    for effect in effects:
-        assert effect.case_id is not None
-        folder = folders[effect.case_id]
-        if folder.case.stage != Stage.FILED or folder.case.version != effect.payload["version"]:
-            plans.append(None)
-            continue
+    plans: dict[int, tuple[Folder, Found | Unrouted]] = {}
+    for effect, folder in _still_filed(effects, folders):
         found = unit_for(folder, options, given=given)
         if isinstance(found, Found):
             given[found.unit.code] += 1
-        plans.append((folder, found))
-    scopes = {plan[0].case.scope for plan in plans if plan is not None}
-    if not scopes:  # then no head need be locked
-        return ["superseded" for _ in plans]
-    with open_book(*scopes) as book:
-        return [give_to(book, *plan, options) if plan else "superseded" for plan in plans]
+        plans[effect.pk] = folder, found
+    outcomes = {effect.pk: "superseded" for effect in effects}
+    if plans:
+        with open_book(*{folder.case.scope for folder, _ in plans.values()}) as book:
+            outcomes |= {key: give_to(book, *plan, options) for key, plan in plans.items()}
+    return list(outcomes.values())
+
+
+def _still_filed(
+    effects: Sequence[Effect], folders: Mapping[int, Folder]
+) -> Iterator[tuple[Effect, Folder]]:
+    """Yield each case that is as its filing left it, once; changes of rules ask for it again."""
+    seen: set[int] = set()
+    for effect in effects:
+        assert effect.case_id is not None
+        case = folders[effect.case_id].case
+        is_same = case.stage == Stage.FILED and case.version == effect.payload["version"]
+        if is_same and case.pk not in seen:
+            seen.add(case.pk)
+            yield effect, folders[case.pk]
 
 
 def unit_for(

@@ -4,13 +4,13 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 
-from django.db import connection
-from django.db.models import F, QuerySet
+from django.db import DatabaseError, connection
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from cases.errors import Busy, CityFilling
 from cases.ledger import require_not_filling, retrying
-from cases.models import Effect
+from cases.models import Case, Effect
 from cases.services.deadlines import scan_deadlines
 from cases.services.dispatch import dispatch_filed
 from cases.services.draws import draw_samples
@@ -35,7 +35,7 @@ BUSY_S = (2.0, 30.0)  # how soon what the database had no time for is tried agai
 
 # What PostgreSQL says of its own state and not of the work: conflicts of writers, a lock or a
 # statement given up, a server that stops or starts.
-_NOT_OF_THE_WORK = {"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03"}
+_NOT_OF_THE_WORK = {"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "25P03"}
 
 
 def _canary(effects: Sequence[Effect]) -> list[str]:
@@ -105,22 +105,24 @@ def run_effects(effect_ids: Sequence[int]) -> dict[int, str]:
 def _dispatch_together(effect_ids: Sequence[int]) -> dict[int, str]:
     """Dispatch cases in one transaction, because each alone waits its turn for the head.
 
-    If one of them breaks it, nothing is done and none is blamed: each runs again, alone.
+    A case that somebody holds is left out, and waited for alone. If one of them breaks the
+    transaction, nothing is done and none is blamed: each runs again, alone.
     """
     mine = claim_dispatches(effect_ids)
     if not mine:
         return {}
+    outcomes: dict[int, str] = {}
     try:
         with at_most(LEASE.total_seconds()):
-            outcomes = _do_in_transaction(mine)
+            outcomes = _do_in_transaction(mine, waits=False)
     except Exception as error:  # noqa: BLE001  # whoever is to blame meets it again alone
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
         logger.warning("%d dispatches run one by one: %s", len(mine), _words(error))
-        for effect in mine:
-            _put_back(effect, 0, "")
-        return {}
-    return {effect.pk: outcome for effect, outcome in zip(mine, outcomes, strict=True)}
+    alone = [effect for effect in mine if effect.pk not in outcomes]
+    for effect in alone:
+        _put_back(effect, 0, "")
+    return outcomes | {effect.pk: run_effect(effect.pk) for effect in alone}
 
 
 def run_effect(effect_id: int) -> str:
@@ -134,7 +136,7 @@ def run_effect(effect_id: int) -> str:
         return "gone"
     if not _is_known(effect):
         return _park(effect)
-    if not claim_effect(effect):
+    if not _is_claimed(effect):
         return "held elsewhere"
     try:
         return _do(effect)
@@ -167,6 +169,17 @@ def _is_known(effect: Effect) -> bool:
     if effect.kind == TASK:
         return knows_task(effect)
     return any(effect.kind in kinds for kinds in (_IN_TRANSACTION, _ON_ITS_OWN, _OUTSIDE))
+
+
+def _is_claimed(effect: Effect) -> bool:
+    """Claim the effect; no, too, where the database could not say: it comes again."""
+    try:
+        return claim_effect(effect)
+    except DatabaseError as error:
+        if not _is_of_the_database(error):
+            raise
+        connection.close_if_unusable_or_obsolete()
+        return False
 
 
 def _lease_s(effect: Effect) -> float:
@@ -209,14 +222,14 @@ def claim_dispatches(effect_ids: Sequence[int]) -> list[Effect]:
         SET runs = runs + 1,
           claimed_until = now() + make_interval(secs => %(lease)s),
           next_at = now() + make_interval(secs => %(lease)s)
-        WHERE id IN (
+        WHERE id = ANY(ARRAY(
           SELECT id FROM cases_effect
           WHERE queue IN (
               SELECT queue FROM cases_effect WHERE id = ANY(%(ids)s) AND kind = 'dispatch')
             AND state = 'due' AND kind = 'dispatch' AND runs = 0 AND claimed_until IS NULL
             AND (published_at IS NOT NULL OR id = ANY(%(ids)s))
           ORDER BY id <> ALL(%(ids)s), urgency, due_at, id
-          LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+          LIMIT %(most)s FOR UPDATE SKIP LOCKED))
         RETURNING *
         """,
         {"lease": LEASE.total_seconds(), "ids": list(effect_ids), "most": AT_ONCE},
@@ -236,7 +249,7 @@ def _do(effect: Effect) -> str:
         _finish({effect.pk: outcome})
         return outcome
     with at_most(_lease_s(effect)):
-        return _do_in_transaction([effect])[0]
+        return _do_in_transaction([effect])[effect.pk]
 
 
 def _do_outside(effect: Effect) -> str:
@@ -257,26 +270,30 @@ def _do_outside(effect: Effect) -> str:
 
 
 @retrying
-def _do_in_transaction(effects: Sequence[Effect]) -> list[str]:
-    """Do work of one kind and mark it done, together. Order of locks: cases, effects, heads."""
+def _do_in_transaction(effects: Sequence[Effect], *, waits: bool = True) -> dict[int, str]:
+    """Do work of one kind and mark it done, together. Order of locks: cases, effects, heads.
+
+    Returns what became of each; without `waits` of those only whose case nobody holds.
+    """
     cases = {effect.case_id for effect in effects if effect.case_id is not None}
     if cases:
         require_not_filling()
-        _lock_cases(cases)
-    locked = Effect.objects.select_for_update().order_by("pk")
-    held = locked.in_bulk([effect.pk for effect in effects])
+        locked = _lock_cases(cases, waits=waits)
+        effects = [effect for effect in effects if effect.case_id in locked]
+    held = Effect.objects.select_for_update().order_by("pk").in_bulk([one.pk for one in effects])
     due = [effect for effect in effects if held[effect.pk].state == Effect.State.DUE]
-    done = _IN_TRANSACTION[effects[0].kind](due)
-    outcomes = {effect.pk: outcome for effect, outcome in zip(due, done, strict=True)}
-    _finish(outcomes)
-    return [outcomes.get(effect.pk, "done elsewhere") for effect in effects]
+    outcomes = {effect.pk: "done elsewhere" for effect in effects}
+    if due:
+        done = _IN_TRANSACTION[due[0].kind](due)
+        outcomes |= {effect.pk: outcome for effect, outcome in zip(due, done, strict=True)}
+        _finish({effect.pk: outcomes[effect.pk] for effect in due})
+    return outcomes
 
 
-def _lock_cases(cases: Collection[int]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM cases_case WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [list(cases)]
-        )
+def _lock_cases(cases: Collection[int], *, waits: bool) -> set[int]:
+    """Lock cases in the order of their keys; returns those locked."""
+    rows = Case.objects.select_for_update(skip_locked=not waits).filter(pk__in=cases)
+    return set(rows.order_by("pk").values_list("pk", flat=True))
 
 
 # --- what became of it --------------------------------------------------------------------------
@@ -338,7 +355,9 @@ def _put_back(effect: Effect, wait_s: float, outcome: str, why: str = "") -> str
 
 def _park(effect: Effect) -> str:
     """Keep what this worker's code does not know for one that does; no run is counted."""
-    Effect.objects.filter(pk=effect.pk, state=Effect.State.DUE, claimed_until=None).update(
+    unclaimed = Q(claimed_until=None) | Q(claimed_until__lt=Now())
+    Effect.objects.filter(unclaimed, pk=effect.pk, state=Effect.State.DUE).update(
+        claimed_until=None,
         parked_at=Coalesce("parked_at", Now()),
         published_at=None,
         next_at=Now() + timedelta(seconds=PARKED_S),
@@ -347,7 +366,9 @@ def _park(effect: Effect) -> str:
 
 
 def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:2000]
+    """Return what an error says; of the database's without the row it was about."""
+    said = getattr(getattr(error.__cause__, "diag", None), "message_primary", None) or error
+    return f"{type(error).__name__}: {said}"[:2000]
 
 
 def bury_crashed() -> int:

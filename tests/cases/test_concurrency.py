@@ -218,6 +218,29 @@ def test_one_dispatch_that_breaks_keeps_no_other_of_its_message_back(city, monke
     assert verify_ledger() == []
 
 
+def test_a_case_that_somebody_holds_keeps_no_other_of_its_message_waiting(city):
+    keys = filed(3)
+    with transaction.atomic():
+        Case.objects.select_for_update().get(pk=Effect.objects.get(pk=keys[1]).case_id)
+        (outcomes,) = together(lambda: run_hurried(keys))
+
+    assert [outcomes[key] for key in keys] == ["dispatched", "waits", "dispatched"]
+    ran = Effect.objects.filter(kind="dispatch").order_by("pk").values_list("state", "runs")
+    assert list(ran) == [("done", 1), ("due", 0), ("done", 1)]
+
+
+def test_a_case_asked_for_twice_in_one_message_is_dispatched_once(city):
+    keys = filed(2)
+    again = Effect.objects.get(pk=keys[0])
+    again.pk, again.key = None, "dispatch:rules:1"
+    again.save()
+
+    outcomes = run_effects([*keys, again.pk])
+
+    assert list(outcomes.values()) == ["dispatched", "dispatched", "superseded"]
+    assert Event.objects.filter(action="dispatch").count() == 2
+
+
 def test_with_one_dispatch_go_the_most_urgent_in_flight(city):
     keys = filed(14)
     assert len(take_due()) == 14
@@ -264,11 +287,11 @@ def test_crashed_worker_counts_as_a_run_and_another_takes_over(city):
     assert Effect.objects.get(kind="dispatch").runs == 2
 
 
-def run_hurried(effect):
-    """Run an effect as a worker does that waits a moment only for a lock."""
+def run_hurried(keys):
+    """Run effects as a worker does that waits a moment only for a lock."""
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '30ms'")
-    return run_effect(effect.pk)
+    return run_effects(keys)
 
 
 def test_a_case_held_by_others_costs_its_dispatch_no_run(city):
@@ -277,7 +300,11 @@ def test_a_case_held_by_others_costs_its_dispatch_no_run(city):
     effect = Effect.objects.get()
     with transaction.atomic():
         Case.objects.select_for_update().get()
-        outcomes = [*together(lambda: run_hurried(effect)), *together(lambda: run_hurried(effect))]
+        outcomes = [
+            outcome[effect.pk]
+            for _ in range(2)
+            for outcome in together(lambda: run_hurried([effect.pk]))
+        ]
 
     effect.refresh_from_db()
     assert outcomes == ["waits", "waits"]

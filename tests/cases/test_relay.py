@@ -106,6 +106,19 @@ def test_a_flood_of_one_scope_leaves_the_others_their_places(settings):
     assert take_due() == [(newcomer.pk, "notify", "canary", 0)]
 
 
+def test_what_a_dead_worker_had_begun_is_published_once_a_lease_and_holds_a_place(broker):
+    _, sent = broker
+    begun = effect_of("begun", runs=1, claimed_until=LONG_AGO)
+
+    hand_over()
+    hand_over()
+
+    assert sent == [([begun.pk], "dispatch.hecheng")]
+    begun.refresh_from_db()
+    left = begun.next_at - begun.published_at
+    assert left == effects.LEASE
+
+
 def test_what_a_worker_is_at_holds_no_place_in_the_queue(settings):
     settings.IN_FLIGHT, settings.IN_FLIGHT_OF = 3, {}
     for number in range(6):
