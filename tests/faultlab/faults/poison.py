@@ -31,6 +31,7 @@ def poison(lab: Lab, size: Size) -> Figures:
     figures, draw = Figures(size), chance("F19", size)
     runs, cured = size.pick(3, 2), lab.home.crash_folder / "cured"
     cured.unlink(missing_ok=True)
+    _until_untold(lab)
     with light(lab, size) as load:
         time.sleep(size.pick(20, 5))
         poisoned = time.time()
@@ -92,6 +93,14 @@ def _alarm_s(lab: Lab, size: Size, keys: list[str]) -> float:
             f"poison is not dead after {DEAD_S} s, or nobody told: {states}",
         )
         time.sleep(0.3)
+
+
+def _until_untold(lab: Lab) -> None:
+    """Wait until what an earlier run had poisoned is told of no more."""
+    deadline = time.monotonic() + 2 * ALARM_S
+    while _is_told(lab):
+        require(time.monotonic() < deadline, "an alarm of dead work stands before any is dead")
+        time.sleep(0.5)
 
 
 def _is_told(lab: Lab) -> bool:
