@@ -18,6 +18,7 @@ from cases.choices import LimitUnit
 from cases.errors import CalendarMissing
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+SAID_YEARS = range(1970, 2101)  # in which the clock of a phone or a camera may stand
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)

@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 from cases import policy
 from cases.api.parsers import PhotoParser
 from cases.api.views import person, visible_case
+from cases.clock import SAID_YEARS
 from cases.errors import InvalidInput, NotAllowed
 from cases.models import Attachment
 from cases.selectors.timeline import case_answer
@@ -32,7 +33,7 @@ class ZonedField(serializers.DateTimeField):
 
     def enforce_timezone(self, value: datetime) -> datetime:
         """Refuse a moment without a zone, and one no clock of a phone shows."""
-        if value.tzinfo is None or not 1970 <= value.year <= 2100:
+        if value.tzinfo is None or value.year not in SAID_YEARS:
             self.fail("invalid", format="YYYY-MM-DDThh:mm:ss+08:00")
         return super().enforce_timezone(value)
 

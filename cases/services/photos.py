@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cases.choices import Action
+from cases.clock import SAID_YEARS
 from cases.errors import BadPhoto
 from cases.models import Attachment, Case, Effect
 from cases.services.photo_decoder import FORMATS, MAX_PIXELS
@@ -162,13 +163,17 @@ def _said_by_camera(raw: bytes) -> tuple[datetime | None, tuple[float, float] | 
 
 
 def _taken_at(exif: Image.Exif) -> datetime | None:
-    """Return the camera's time; without a zone it is that of Asia/Shanghai."""
+    """Return the camera's time; without a zone it is that of Asia/Shanghai.
+
+    A year that no clock shows says nothing: in another zone the moment might have none at all.
+    """
     said = exif.get_ifd(ExifTags.IFD.Exif)
     text = f"{said.get(ExifTags.Base.DateTimeOriginal)}{said.get(_OFFSET, '+08:00')}"
     try:
-        return datetime.strptime(text, "%Y:%m:%d %H:%M:%S%z")
+        taken_at = datetime.strptime(text, "%Y:%m:%d %H:%M:%S%z")
     except ValueError:
         return None
+    return taken_at if taken_at.year in SAID_YEARS else None
 
 
 _OFFSET = ExifTags.Base.OffsetTimeOriginal

@@ -160,6 +160,16 @@ def test_the_case_keeps_the_place_the_file_names(client, condition, name):
     assert facts["taken"][0]["place"] == f"{lon:.7f},{lat:.7f}"
 
 
+@pytest.mark.parametrize("name", ["taken in the year 1", "taken in the year 9999"])
+def test_a_year_that_no_camera_shows_is_no_time(client, condition, name):
+    assert submit(client, condition, SHOWN[name], SHOWN[name].make()).status_code == 302
+
+    attachment = Attachment.objects.get()
+    assert attachment.taken_at is None
+    assert decode(attachment) == "prepared"
+    assert client.get(f"/cases/{attachment.case.number}/").status_code == 200
+
+
 def test_a_file_of_another_kind_is_not_read_as_one_of_ours(client, condition, settings):
     """A door that trusted the claim, or the name, would let the page in."""
     for claims in ("image/jpeg", "image/png", "image/webp", "text/html"):

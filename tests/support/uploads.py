@@ -43,8 +43,10 @@ def saved(form: str, image: Image.Image | None = None, **words: object) -> bytes
     return out.getvalue()
 
 
-def exif(*, gps: bool = True, orientation: int = 1) -> Image.Exif:
+def exif(*, gps: bool = True, orientation: int = 1, taken: str = "") -> Image.Exif:
     tags = Image.Exif()
+    if taken:
+        tags.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = taken
     tags[ExifTags.Base.Make] = "a phone"
     tags[ExifTags.Base.Orientation] = orientation
     tags[ExifTags.Base.ImageDescription] = SCRIPT.decode()
@@ -239,6 +241,10 @@ SHOWN: dict[str, Upload] = {
     "jpeg with gps": Upload(lambda: saved("JPEG", exif=exif())),
     "png with gps": Upload(lambda: saved("PNG", exif=exif()), "a.png", "image/png"),
     "webp with gps": Upload(lambda: saved("WEBP", exif=exif()), "a.webp", "image/webp"),
+    "taken in the year 1": Upload(lambda: saved("JPEG", exif=exif(taken="0001:01:01 00:00:00"))),
+    "taken in the year 9999": Upload(
+        lambda: saved("JPEG", exif=exif(taken="9999:12:31 23:59:59")),
+    ),
     "two pictures in one": Upload(lambda: frames("MPO", 2)),
     "exif that names itself": Upload(lambda: jpeg_with(segment(0xE1, looping_exif()))),
     "exif of noise": Upload(lambda: jpeg_with(segment(0xE1, b"Exif\0\0" + noise(9000)))),
