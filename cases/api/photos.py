@@ -97,7 +97,7 @@ class CasePhoto(APIView):
         require_reporter(visible_case(request, number), person(request))
         photo = _store(request, sha256)
         case = add_due_photo(number=number, photo=photo, actor=person(request))
-        return Response(case_answer(case, [], at=timezone.now()))
+        return Response(case_answer(case, [], reader=person(request), at=timezone.now()))
 
 
 class Photo(APIView):

@@ -92,7 +92,8 @@ class CaseList(APIView):
             )
         filters, size = read_filters(asked), _limit(asked.get("limit", ""))
         found = search(person(request), filters, at=timezone.now())
-        rows, after = case_list(found, filters, cursor=asked.get("cursor", ""), size=size)
+        cursor, reader = asked.get("cursor", ""), person(request)
+        rows, after = case_list(found, filters, reader=reader, cursor=cursor, size=size)
         text = f'{{"cases": {rows}, "next": {json.dumps(after or None)}}}'
         return HttpResponse(text, content_type="application/json")
 
@@ -171,7 +172,7 @@ class CaseDetail(APIView):
         """Return a case with its whole history, and how its deadlines came about."""
         case = visible_case(request, number)
         events = events_of(case)
-        answer = case_answer(case, events, at=timezone.now())
+        answer = case_answer(case, events, reader=person(request), at=timezone.now())
         return Response({**answer, "deadlines": deadlines_of(case, events)})
 
 

@@ -7,6 +7,8 @@ from django.db.models import QuerySet
 from cases.models import Case
 from cases.selectors.case_search import Filters, cursor_after, in_order
 from cases.selectors.live_map import LIGHT
+from cases.selectors.telephones import HINT, NUMBER, sees_telephones
+from cityops.accounts.models import User
 
 # One row in the words of `case_answer`, without events.
 _ROW = f"""
@@ -27,8 +29,9 @@ _ROW = f"""
         'supervised', o.supervised, 'suspended_until', o.suspended_until,
         'merged_into', o.merged_into_id, 'appeal', nullif(o.appeal, ''),
         'order_number', nullif(o.order_number, ''), 'reported_at', o.reported_at,
-        'closed_at', o.closed_at, 'description', o.description, 'address', o.address,
-        'events', '[]'::json)
+        'closed_at', o.closed_at, 'description', CASE WHEN %s THEN o.description
+            ELSE regexp_replace(o.description, %s, %s, 'g') END,
+        'address', o.address, 'events', '[]'::json)
 """
 _PAGE = f"""
     SELECT coalesce(json_agg({_ROW} ORDER BY k.place) FILTER (WHERE k.place <= %s), '[]')::text,
@@ -40,7 +43,7 @@ _PAGE = f"""
 
 
 def case_list(
-    found: QuerySet[Case], filters: Filters, *, cursor: str = "", size: int
+    found: QuerySet[Case], filters: Filters, *, reader: User, cursor: str = "", size: int
 ) -> tuple[str, str]:
     """Return the JSON array of a page of cases and the cursor of the next, empty on the last one.
 
@@ -52,7 +55,8 @@ def case_list(
         inner, parameters = rows.query.sql_with_params()
     except EmptyResultSet:
         return "[]", ""
+    said = [sees_telephones(reader), NUMBER, HINT]
     with connection.cursor() as db:
-        db.execute(_PAGE.format(inner=inner), [size, size, size, size, *parameters])
+        db.execute(_PAGE.format(inner=inner), [*said, size, size, size, size, *parameters])
         text, is_more, value, pk = db.fetchone()
     return text, cursor_after(filters, value, pk) if is_more else ""

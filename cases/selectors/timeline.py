@@ -1,15 +1,18 @@
 """A case as the API and the case page tell it."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from cases.choices import UNIT_STAGES
 from cases.models import Case, Event
+from cases.selectors.telephones import said_to
+from cityops.accounts.models import User
 
 
-def event_row(event: Event) -> dict[str, Any]:
-    """Return an event as the API shows it."""
+def event_row(event: Event, said: Callable[[str], str]) -> dict[str, Any]:
+    """Return an event as the API shows it; `said` is `said_to` its reader."""
     row: dict[str, Any] = {
         "scope": event.scope,
         "dseq": event.dseq,
@@ -31,7 +34,7 @@ def event_row(event: Event) -> dict[str, Any]:
         row["due_at"] = event.due_at and event.due_at.isoformat()
     opinion = json.loads(event.private).get("opinion") if event.private else None
     if opinion:
-        row["opinion"] = opinion
+        row["opinion"] = said(opinion)
     if event.data.get("facts"):
         row["facts"] = event.data["facts"]
     return row
@@ -42,9 +45,9 @@ def shown_due(case: Case) -> datetime | None:
     return case.due_at if case.stage in UNIT_STAGES else case.lamp_due_at or case.due_at
 
 
-def case_answer(case: Case, events: list[Event], *, at: datetime) -> dict[str, Any]:
+def case_answer(case: Case, events: list[Event], *, reader: User, at: datetime) -> dict[str, Any]:
     """Return a case with the given events as JSON-ready values (docs/product: API core)."""
-    due_at = shown_due(case)
+    due_at, said = shown_due(case), said_to(reader)
     return {
         "number": case.number,
         "stage": case.stage,
@@ -78,9 +81,9 @@ def case_answer(case: Case, events: list[Event], *, at: datetime) -> dict[str, A
         "order_number": case.order_number or None,
         "reported_at": case.reported_at.isoformat(),
         "closed_at": case.closed_at and case.closed_at.isoformat(),
-        "description": case.description,
+        "description": said(case.description),
         "address": case.address,
-        "events": [event_row(event) for event in events],
+        "events": [event_row(event, said) for event in events],
     }
 
 

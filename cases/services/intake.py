@@ -99,7 +99,7 @@ def report_case(
         task.save()
     if photos:
         attach(folder.case, photos, actor=actor, at=book.at)
-    answer = case_answer(folder.case, book.events, at=book.at)
+    answer = case_answer(folder.case, book.events, reader=actor, at=book.at)
     held.keep(folder.case, answer)
     return answer
 

@@ -22,6 +22,7 @@ from cases.models import Attachment, Case, CityOptions
 from cases.selectors.beside import beside
 from cases.selectors.duplicates import Candidate, candidates
 from cases.selectors.locator import locator
+from cases.selectors.telephones import said_to
 from cases.selectors.timeline import events_of
 from cases.services.moves import require_may_try, take_action
 from cases.services.moves.merging import why_unfit
@@ -41,7 +42,6 @@ from cases.views.words import (
     deadline_words,
     hours_and_minutes,
     light_of,
-    mask_phones,
     photos_of,
     place_words,
     rule_words,
@@ -185,14 +185,13 @@ def case_context(
         said=said if refusal else {},
         hints=refusal.fields if refusal else {},
     )
-    is_operator = user.holds(Role.OPERATOR)
     return {
         "case": case,
         "light": light_of(case, at=now),
         "flags": flags(case, rows, options, at=now),
         "place": place_words(case, at=now),
         "rule": rule_words(case, events),
-        "description": case.description if is_operator else mask_phones(case.description),
+        "description": said_to(user)(case.description),
         "beside": facts(case, rows, user),
         "supports": sum(event.action == Action.SUPPORT for event in events),
         "photos": _photo_groups(case),

@@ -19,6 +19,7 @@ from cases.errors import Refusal, StaleCase
 from cases.forms import AnswerForm
 from cases.models import Attachment, Case, Event, Task
 from cases.selectors.locator import locator
+from cases.selectors.telephones import said_to
 from cases.selectors.timeline import events_of
 from cases.services.moves import take_action
 from cases.views.case import act_as_sent, case_context, case_in_sight, done_words
@@ -160,7 +161,8 @@ def _task_page(request: UserRequest, task: Task, form: AnswerForm, *, status: in
         "is_handled": is_handled,
         "light": light_of_task(task, at=now),
         "place": place_words(case, at=now),
-        "sent_words": _sent_words(task),
+        "sent_words": _sent_words(task, request.user),
+        "description": said_to(request.user)(case.description),
         "declined": _declined_words(case) if kind == Task.Kind.AUDIT_DECLINE else "",
         "before": [photo for photo in photos if photo.kind in _BEFORE],
         "after": [photo for photo in photos if photo.kind == Attachment.Kind.AFTER],
@@ -172,11 +174,11 @@ def _task_page(request: UserRequest, task: Task, form: AnswerForm, *, status: in
     return render(request, "cases/phone/task.html", context, status=status)
 
 
-def _sent_words(task: Task) -> str:
+def _sent_words(task: Task, reader: User) -> str:
     """Return what whoever asked wants looked at."""
     action = ASKED[Task.Kind(task.kind)].sent_by
     sent = Event.objects.filter(case=task.case_id, action=action).order_by("-case_seq").first()
-    return opinion_of(sent) if sent else ""
+    return opinion_of(sent, reader) if sent else ""
 
 
 def _declined_words(case: Case) -> str:

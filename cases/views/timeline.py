@@ -16,6 +16,7 @@ from cases.choices import Action, ClockKind, LimitUnit, Role, Stage
 from cases.models import Condition, District, Event, Responsibility, Supervision, Unit
 from cases.models.category import limit_text
 from cases.selectors.responsibility import REGISTER
+from cases.selectors.telephones import said_to
 from cases.views.words import (
     DOUBT_WORDS,
     EFFECT_WORDS,
@@ -23,7 +24,6 @@ from cases.views.words import (
     RULING_WORDS,
     SATISFACTION_WORDS,
     hours_and_minutes,
-    mask_phones,
     may_see_people,
 )
 from cityops.accounts.models import User
@@ -58,18 +58,17 @@ def timeline(events: list[Event], reader: User) -> list[Line]:
     """Return the lines of a case's history, oldest first."""
     secrets = [json.loads(event.private) if event.private else {} for event in events]
     names = _names(events, secrets, reader)
-    is_masked = not reader.holds(Role.OPERATOR)
-    lines = []
-    for event, secret in zip(events, secrets, strict=True):
-        opinion = secret.get("opinion") or ""
-        lines.append(_line(event, secret, names, mask_phones(opinion) if is_masked else opinion))
-    return lines
+    said = said_to(reader)
+    return [
+        _line(event, secret, names, said(secret.get("opinion") or ""))
+        for event, secret in zip(events, secrets, strict=True)
+    ]
 
 
-def opinion_of(event: Event) -> str:
-    """Return what was said with an event; empty once erased."""
-    said = json.loads(event.private) if event.private else {}
-    return said.get("opinion") or ""
+def opinion_of(event: Event, reader: User) -> str:
+    """Return what the reader is told of what was said with an event; empty once erased."""
+    secret = json.loads(event.private) if event.private else {}
+    return said_to(reader)(secret.get("opinion") or "")
 
 
 def _line(event: Event, secret: dict[str, Any], names: _Names, opinion: str) -> Line:

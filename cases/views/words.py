@@ -1,6 +1,5 @@
 """A case in the reader's words: its time light, its place, what the reader may read of people."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cases import clock, policy
-from cases.choices import OPEN_STAGES, UNIT_STAGES, ClockKind, LimitUnit, Role, Stage, Waiting
+from cases.choices import OPEN_STAGES, UNIT_STAGES, ClockKind, LimitUnit, Stage, Waiting
 from cases.errors import CalendarMissing
 from cases.guards import CHECK_FAILED, REOPENED
 from cases.models import (
@@ -25,6 +24,7 @@ from cases.models import (
 from cases.selectors.calendars import load_calendar
 from cases.selectors.deadline import deadlines_of
 from cases.selectors.responsibility import REGISTER
+from cases.selectors.telephones import mask_telephones, sees_telephones
 from cases.selectors.timeline import shown_due
 from cityops.accounts.models import User
 
@@ -213,9 +213,6 @@ def deadline_words(case: Case, events: list[Event]) -> list[tuple[str, list[str]
 
 # --- whom the reader may read of ------------------------------------------------------------------
 
-# Mobile and trunk numbers; a case number or the code of a component is none.
-_PHONE = re.compile(r"(?<![\dA-Za-z])(1[3-9]\d|0\d{2,3}-?)\d{3,4}(\d{4})(?!\d)")
-
 
 def may_see_people(reader: User) -> bool:
     """Whether the reader sees who acted: the posts of the centres do, units and inspectors not."""
@@ -223,14 +220,9 @@ def may_see_people(reader: User) -> bool:
     return reach.is_whole or bool(reach.districts)
 
 
-def mask_phones(text: str) -> str:
-    """Return the text with the middle of every phone number hidden: 138****2210."""
-    return _PHONE.sub(r"\1****\2", text)
-
-
 def contact_words(case: Case, reader: User) -> str:
     """Return whom to answer; in full to operators, who answer, to others only a hint of it."""
-    if reader.holds(Role.OPERATOR):
+    if sees_telephones(reader):
         return case.contact
-    words = (word if "*" in word else word[:1] + "**" for word in mask_phones(case.contact).split())
-    return " ".join(words)
+    words = mask_telephones(case.contact).split()
+    return " ".join(word if "*" in word else word[:1] + "**" for word in words)

@@ -1,5 +1,6 @@
 """The API core: report, act, locate, categories; problem JSON; statement counts."""
 
+import re
 import uuid
 from datetime import datetime
 
@@ -9,13 +10,20 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from cases.choices import Role
-from cases.models import Case, Event
+from cases.choices import Action, Role
+from cases.models import Case, Event, Task
 from cityops.accounts.models import ApiToken
 from tests.support.people import person
-from tests.support.spine import PLACE, dispatched, unit_person
+from tests.support.spine import PLACE, act, dispatched, report, unit_person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
+
+
+# Telephones of either kind, and what only looks like one.
+NUMBERS = (
+    "路边 13812342210，0745-2234567、07452234567 或 010-12345678；"
+    " 138123422101 x13812342210 HH2026112600001 109.13812342210 43120201120001"
+)
 
 
 def client_of(user):
@@ -74,7 +82,7 @@ def test_a_list_tells_a_case_as_its_own_page_does(people, condition):
         post(
             client_of(people.inspector),
             "/api/v1/cases/",
-            body(condition, description="路边"),
+            body(condition, description=NUMBERS),
             uuid.uuid4(),
         ).json()["number"]
     )
@@ -87,6 +95,31 @@ def test_a_list_tells_a_case_as_its_own_page_does(people, condition):
         own = client.get(f"/api/v1/cases/{row['number']}/").json() | {"events": []}
         del own["deadlines"]  # told for one case at a time
         assert with_moments(row) == with_moments(own)
+
+
+@pytest.mark.parametrize(
+    ("reader", "told"), [("operator", True), ("acceptor", False), (None, False)]
+)
+def test_a_telephone_number_is_told_to_operators_alone(people, condition, reader, told):
+    number = report(people, condition, source="hotline", description="13812342210")["number"]
+    act(number, Action.SEND_VERIFY, people.acceptor, note="0745-2234567")
+    sent_to = Task.objects.get().assignee
+    client = Client()
+    client.force_login(getattr(people, reader) if reader else sent_to)  # the inspector sent there
+    pages = ["/api/v1/cases/", f"/api/v1/cases/{number}/", f"/cases/{number}/"]
+
+    texts = [client.get(page).content.decode() for page in pages]
+    if not reader:
+        texts.append(client.get(f"/m/tasks/{number}/").content.decode())
+        said = {"action": "answer_verify", "passed": True, "note": "0745-2234567"}
+        said |= {"seen_version": Case.objects.get().version}
+        texts.append(post(client, f"/api/v1/cases/{number}/actions/", said).content.decode())
+
+    assert ["13812342210" in text for text in texts[:3]] == [told] * 3
+    assert ["0745-2234567" in text for text in texts[1:3]] == [told] * 2
+    for text in [] if told else texts:
+        assert "****" in text
+        assert not re.search("13812342210|0745-2234567", text)
 
 
 def with_moments(row):

@@ -272,7 +272,8 @@ def test_json_and_rows_are_the_same_pages(reader):
         rows, text, cursor, other = [], [], "", ""
         for _ in range(3):
             here, cursor = page(search(reader, filters, at=AT), filters, cursor=cursor, size=3)
-            there, other = case_list(search(reader, filters, at=AT), filters, cursor=other, size=3)
+            found = search(reader, filters, at=AT)
+            there, other = case_list(found, filters, reader=reader, cursor=other, size=3)
             rows += [case.number for case in here]
             text += [row["number"] for row in json.loads(there)]
             assert cursor == other

@@ -68,7 +68,7 @@ def take_action(
     if action == Action.SUPPORT:
         answer = support_answer(folder.case)
     else:
-        answer = case_answer(folder.case, book.events, at=book.at)
+        answer = case_answer(folder.case, book.events, reader=actor, at=book.at)
     held.keep(folder.case, answer)
     return answer
 
