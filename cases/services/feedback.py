@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
+from cases.errors import KeyReused
 from cases.models import Effect, Feedback
 from cases.services.photos import StoredPhoto
 from cityops.accounts.models import User
@@ -15,10 +17,20 @@ from cityops.accounts.models import User
 def leave_feedback(
     *, text: str, page: str, actor: User, key: uuid.UUID, screenshot: StoredPhoto | None = None
 ) -> None:
-    """Keep what `actor` says of a page and have the screenshot prepared; the same key is one."""
-    said = {"text": text, "page": page, "by": actor}
+    """Keep what `actor` says of a page and have the screenshot prepared; the same key is one.
+
+    Raises KeyReused where something else was said under it.
+    """
     sha256 = screenshot.sha256 if screenshot else ""
-    feedback, is_new = Feedback.objects.get_or_create(key=key, defaults={**said, "sha256": sha256})
+    said = {"by": actor, "text": text, "sha256": sha256}
+    feedback, is_new = Feedback.objects.get_or_create(key=key, defaults={**said, "page": page})
+    if said != {name: getattr(feedback, name) for name in said}:
+        raise KeyReused(
+            _(
+                "This form was received before with other content. Submit again to send it"
+                " as a new one."
+            )
+        )
     if is_new and sha256:
         Effect.objects.create(
             key=f"screenshot:{feedback.pk}",

@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from cases.errors import Refusal
 from cases.forms.feedback import FeedbackForm
 from cases.services.feedback import leave_feedback
 from cityops.accounts.http import UserRequest
@@ -26,12 +27,16 @@ def phone_feedback(request: UserRequest) -> HttpResponse:
     if not form.is_valid():
         return render(request, "cases/phone/feedback.html", {"form": form}, status=422)
     said = form.cleaned_data
-    leave_feedback(
-        text=said["text"],
-        page=said["page"],
-        actor=request.user,
-        key=said["key"],
-        screenshot=said["screenshot"],
-    )
+    try:
+        leave_feedback(
+            text=said["text"],
+            page=said["page"],
+            actor=request.user,
+            key=said["key"],
+            screenshot=said["screenshot"],
+        )
+    except Refusal as refusal:
+        form.refuse(refusal)
+        return render(request, "cases/phone/feedback.html", {"form": form}, status=refusal.status)
     messages.success(request, _("Your feedback has arrived and will be read."))
     return redirect("phone_home")

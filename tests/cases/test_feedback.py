@@ -51,6 +51,38 @@ def test_what_is_said_is_kept_with_the_page_it_was_said_on(inspector):
     assert Effect.objects.count() == 0
 
 
+@pytest.mark.parametrize(
+    "second", [{"text": "字也太小"}, {"text": "字也太小", "screenshot": None}, {"screenshot": None}]
+)
+def test_another_text_under_the_same_key_is_kept_once_it_is_sent_again(inspector, second):
+    client, key = client_of(inspector), str(uuid.uuid4())
+    leave(client, key=key)
+    second = {name: value or upload() for name, value in second.items()}
+
+    refused = leave(client, key=key, **second)
+
+    assert refused.status_code == 422
+    assert "received before with other content" in refused.content.decode()
+    assert Feedback.objects.count() == 1
+    again = {"key": hidden(refused, "key"), "text": second.get("text", "拍照按钮太小")}
+    if "screenshot" in second:
+        again["kept_screenshot"] = hidden(refused, "kept_screenshot")
+    assert leave(client, **again).status_code == 302
+    kept = Feedback.objects.latest("pk")
+    assert (kept.text, bool(kept.sha256)) == (again["text"], "screenshot" in second)
+    assert Effect.objects.count() == ("screenshot" in second)
+
+
+def test_what_somebody_else_said_is_not_taken_for_ones_own(inspector):
+    key = str(uuid.uuid4())
+    leave(client_of(inspector), key=key)
+
+    answer = leave(client_of(person("i2", Role.INSPECTOR, grids=("431202",))), key=key)
+
+    assert answer.status_code == 422
+    assert Feedback.objects.get().by == inspector
+
+
 def test_every_phone_page_leads_to_it(inspector):
     page = client_of(inspector).get("/m/selfcheck/").content.decode()
 
