@@ -122,7 +122,8 @@ def prepare_screenshot(effect: Effect) -> str:
     waiting = rows.filter(stored_sha256="", is_unreadable=False)
     if not waiting.exists():
         return "prepared before"
-    made = make(arrived_path(effect.payload["sha256"]).read_bytes())
+    name = effect.payload["sha256"]
+    made = _made_before(name) or make(arrived_path(name).read_bytes())
     if made is None:
         waiting.update(is_unreadable=True)
         return "unreadable"
@@ -131,7 +132,7 @@ def prepare_screenshot(effect: Effect) -> str:
 
 
 def _made_before(sha256: str) -> Made | None:
-    """Return what was made of the same upload for another case."""
+    """Return what was made of the same upload for a case before."""
     done = Attachment.objects.filter(sha256=sha256).exclude(stored_sha256="").first()
     return Made(done.stored_sha256, done.width, done.height, done.size) if done else None
 
@@ -211,12 +212,15 @@ def _age_s(path: Path) -> float:
 
 
 def _kept_s(sha256: str) -> float:
-    """Return how long an upload is kept: for ever while it is the only copy of what is shown."""
-    stored = [
-        name
+    """Return how long an upload is kept: for ever while it is the only copy of what is shown.
+
+    What was made of it for a case serves whatever is handed in later (`_made_before`); what was
+    made of a screenshot does not.
+    """
+    of_cases, of_feedback = (
+        list(rows.filter(sha256=sha256).values_list("stored_sha256", flat=True))
         for rows in (Attachment.objects, Feedback.objects)
-        for name in rows.filter(sha256=sha256).values_list("stored_sha256", flat=True)
-    ]
-    if "" in stored:  # waits for its preparation, or could not be decoded
+    )
+    if "" in (*of_cases, *of_feedback):  # waits for its preparation, or could not be decoded
         return float("inf")
-    return PREPARED_KEPT_S if stored else UNUSED_KEPT_S
+    return PREPARED_KEPT_S if of_cases else UNUSED_KEPT_S

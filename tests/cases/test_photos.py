@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import time
+import uuid
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +18,10 @@ from PIL import ExifTags, Image, ImageFile
 
 from cases.choices import Role
 from cases.errors import BadPhoto
-from cases.models import Attachment, Case, Effect, EffectRuling
+from cases.models import Attachment, Case, Effect, EffectRuling, Feedback
 from cases.services import photo_store
 from cases.services.effects import run_effect
+from cases.services.feedback import leave_feedback
 from cases.services.photo_decoder import MAX_PIXELS
 from cases.services.photo_store import make, sweep_photos
 from cases.services.photos import attach, store
@@ -351,6 +353,34 @@ def test_the_broom_takes_what_nobody_needs(settings, attached):
     left = [waiting.sha256, unreadable.sha256, of_a_form.sha256, "new.part"]
     assert lying(settings) == sorted(left)
     assert prepare(waiting) == "prepared"
+
+
+def told_of(people, photo):
+    """Send a photo as the screenshot of feedback too; return its effect."""
+    words = {"text": "太小", "page": "", "key": uuid.uuid4()}
+    leave_feedback(**words, actor=people.inspector, screenshot=photo)
+    return Effect.objects.get(kind="screenshot")
+
+
+def test_a_photo_that_is_a_screenshot_too_waits_for_its_action(people, condition):
+    photo = kept(jpeg())
+    assert run_effect(told_of(people, photo).pk) == "prepared"
+    age(photo.sha256, 24 * 3600)
+
+    assert sweep_photos() == "0 uploads, 0 half files"
+    case = Case.objects.get(number=report(people, condition)["number"])
+    attach(case, [photo], actor=people.inspector, at=timezone.now())
+    assert prepare(Attachment.objects.get()) == "prepared"
+
+
+def test_a_screenshot_that_is_a_photo_of_a_case_needs_no_upload(people, attached):
+    (photo,) = attached(jpeg())
+    prepare(photo)
+    effect = told_of(people, kept(jpeg()))
+    photo_store.arrived_path(photo.sha256).unlink()
+
+    assert run_effect(effect.pk) == "prepared"
+    assert Feedback.objects.get().stored_sha256 == photo.stored_sha256
 
 
 def test_an_upload_kept_again_while_the_broom_judges_it_stays(settings, monkeypatch):
