@@ -71,6 +71,13 @@ class CityFilling(Busy):
     code = "demo_month_filling"
 
 
+class NoRoom(Busy):
+    """The disk has no room for photos; whoever sent one keeps it and sends it again later."""
+
+    code = "no_room"
+    wait_s = 60
+
+
 class TooMany(Refusal):
     """More was sent at once than one person, or the people of one district, may send."""
 

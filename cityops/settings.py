@@ -245,6 +245,11 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "cityops.static.ModuleManifestStorage"},
 }
+# No photo is taken in while less is free: the database, which needs some, may lie on the same disk.
+LEAST_FREE: int = env.int("CITYOPS_LEAST_FREE_MB", default=512) << 20
+# How much of photos one person may have kept at once, and lastingly a second.
+PHOTO_BURST_KB: int = env.int("CITYOPS_PHOTO_BURST_KB", default=200_000)
+PHOTO_KB_PER_S: int = max(1, env.int("CITYOPS_PHOTO_KB_PER_S", default=100))
 DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
 FILE_UPLOAD_PERMISSIONS = 0o644

@@ -21,7 +21,7 @@ from cases.clock import SAID_YEARS
 from cases.errors import InvalidInput, NotAllowed
 from cases.models import Attachment
 from cases.selectors.timeline import case_answer
-from cases.services.intake import add_due_photo, require_reporter
+from cases.services.intake import add_due_photo, require_announced, require_reporter
 from cases.services.photo_notes import note_of
 from cases.services.photos import StoredPhoto, store
 
@@ -94,7 +94,9 @@ class CasePhoto(APIView):
     )
     def put(self, request: Request, number: str, sha256: str) -> Response:
         """Store the photo; the last one lets the report go on. Repeating changes nothing."""
-        require_reporter(visible_case(request, number), person(request))
+        case = visible_case(request, number)
+        require_reporter(case, person(request))
+        require_announced(case, sha256)
         photo = _store(request, sha256)
         case = add_due_photo(number=number, photo=photo, actor=person(request))
         return Response(case_answer(case, [], reader=person(request), at=timezone.now()))
@@ -123,11 +125,12 @@ class Photo(APIView):
 
 
 def _store(request: Request, sha256: str) -> StoredPhoto:
-    """Check and keep the photo of a request. Raises InvalidInput, BadPhoto."""
+    """Check and keep the photo of a request. Raises InvalidInput, BadPhoto, TooMany, NoRoom."""
     words = PhotoWordsSerializer(data=request.query_params)
     words.is_valid(raise_exception=True)
     upload: IO[bytes] | None = request.FILES.get("file")
     if upload is None:
         raise InvalidInput("The photo is missing.", fields={"file": "send the photo's bytes"})
-    photo = store(upload, kind=words.validated_data["kind"], expected_sha256=sha256)
+    kind, sender = words.validated_data["kind"], person(request)
+    photo = store(upload, kind=kind, sender=sender, expected_sha256=sha256)
     return words.told_of(photo)

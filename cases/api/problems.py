@@ -10,7 +10,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from cases.errors import Busy, Refusal, TooMany, busy_of
+from cases.errors import Busy, NoRoom, Refusal, TooMany, busy_of
 
 RETRY_AFTER_S = 2
 
@@ -52,7 +52,7 @@ def problem_of(refusal: Refusal) -> dict[str, Any]:
 
 def retry_headers(refusal: Refusal) -> dict[str, str]:
     """Return when to try again, where trying again may help."""
-    if isinstance(refusal, TooMany):
+    if isinstance(refusal, (TooMany, NoRoom)):
         return {"Retry-After": str(refusal.wait_s)}
     return {"Retry-After": str(RETRY_AFTER_S)} if isinstance(refusal, Busy) else {}
 

@@ -396,4 +396,5 @@ def _action_photos(
     if notes:
         sent = photos_of_notes(notes, person(request), field="photos", key=key)
         return tuple(replace(photo, kind=kind) for photo in sent)
-    return tuple(store(upload, kind=kind) for upload in request.FILES.getlist("photos")[:4])
+    uploads, sender = request.FILES.getlist("photos")[:4], person(request)
+    return tuple(store(upload, kind=kind, sender=sender) for upload in uploads)

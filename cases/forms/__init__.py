@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cases.choices import Action, OrderKind, Role, Source
 from cases.clock import SpecialDay
-from cases.errors import BadPhoto, KeyReused, Refusal
+from cases.errors import BadPhoto, KeyReused, NoRoom, Refusal, TooMany
 from cases.models import (
     Attachment,
     Component,
@@ -105,9 +105,9 @@ class RefusableForm(forms.Form):
         if not isinstance(upload, UploadedFile):
             return photo_of(self.cleaned_data.get(f"kept_{name}", ""), self.user)
         try:
-            photo = store(upload, kind=kind)
-        except BadPhoto as refusal:
-            self.add_error(name, _SENTENCES[refusal.code])
+            photo = store(upload, kind=kind, sender=self.user)
+        except (BadPhoto, TooMany, NoRoom) as refusal:
+            self.add_error(name, _SENTENCES.get(refusal.code, refusal.message))
             return None
         self.say(f"kept_{name}", note_of(photo, self.user))
         return photo

@@ -8,8 +8,9 @@ from django.db import models
 class Bucket(models.Model):
     """The tokens left to one person (`user:ID`) or one district's people (`scope:SLUG`) at `at`.
 
-    A change over HTTP takes one of each; they come back at `per_s` a second up to `burst`. The
-    table is unlogged: it costs no wait for the disk, and after a crash everybody starts full.
+    A change over HTTP takes one of each; they come back at `per_s` a second up to `burst`. Those of
+    `photos:ID` are kilobytes of what a person may have kept. The table is unlogged: it costs no
+    wait for the disk, and after a crash everybody starts full.
     """
 
     key = models.CharField(max_length=40, primary_key=True)

@@ -391,6 +391,13 @@ def require_reporter(case: Case, actor: User) -> None:
         raise NotAllowed(_("Only the reporter adds photos to a report."))
 
 
+def require_announced(case: Case, sha256: str) -> None:
+    """Raise BadPhoto unless the case waits for this photo, or has it."""
+    if sha256 in case.photos_due or case.attachment_set.filter(sha256=sha256).exists():
+        return
+    raise BadPhoto(_("The report did not announce this photo: list its SHA-256 when reporting."))
+
+
 @retrying
 def add_due_photo(*, number: str, photo: StoredPhoto, actor: User) -> Case:
     """Store a photo the report announced; the last one lets the report go on by itself.
@@ -401,12 +408,9 @@ def add_due_photo(*, number: str, photo: StoredPhoto, actor: User) -> Case:
     folder = open_folder(number=number)
     case = folder.case
     require_reporter(case, actor)
+    require_announced(case, photo.sha256)
     if photo.sha256 not in case.photos_due:
-        if case.attachment_set.filter(sha256=photo.sha256).exists():
-            return case
-        raise BadPhoto(
-            _("The report did not announce this photo: list its SHA-256 when reporting.")
-        )
+        return case
     options = CityOptions.objects.get()
     condition = (
         Condition.objects.select_related("minor").get(code=case.condition_id)

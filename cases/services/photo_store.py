@@ -3,9 +3,11 @@
 The media worker makes the one from the other (`prepare_photo`), never the web process.
 """
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
+from cases.errors import NoRoom
 from cases.models import Attachment, Effect, Feedback
 from cases.services import photo_decoder
 
@@ -43,13 +47,39 @@ class DecoderDied(Exception):
 
 
 def keep_arrived(raw: bytes) -> str:
-    """Keep an upload and return its SHA-256; kept again it stays as long as a new one."""
+    """Keep an upload and return its SHA-256; kept again it stays as long as a new one.
+
+    Raises NoRoom where little is free: the city's database may lie on the same disk.
+    """
     name = hashlib.sha256(raw).hexdigest()
     path = arrived_path(name)
     with suppress(FileNotFoundError):
         os.utime(path)
-    _write(path, raw)
+    if not path.exists() and _free() < settings.LEAST_FREE:
+        raise _no_room()
+    try:
+        _write(path, raw)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _no_room() from error
+        raise
     return name
+
+
+def _no_room() -> NoRoom:
+    return NoRoom(_("There is no room for photos now. Keep this one and send it again later."))
+
+
+def _free() -> int:
+    """Return the bytes that are free where photos lie."""
+    media = Path(settings.MEDIA_ROOT)
+    _make_folder(media)
+    return shutil.disk_usage(media).free
+
+
+def has_arrived(sha256: str) -> bool:
+    """Whether an upload lies here already."""
+    return arrived_path(sha256).exists()
 
 
 def arrived_path(sha256: str) -> Path:
@@ -67,10 +97,14 @@ def _write(path: Path, content: bytes) -> None:
         part = _arrived_folder() / f"{uuid.uuid4().hex}.part"
         for folder in (part.parent, path.parent):
             _make_folder(folder)
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:  # most likely the disk is full: half a file makes that no better
+            part.unlink(missing_ok=True)
+            raise
         part.replace(path)
     _sync(path.parent)  # also where another writer has only just put it
 

@@ -18,10 +18,11 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cases.choices import Action
 from cases.clock import SAID_YEARS
-from cases.errors import BadPhoto
+from cases.errors import BadPhoto, TooMany
 from cases.models import Attachment, Case, Effect
+from cases.services.limits import take_room
 from cases.services.photo_decoder import FORMATS, MAX_PIXELS
-from cases.services.photo_store import Made, keep_arrived
+from cases.services.photo_store import Made, has_arrived, keep_arrived
 from cityops.accounts.models import User
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -101,10 +102,13 @@ def kind_of_photos(action: Action) -> Attachment.Kind:
     return _KINDS.get(action, Attachment.Kind.AFTER)
 
 
-def store(upload: IO[bytes], *, kind: str, expected_sha256: str = "") -> StoredPhoto:
+def store(
+    upload: IO[bytes], *, kind: str, sender: User | None, expected_sha256: str = ""
+) -> StoredPhoto:
     """Check and keep an upload; returns what was kept. Raises BadPhoto with the fix.
 
-    Keeping the same photo again writes the same file, so it may run twice.
+    Keeping the same photo again writes the same file, so it may run twice. Raises TooMany where the
+    `sender`, if somebody is, has sent more than one person may have kept, and NoRoom.
     """
     raw = upload.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
@@ -115,7 +119,15 @@ def store(upload: IO[bytes], *, kind: str, expected_sha256: str = "") -> StoredP
     if expected_sha256 and arrived != expected_sha256:
         raise BadPhoto(_("The photo did not arrive whole: its SHA-256 differs. Send it again."))
     taken_at, place = _look_at(raw)
+    if sender is not None and not has_arrived(arrived):
+        _require_share(sender, len(raw))
     return StoredPhoto(kind, keep_arrived(raw), len(raw), taken_at, place)
+
+
+def _require_share(sender: User, size: int) -> None:
+    if wait_s := take_room(user_id=sender.pk, size=size):
+        words = _("Many photos came from you at once. Wait %(s)d s, then send this one again.")
+        raise TooMany(words % {"s": wait_s}, wait_s=wait_s)
 
 
 def _look_at(raw: bytes) -> tuple[datetime | None, tuple[float, float] | None]:

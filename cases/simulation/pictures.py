@@ -42,7 +42,7 @@ class Album:
 def _store(kind: Attachment.Kind, scene: int) -> StoredPhoto:
     out = io.BytesIO()
     draw_scene(kind, scene).save(out, "JPEG", quality=85)
-    stored = store(io.BytesIO(out.getvalue()), kind=kind.value)
+    stored = store(io.BytesIO(out.getvalue()), kind=kind.value, sender=None)
     large, small = render(out.getvalue())  # here: a picture of our own needs no guard
     made = store_made(as_jpeg(large), as_jpeg(small), *large.size)
     return replace(stored, made=made)

@@ -475,9 +475,9 @@ def sent_inputs(request: UserRequest, action: Action) -> dict[str, Any]:
 
 
 def sent_photos(request: UserRequest, action: Action) -> tuple[StoredPhoto, ...]:
-    """Store the photos of a form, if its action takes any. Raises BadPhoto."""
+    """Store the photos of a form, if its action takes any. Raises BadPhoto, TooMany, NoRoom."""
     if Input.PHOTOS not in MOVES[action].inputs:
         return ()
     kind = kind_of_photos(action)
     uploads = request.FILES.getlist("photos")[:MAX_PHOTOS]
-    return tuple(store(upload, kind=kind) for upload in uploads)
+    return tuple(store(upload, kind=kind, sender=request.user) for upload in uploads)

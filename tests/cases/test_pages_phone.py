@@ -6,6 +6,7 @@ import posixpath
 import re
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.staticfiles import finders
@@ -102,6 +103,22 @@ def test_wrong_report_keeps_what_was_typed_and_the_photos(people, condition):
     assert re.search(rf'value="{condition.code}"[^>]*selected', page)
     kept = {name: hidden(answer, name) for name in ("kept_near", "kept_far")}
     client.post("/m/report/", said(condition, **kept))
+    assert Case.objects.get().attachment_set.count() == 2
+
+
+def test_report_whose_photo_finds_no_room_keeps_what_was_typed(people, condition, monkeypatch):
+    client = client_of(people.inspector)
+
+    with monkeypatch.context() as patch:
+        full = SimpleNamespace(free=0)
+        patch.setattr("cases.services.photo_store.shutil.disk_usage", lambda path: full)
+        answer = client.post("/m/report/", with_photos(condition))
+
+    assert answer.status_code == 422
+    assert "There is no room for photos now." in answer.content.decode()
+    assert "在路灯旁" in answer.content.decode()
+    assert Case.objects.count() == 0
+    client.post("/m/report/", with_photos(condition, key=hidden(answer, "key")))
     assert Case.objects.get().attachment_set.count() == 2
 
 

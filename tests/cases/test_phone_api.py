@@ -1,5 +1,6 @@
 """What a phone sends by itself: who is signed in, photos before their action, duplicates near."""
 
+import errno
 import hashlib
 import io
 import time
@@ -7,9 +8,11 @@ import uuid
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -19,9 +22,11 @@ from PIL import ExifTags, Image
 
 from cases.choices import Action, Role
 from cases.models import Attachment, Case, CityOptions, Event
+from cases.services import photo_store
 from cityops.accounts.models import ApiToken, User
 from tests.support.people import person
 from tests.support.spine import PLACE, act, case_of, dispatched, photo, report, signed
+from tests.support.uploads import padded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
 
@@ -251,6 +256,82 @@ def test_what_was_fixed_on_the_spot_comes_with_the_photos_sent_before(people, co
     assert (case.is_self_handled, case.stage) == (True, "checking")
     kinds = Attachment.objects.filter(case=case).values_list("kind", flat=True)
     assert sorted(kinds) == ["after", "near"]
+
+
+# --- what one person may have kept --------------------------------------------------------------
+
+
+def lying(settings):
+    return sorted(path.name for path in Path(settings.MEDIA_ROOT, "arrived").glob("*"))
+
+
+def test_a_photo_the_report_did_not_announce_is_not_kept(people, condition, settings):
+    client, raw = browser_of(people.inspector), jpeg()
+    number = post(client, "/api/v1/cases/", body(condition, photos=["0" * 64])).json()["number"]
+
+    url = f"/api/v1/cases/{number}/photos/{hashlib.sha256(raw).hexdigest()}/"
+    answer = client.put(url, raw, "image/jpeg")
+
+    assert fields_of(answer) == (422, "bad_photo", [])
+    assert lying(settings) == []
+
+
+def test_photos_wait_while_little_is_free_on_the_disk(people, settings, monkeypatch):
+    client = browser_of(people.inspector)
+    disk = SimpleNamespace(free=settings.LEAST_FREE - 1)
+    monkeypatch.setattr(photo_store.shutil, "disk_usage", lambda path: disk)
+
+    refused = put(client, jpeg())
+    assert fields_of(refused) == (503, "no_room", [])
+    assert refused["Retry-After"] == "60"
+    assert lying(settings) == []
+
+    disk.free += 1
+    assert put(client, jpeg()).status_code == 200
+    disk.free = 0
+    assert put(client, jpeg()).status_code == 200  # it lies there already
+    assert put(client, jpeg("red")).status_code == 503
+    assert len(lying(settings)) == 1
+
+
+def test_photos_wait_where_the_disk_turns_out_to_be_full(people, settings, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(photo_store, "_sync", lambda folder: None)
+    monkeypatch.setattr(photo_store.os, "fsync", full)
+
+    answer = put(browser_of(people.inspector), jpeg())
+
+    assert fields_of(answer) == (503, "no_room", [])
+    assert lying(settings) == []
+
+
+def test_one_person_has_no_more_kept_at_once_than_the_share(people, settings):
+    settings.PHOTO_BURST_KB, settings.PHOTO_KB_PER_S = 10, 1
+    client, other = browser_of(people.inspector), browser_of(people.checker)
+    photos = [padded(4100 + n) for n in range(3)]
+
+    answers = [put(client, raw) for raw in photos]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[2].json()["code"] == "too_many_requests"
+    assert 1 <= int(answers[2]["Retry-After"]) <= 5
+    assert len(lying(settings)) == 2
+    assert put(client, photos[0]).status_code == 200  # one that lies there takes no room
+    assert put(other, photos[2]).status_code == 200
+
+
+def test_an_action_brings_no_more_than_the_share_either(people, condition, settings):
+    settings.PHOTO_BURST_KB, settings.PHOTO_KB_PER_S = 5, 1
+    number, unit = signed(people, condition)
+    finish = {"action": "finish", "seen_version": case_of(number).version}
+    files = [SimpleUploadedFile("a.jpg", padded(4100 + n), "image/jpeg") for n in range(2)]
+
+    answer = browser_of(unit).post(f"/api/v1/cases/{number}/actions/", finish | {"photos": files})
+
+    assert fields_of(answer) == (429, "too_many_requests", [])
+    assert case_of(number).stage == "handling"
 
 
 # --- what the page says of a photo --------------------------------------------------------------

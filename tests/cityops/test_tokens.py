@@ -8,7 +8,7 @@ from django.db import connection
 
 from cases.choices import CITY
 from cases.models import Bucket, CityOptions
-from cases.services.limits import take_token
+from cases.services.limits import take_room, take_token
 
 
 def let(**numbers):
@@ -82,3 +82,23 @@ def test_a_new_limit_holds_at_once():
     let(user_burst=1)
 
     assert [take_token(user_id=7, scope=CITY) for _ in range(2)] == [0, 1]
+
+
+@pytest.mark.django_db
+def test_room_for_photos_comes_back_up_to_the_burst(settings):
+    settings.PHOTO_BURST_KB, settings.PHOTO_KB_PER_S = 10, 2
+    assert [take_room(user_id=7, size=size) for size in (4_000, 5_001, 1)] == [0, 0, 1]
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE cases_bucket SET at = at - interval '1 hour'")
+
+    after = [take_room(user_id=7, size=size) for size in (10_000, 10_000)]
+
+    assert after == [0, 5]
+    assert take_room(user_id=8, size=10_000) == 0
+
+
+@pytest.mark.django_db
+def test_a_photo_larger_than_the_share_takes_all_of_it(settings):
+    settings.PHOTO_BURST_KB, settings.PHOTO_KB_PER_S = 10, 1
+
+    assert [take_room(user_id=7, size=50_000) for _ in range(2)] == [0, 10]

@@ -45,7 +45,7 @@ def condition() -> Condition:
 def photo(kind="after"):
     out = io.BytesIO()
     Image.new("RGB", (64, 48), "grey").save(out, "JPEG")
-    stored = store(io.BytesIO(out.getvalue()), kind=kind)
+    stored = store(io.BytesIO(out.getvalue()), kind=kind, sender=None)
     return replace(stored, made=Made(stored.sha256, 64, 48, stored.size))
 
 
