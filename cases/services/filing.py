@@ -31,12 +31,15 @@ class By:
     opinion: str = ""
     claimed_at: datetime | None = None
 
-    def words(self) -> dict[str, Any]:
-        """Return the keyword arguments of `Book.append` that name the actor."""
+    def words(self, **private: Any) -> dict[str, Any]:
+        """Return the keyword arguments of `Book.append` that name the actor.
+
+        `private` is said beside the opinion and stays out of the header too.
+        """
         return {
             "actor": self.actor,
             "role": self.role,
-            "private": {"opinion": self.opinion},
+            "private": {"opinion": self.opinion, **private},
             "claimed_at": self.claimed_at,
         }
 

@@ -280,6 +280,7 @@ def _record(
         actor=actor,
         role=role,
         facts=facts_of(photos) if photos else None,
+        private=taken_of(photos),
         claimed_at=report.claimed_at,
     )
     accept_and_file(book, folder, rules.condition, rules.options, rules.calendar_version)
@@ -325,6 +326,7 @@ def _self_handle(
         actor=actor,
         role=Role.INSPECTOR,
         facts=facts_of(photos),
+        private=taken_of(photos),
         claimed_at=report.claimed_at,
     )
     if not rules.options.auto_check or checker_id is None:
@@ -420,8 +422,14 @@ def add_due_photo(*, number: str, photo: StoredPhoto, actor: User) -> Case:
     version = current_version()
     case.photos_due = [sha for sha in case.photos_due if sha != photo.sha256]
     with open_book(case.scope) as book:
-        facts = {"sha256": photo.sha256, **taken_of([photo])}
-        book.append(folder, Action.STORE_PHOTO, actor=actor, role=Role.INSPECTOR, facts=facts)
+        book.append(
+            folder,
+            Action.STORE_PHOTO,
+            actor=actor,
+            role=Role.INSPECTOR,
+            facts={"sha256": photo.sha256},
+            private=taken_of([photo]),
+        )
         if case.stage == Stage.REPORTED and not case.photos_due:
             accept_and_file(book, folder, condition, options, version)
     attach(case, [photo], actor=actor, at=book.at)

@@ -63,13 +63,15 @@ class StoredPhoto:
 
 
 def facts_of(photos: Iterable[StoredPhoto]) -> dict[str, Any]:
-    """Return what an event keeps of its photos: their SHA-256, and what was said of each."""
-    photos = list(photos)
-    return {"photos": [photo.sha256 for photo in photos], **taken_of(photos)}
+    """Return what the header of an event keeps of its photos: their SHA-256."""
+    return {"photos": [photo.sha256 for photo in photos]}
 
 
 def taken_of(photos: Iterable[StoredPhoto]) -> dict[str, Any]:
-    """Return what was said of each photo, as `taken`; nothing where nothing was."""
+    """Return what was said of each photo, as `taken`; nothing where nothing was.
+
+    Where somebody stood, and when, can be erased: it belongs to the private part of an event.
+    """
     said = [{"sha256": photo.sha256, **_said(photo)} for photo in photos if _said(photo)]
     return {"taken": said} if said else {}
 

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import json
 import time
 import uuid
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLResolver, get_resolver
@@ -21,8 +22,10 @@ from django.utils import timezone
 from PIL import ExifTags, Image
 
 from cases.choices import Action, Role
+from cases.ledger import open_book, open_folder
 from cases.models import Attachment, Case, CityOptions, Event
 from cases.services import photo_store
+from cases.services.ledger_check import verify_ledger
 from cityops.accounts.models import ApiToken, User
 from tests.support.people import person
 from tests.support.spine import PLACE, act, case_of, dispatched, photo, report, signed
@@ -362,8 +365,9 @@ def test_the_pages_word_stands_with_the_photo_and_in_the_event(people, condition
     assert (photo.origin, photo.taken_at) == ("camera", taken_at)
     assert (photo.accuracy_m, photo.heading) == (8, 0)
     assert photo.point.coords == pytest.approx((PLACE["lon"], PLACE["lat"]))
-    facts = Event.objects.get(case=case, action="finish").data["facts"]
-    assert facts["taken"] == [
+    event = Event.objects.get(case=case, action="finish")
+    assert event.data["facts"]["photos"] == [photo.sha256]
+    assert json.loads(event.private)["taken"] == [
         {
             "sha256": photo.sha256,
             "origin": "camera",
@@ -373,6 +377,33 @@ def test_the_pages_word_stands_with_the_photo_and_in_the_event(people, condition
             "heading": 0,
         }
     ]
+
+
+def test_where_somebody_stood_is_in_no_header_and_can_be_erased(people, condition):
+    place = f"{PLACE['lon']:.7f},{PLACE['lat']:.7f}"
+    case = finish_with(people, condition, jpeg(), **CAMERA, **HERE, accuracy_m=8)
+    event = Event.objects.get(case=case, action="finish")
+    assert place in event.private
+    assert place not in event.header
+
+    told = browser_of(people.chief).get(f"/api/v1/cases/{case.number}/").json()["events"]
+    assert not [row for row in told if "taken" in row.get("facts", ())]
+
+    Event.objects.filter(pk=event.pk).update(private=None, salt=None)
+    assert verify_ledger() == []
+
+
+def test_a_log_that_says_it_in_a_header_still_holds(people, condition):
+    number = report(people, condition)["number"]
+    taken = [{"sha256": "0" * 64, "place": f"{PLACE['lon']:.7f},{PLACE['lat']:.7f}"}]
+    with transaction.atomic():
+        folder = open_folder(number=number)
+        with open_book(folder.case.scope) as book:
+            facts = {"sha256": "0" * 64, "taken": taken}
+            book.append(folder, Action.STORE_PHOTO, role=Role.INSPECTOR, facts=facts)
+
+    assert verify_ledger() == []
+    assert browser_of(people.chief).get(f"/api/v1/cases/{number}/").status_code == 200
 
 
 def exif_of(text):
@@ -447,11 +478,11 @@ def test_a_photo_of_a_report_carries_the_pages_word(people, condition):
     assert (answer.status_code, answer.json()["stage"]) == (200, "filed")
     photo = Attachment.objects.get(case__number=number)
     assert (photo.kind, photo.origin) == ("far", "camera")
-    facts = Event.objects.get(case__number=number, action="store_photo").data["facts"]
-    assert facts == {
-        "sha256": sha,
-        "taken": [{"sha256": sha, "origin": "camera", "at": "2026-11-26T02:42:00.000000Z"}],
-    }
+    event = Event.objects.get(case__number=number, action="store_photo")
+    assert event.data["facts"] == {"sha256": sha}
+    assert json.loads(event.private)["taken"] == [
+        {"sha256": sha, "origin": "camera", "at": "2026-11-26T02:42:00.000000Z"}
+    ]
 
 
 @pytest.mark.parametrize("path", ["/api/v1/locate/", "/api/v1/cases/near/"])

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import resource
 import time
 import uuid
@@ -154,10 +155,10 @@ def test_what_cannot_be_decoded_is_never_served(client, condition, settings, nam
 def test_the_case_keeps_the_place_the_file_names(client, condition, name):
     submit(client, condition, SHOWN[name], SHOWN[name].make())
 
-    facts = Event.objects.get(action="report").data["facts"]
+    told = json.loads(Event.objects.get(action="report").private)
     lon, lat = 109 + 58 / 60 + 30 / 3600, 27 + 33 / 60
     assert GPS[2] == (27.0, 33.0, 0.0)
-    assert facts["taken"][0]["place"] == f"{lon:.7f},{lat:.7f}"
+    assert told["taken"][0]["place"] == f"{lon:.7f},{lat:.7f}"
 
 
 @pytest.mark.parametrize("name", ["taken in the year 1", "taken in the year 9999"])

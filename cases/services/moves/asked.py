@@ -12,7 +12,7 @@ from cases.ledger import Book, Folder, stamp
 from cases.models import Assist, Request, Supervision
 from cases.services import filing
 from cases.services.moves.step import Step
-from cases.services.photos import facts_of
+from cases.services.photos import facts_of, taken_of
 from cases.workflow import Input
 
 
@@ -24,7 +24,8 @@ def _ask(book: Book, step: Step, kind: Request.Kind, awaited: Waiting) -> None:
         facts |= facts_of(step.photos)
     if step.until is not None:
         facts["until"] = stamp(step.until) or ""
-    book.append(step.folder, step.action, facts=facts, **step.by.words())
+    words = step.by.words(**taken_of(step.photos))
+    book.append(step.folder, step.action, facts=facts, **words)
     request = Request(case=case, kind=kind, unit=case.unit_id or "", asked_by=step.by.actor)
     request.reason, request.until = said.get(Input.REASON, ""), step.until
     request.period, request.effect = said.get(Input.PERIOD, ""), said.get(Input.EFFECT, "")

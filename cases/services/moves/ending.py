@@ -12,7 +12,7 @@ from cases.models import Case, Task
 from cases.services import filing
 from cases.services.moves.site import answer_task, send_task
 from cases.services.moves.step import Step
-from cases.services.photos import facts_of
+from cases.services.photos import facts_of, taken_of
 from cases.workflow import Input
 
 
@@ -91,7 +91,8 @@ def reopen(book: Book, step: Step) -> None:
         filing.start_handling(book, folder)
     book.start_minutes(folder, ClockKind.DISPATCH, step.options.dispatch_min)
     facts = {"reason": step.reason, **facts_of(step.photos)}
-    book.append(folder, Action.REOPEN, facts=facts, sets_clock=True, **step.by.words())
+    words = step.by.words(**taken_of(step.photos))
+    book.append(folder, Action.REOPEN, facts=facts, sets_clock=True, **words)
 
 
 # --- afterwards ---------------------------------------------------------------------------------

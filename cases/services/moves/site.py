@@ -10,7 +10,7 @@ from cases.errors import InvalidInput
 from cases.ledger import Book, Folder
 from cases.models import StageClock, Task
 from cases.services.moves.step import Step
-from cases.services.photos import facts_of
+from cases.services.photos import facts_of, taken_of
 from cases.workflow import Input
 
 
@@ -78,7 +78,8 @@ def answer_task(book: Book, step: Step, *, clock: StageClock | None = None) -> N
     facts = {"passed": step.passed, **facts_of(step.photos)}
     if falsified:
         facts["falsified"] = True
-    book.append(step.folder, step.action, clock=clock, facts=facts, **step.by.words())
+    words = step.by.words(**taken_of(step.photos))
+    book.append(step.folder, step.action, clock=clock, facts=facts, **words)
     step.task.answered_at, step.task.passed = book.at, step.passed
     step.task.falsified = falsified
     step.rows.append(step.task)

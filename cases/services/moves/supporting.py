@@ -12,7 +12,7 @@ from cases.models import Case, CityOptions, Support
 from cases.selectors.duplicates import lies_near
 from cases.services.moves.inputs import place_of
 from cases.services.moves.step import Step
-from cases.services.photos import facts_of
+from cases.services.photos import facts_of, taken_of
 from cases.workflow import Input
 from cityops.accounts.models import User
 
@@ -39,12 +39,13 @@ def require_near(number: str, actor: User, inputs: dict[str, Any]) -> None:
 def support(book: Book, step: Step) -> None:
     """Record who sees it too; said again by the same person it changes nothing."""
     assert step.by.actor is not None
-    words = {"case": step.folder.case, "by": step.by.actor}
-    if Support.objects.filter(**words).exists():
+    who = {"case": step.folder.case, "by": step.by.actor}
+    if Support.objects.filter(**who).exists():
         step.photos = ()
         return
-    book.append(step.folder, Action.SUPPORT, facts=facts_of(step.photos), **step.by.words())
-    step.rows.append(Support(**words, at=book.at))
+    words = step.by.words(**taken_of(step.photos))
+    book.append(step.folder, Action.SUPPORT, facts=facts_of(step.photos), **words)
+    step.rows.append(Support(**who, at=book.at))
 
 
 def support_answer(case: Case) -> dict[str, Any]:

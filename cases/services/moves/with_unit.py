@@ -13,7 +13,7 @@ from cases.models import Assist, Condition, Refusal, Unit
 from cases.services import filing
 from cases.services.moves.site import check_now, require_assignee
 from cases.services.moves.step import Step
-from cases.services.photos import facts_of
+from cases.services.photos import facts_of, taken_of
 from cases.workflow import Input
 
 METRIC = 4546  # EPSG of the city's projection, metres
@@ -167,7 +167,7 @@ def assist(book: Book, step: Step) -> None:
         "assist_units": [row.unit_id for row in answered],
         **facts_of(step.photos),
     }
-    book.append(step.folder, Action.ASSIST, facts=facts, **step.by.words())
+    book.append(step.folder, Action.ASSIST, facts=facts, **step.by.words(**taken_of(step.photos)))
     for row in answered:
         row.answered_at = book.at
     step.rows += answered
@@ -205,7 +205,8 @@ def finish(book: Book, step: Step) -> None:
     facts = facts_of(step.photos)
     if case.photo_doubts:
         facts["doubts"] = case.photo_doubts
-    book.append(folder, Action.FINISH, clock=ended, facts=facts, **step.by.words())
+    words = step.by.words(**taken_of(step.photos))
+    book.append(folder, Action.FINISH, clock=ended, facts=facts, **words)
     if step.options.auto_check and step.assignee_id is not None:
         minutes = step.options.check_min
         step.rows.append(check_now(book, folder, step.assignee_id, minutes=minutes))
