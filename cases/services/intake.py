@@ -273,18 +273,22 @@ def _record(
     book.start_minutes(folder, ClockKind.ACCEPT, rules.options.accept_min)
     if report.order_kind:
         _start_order(book, folder, rules)
-    role = Role.INSPECTOR if actor.holds(Role.INSPECTOR) else Role.OPERATOR
     book.append(
         folder,
         Action.REPORT,
         actor=actor,
-        role=role,
+        role=_role_of(actor),
         facts=facts_of(photos) if photos else None,
         private=taken_of(photos),
         claimed_at=report.claimed_at,
     )
     accept_and_file(book, folder, rules.condition, rules.options, rules.calendar_version)
     return []
+
+
+def _role_of(reporter: User) -> Role:
+    """Return the role in which somebody reports."""
+    return Role.INSPECTOR if reporter.holds(Role.INSPECTOR) else Role.OPERATOR
 
 
 def _start_order(book: Book, folder: Folder, rules: Rules) -> None:
@@ -426,7 +430,7 @@ def add_due_photo(*, number: str, photo: StoredPhoto, actor: User) -> Case:
             folder,
             Action.STORE_PHOTO,
             actor=actor,
-            role=Role.INSPECTOR,
+            role=_role_of(actor),
             facts={"sha256": photo.sha256},
             private=taken_of([photo]),
         )

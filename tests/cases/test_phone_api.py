@@ -485,6 +485,19 @@ def test_a_photo_of_a_report_carries_the_pages_word(people, condition):
     ]
 
 
+@pytest.mark.parametrize("role", ["inspector", "operator"])
+def test_the_log_says_in_which_role_a_photo_was_stored(people, condition, role):
+    client, raw = browser_of(getattr(people, role)), jpeg()
+    sha = hashlib.sha256(raw).hexdigest()
+    number = post(client, "/api/v1/cases/", body(condition, photos=[sha])).json()["number"]
+
+    client.put(f"/api/v1/cases/{number}/photos/{sha}/", raw, "image/jpeg")
+
+    events = Event.objects.filter(case__number=number, action__in=("report", "store_photo"))
+    assert set(events.values_list("actor_role", flat=True)) == {role}
+    assert events.count() == 2
+
+
 @pytest.mark.parametrize("path", ["/api/v1/locate/", "/api/v1/cases/near/"])
 @pytest.mark.parametrize("value", ["nan", "inf"])
 def test_what_is_no_number_is_no_place(people, condition, path, value):
