@@ -130,7 +130,7 @@ def _store(request: Request, sha256: str) -> StoredPhoto:
     words.is_valid(raise_exception=True)
     upload: IO[bytes] | None = request.FILES.get("file")
     if upload is None:
-        raise InvalidInput("The photo is missing.", fields={"file": "send the photo's bytes"})
+        raise InvalidInput(_("The photo is missing."), fields={"file": _("send the photo's bytes")})
     kind, sender = words.validated_data["kind"], person(request)
     photo = store(upload, kind=kind, sender=sender, expected_sha256=sha256)
     return words.told_of(photo)

@@ -28,10 +28,11 @@ def as_problem(error: Exception, context: dict[str, Any]) -> Response | None:
             headers=retry_headers(error),
         )
     if isinstance(error, (Http404, ObjectDoesNotExist)):
-        return _problem(404, "not_found", "There is nothing here that you may see.")
+        return _problem(404, "not_found", _("There is nothing here that you may see."))
     if isinstance(error, exceptions.ValidationError):
         fields = _flat(error.detail)
-        return _problem(422, "invalid_input", "Some inputs are missing or wrong.", fields=fields)
+        said = _("Missing or wrong: %(fields)s.") % {"fields": _(", ").join(fields)}
+        return _problem(422, "invalid_input", said, fields=fields)
     if isinstance(error, (exceptions.APIException, PermissionDenied)):
         plain = exception_handler(error, context)
         assert plain is not None

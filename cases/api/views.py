@@ -87,8 +87,11 @@ class CaseList(APIView):
         unknown = sorted(set(asked) - {*NAMES, "cursor", "limit"})
         if unknown:
             raise InvalidInput(
-                f"There is no filter {', '.join(map(ascii, unknown))}.",
-                fields=dict.fromkeys(unknown, f"take one of {', '.join(NAMES)}, cursor, limit"),
+                _("There is no filter %(names)s.") % {"names": ", ".join(map(ascii, unknown))},
+                fields=dict.fromkeys(
+                    unknown,
+                    _("take one of: %(known)s") % {"known": ", ".join((*NAMES, "cursor", "limit"))},
+                ),
             )
         filters, size = read_filters(asked), _limit(asked.get("limit", ""))
         found = search(person(request), filters, at=timezone.now())
@@ -336,8 +339,8 @@ def required_key(request: Request) -> uuid.UUID:
     key = optional_key(request)
     if key is None:
         raise InvalidInput(
-            "The header Idempotency-Key is missing.",
-            fields={"Idempotency-Key": "send a UUID made for this request"},
+            _("The header Idempotency-Key is missing."),
+            fields={"Idempotency-Key": _("send a UUID made for this request")},
         )
     return key
 
@@ -349,8 +352,8 @@ def optional_key(request: Request) -> uuid.UUID | None:
         return uuid.UUID(text) if text else None
     except ValueError:
         raise InvalidInput(
-            "The header Idempotency-Key is not a UUID.",
-            fields={"Idempotency-Key": "send a UUID made for this request"},
+            _("The header Idempotency-Key is not a UUID."),
+            fields={"Idempotency-Key": _("send a UUID made for this request")},
         ) from None
 
 
@@ -359,7 +362,8 @@ def _limit(text: str) -> int:
         return PAGE
     if not (text.isascii() and text.isdigit() and len(text) < 5 and 0 < int(text) <= MOST_LISTED):
         raise InvalidInput(
-            "The limit is wrong.", fields={"limit": f"take a number from 1 to {MOST_LISTED}"}
+            _("The limit is wrong."),
+            fields={"limit": _("take a number from 1 to %(most)d") % {"most": MOST_LISTED}},
         )
     return int(text)
 
@@ -368,8 +372,8 @@ def _require_own_source(request: Request, report: Report) -> None:
     """Keep inspectors to their own source: only an operator enters other people's reports."""
     if report.source != Source.INSPECTOR and not person(request).holds(Role.OPERATOR):
         raise InvalidInput(
-            "Only an operator enters reports of other sources.",
-            fields={"source": "leave it out or send inspector"},
+            _("Only an operator enters reports of other sources."),
+            fields={"source": _("leave it out or send inspector")},
         )
 
 
@@ -389,8 +393,8 @@ def _action_photos(
         may_bring = False  # nothing is stored for who is not let at the case
     if (request.FILES or notes) and not may_bring:
         raise InvalidInput(
-            f"The action {action} takes no photos.",
-            fields={"photos": "is not an input of this action"},
+            _("The action %(action)s takes no photos.") % {"action": action},
+            fields={"photos": _("is not an input of this action")},
         )
     kind = kind_of_photos(action)
     if notes:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import io
 import json
+import re
 import time
 import uuid
 from contextlib import contextmanager
@@ -152,6 +153,26 @@ def test_every_address_of_the_api_refuses_another_persons_request(people):
     for route in routes:
         answer = client.get(f"/{route}", headers={"For-User": "somebody"})
         assert fields_of(answer) == (401, "other_user", []), route
+
+
+def test_a_refusal_is_in_the_senders_language_and_names_what_is_wrong(people, condition):
+    client, chinese = browser_of(people.inspector), {"Accept-Language": "zh-hans"}
+    wrong = {"location": {**PLACE, "lat": "x"}, "description": ["?"]}
+    photo = "/api/v1/photos/" + "0" * 64 + "/"
+
+    refused = [
+        post(client, "/api/v1/cases/", wrong, **chinese),
+        post(client, "/api/v1/cases/", body(condition, source="hotline"), **chinese),
+        client.put(photo, b"", "image/jpeg", headers=chinese),
+        client.get("/api/v1/cases/HH2000010100001/", headers=chinese),
+        client.get("/api/v1/cases/?limit=0", headers=chinese),
+    ]
+
+    said = [answer.json() for answer in refused]
+    assert said[0]["detail"] == "缺少或填写有误：location.lat，category，description。"
+    assert list(said[0]["fields"]) == ["location.lat", "category", "description"]
+    words = [word for one in said for word in (one["detail"], *one.get("fields", {}).values())]
+    assert [word for word in words if not re.search("[一-鿿]", word)] == []
 
 
 # --- photos before their action -----------------------------------------------------------------
