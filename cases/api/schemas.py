@@ -10,6 +10,8 @@ from cases.datum import CRS_NAMES, to_wgs84
 from cases.models import MinorClass
 from cases.services import bulk
 
+MOST_PHOTOS = 4  # of a report that announces them, and of an action
+
 
 class LocationSerializer(serializers.Serializer[dict[str, Any]]):
     """A point with its datum."""
@@ -59,7 +61,9 @@ class ReportSerializer(serializers.Serializer[dict[str, Any]]):
     )
     contact = serializers.CharField(max_length=100, required=False, allow_blank=True, default="")
     accuracy_m = serializers.IntegerField(min_value=0, max_value=100_000, required=False)
-    photos = serializers.ListField(child=Sha256Field(), max_length=4, required=False, default=list)
+    photos = serializers.ListField(
+        child=Sha256Field(), max_length=MOST_PHOTOS, required=False, default=list
+    )
     photos_taken = NotesField(max_length=6, required=False, default=list)
     self_handled = serializers.BooleanField(required=False, default=False)
     claimed_at = serializers.DateTimeField(required=False)
@@ -84,7 +88,7 @@ class ActionSerializer(serializers.Serializer[dict[str, Any]]):
 class NotedActionSerializer(ActionSerializer):
     """An action whose photos, if it has any, were sent before."""
 
-    photos = NotesField(max_length=4, required=False, default=list)
+    photos = NotesField(max_length=MOST_PHOTOS, required=False, default=list)
 
 
 class NearSerializer(LocationSerializer):

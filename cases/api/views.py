@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.contrib.gis.geos import Point
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 from cases import policy
 from cases.api.parsers import JSONParser
 from cases.api.schemas import (
+    MOST_PHOTOS,
     ActionSerializer,
     BulkSerializer,
     LocationSerializer,
@@ -389,16 +390,38 @@ def _action_photos(
 ) -> tuple[StoredPhoto, ...]:
     """Store the files of a multipart request, or find the photos that were sent before."""
     may_bring = action in MOVES and Input.PHOTOS in MOVES[action].inputs
-    if request.FILES and action == Action.SUPPORT:
-        may_bring = False  # nothing is stored for who is not let at the case
     if (request.FILES or notes) and not may_bring:
         raise InvalidInput(
             _("The action %(action)s takes no photos.") % {"action": action},
             fields={"photos": _("is not an input of this action")},
         )
-    kind = kind_of_photos(action)
-    if notes:
-        sent = photos_of_notes(notes, person(request), field="photos", key=key)
-        return tuple(replace(photo, kind=kind) for photo in sent)
-    uploads, sender = request.FILES.getlist("photos")[:4], person(request)
-    return tuple(store(upload, kind=kind, sender=sender) for upload in uploads)
+    kind, sender = kind_of_photos(action), person(request)
+    if request.FILES:
+        _require_files_alone(request, action)
+        uploads = request.FILES.getlist("photos")
+        return tuple(store(upload, kind=kind, sender=sender) for upload in uploads)
+    sent = photos_of_notes(notes, sender, field="photos", key=key)
+    return tuple(replace(photo, kind=kind) for photo in sent)
+
+
+def _require_files_alone(request: Request, action: Action) -> None:
+    """Raise InvalidInput for files of which some would be left out, and for those of a support."""
+    names = dict.fromkeys(sorted(set(request.FILES) - {"photos"}), _("send it as photos"))
+    many = len(request.FILES.getlist("photos")) > MOST_PHOTOS
+    if names or many:
+        raise InvalidInput(
+            _("Files of an action are called photos, and are %(most)d at most.")
+            % {"most": MOST_PHOTOS},
+            fields=names or {"photos": _("leave some out")},
+        )
+    if action == Action.SUPPORT:  # nothing is stored for who is not let at the case
+        raise InvalidInput(
+            _("A support takes its photos as notes."),
+            fields={"photos": _("send them to /api/v1/photos/ first and name their notes")},
+        )
+    assert isinstance(request.data, QueryDict)  # a multipart form
+    if any(isinstance(photo, str) for photo in request.data.getlist("photos")):
+        raise InvalidInput(
+            _("Photos come as files or as notes, not both."),
+            fields={"photos": _("send all of them as notes")},
+        )

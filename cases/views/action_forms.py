@@ -475,9 +475,16 @@ def sent_inputs(request: UserRequest, action: Action) -> dict[str, Any]:
 
 
 def sent_photos(request: UserRequest, action: Action) -> tuple[StoredPhoto, ...]:
-    """Store the photos of a form, if its action takes any. Raises BadPhoto, TooMany, NoRoom."""
+    """Store the photos of a form, if its action takes any.
+
+    Raises InvalidInput, BadPhoto, TooMany, NoRoom.
+    """
     if Input.PHOTOS not in MOVES[action].inputs:
         return ()
-    kind = kind_of_photos(action)
-    uploads = request.FILES.getlist("photos")[:MAX_PHOTOS]
+    kind, uploads = kind_of_photos(action), request.FILES.getlist("photos")
+    if len(uploads) > MAX_PHOTOS:
+        raise InvalidInput(
+            _("A form brings %(most)d photos at most.") % {"most": MAX_PHOTOS},
+            fields={"photos": _("leave some out")},
+        )
     return tuple(store(upload, kind=kind, sender=request.user) for upload in uploads)

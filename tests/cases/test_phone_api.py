@@ -68,6 +68,10 @@ def put(client, raw, query="", sha256=None):
     return client.put(f"/api/v1/photos/{name}/{query}", raw, "image/jpeg")
 
 
+def lying(settings):
+    return sorted(path.name for path in Path(settings.MEDIA_ROOT, "arrived").glob("*"))
+
+
 def note_of(client, raw, query=""):
     answer = put(client, raw, query)
     assert answer.status_code == 200
@@ -243,6 +247,42 @@ def test_an_action_without_photos_takes_no_notes(people, condition):
     assert case_of(number).stage == "dispatched"
 
 
+def files_of(*colours):
+    return [SimpleUploadedFile("a.jpg", jpeg(colour), "image/jpeg") for colour in colours]
+
+
+@pytest.mark.parametrize(
+    ("files", "field", "says"),
+    [
+        ({"photos": files_of("red", "green", "blue", "grey", "white")}, "photos", "4 at most"),
+        ({"photos": files_of("red"), "photo": files_of("blue")}, "photo", "are called photos"),
+        ({"file": files_of("red")}, "file", "are called photos"),
+        ({"photos": [*files_of("red"), "a note"]}, "photos", "not both"),
+    ],
+)
+def test_no_file_of_an_action_is_left_out(people, condition, settings, files, field, says):
+    number, unit = signed(people, condition)
+    finish = {"action": "finish", "seen_version": case_of(number).version}
+
+    answer = browser_of(unit).post(f"/api/v1/cases/{number}/actions/", finish | files)
+
+    assert fields_of(answer) == (422, "invalid_input", [field])
+    assert says in answer.json()["detail"]
+    assert case_of(number).stage == "handling"
+    assert lying(settings) == []
+
+
+def test_four_files_of_an_action_are_kept(people, condition):
+    number, unit = signed(people, condition)
+    finish = {"action": "finish", "seen_version": case_of(number).version}
+    files = {"photos": files_of("red", "green", "blue", "grey")}
+
+    answer = browser_of(unit).post(f"/api/v1/cases/{number}/actions/", finish | files)
+
+    assert answer.status_code == 200
+    assert Attachment.objects.filter(case__number=number).count() == 4
+
+
 @pytest.mark.parametrize(
     ("raw", "query", "sha256", "code", "fields"),
     [
@@ -283,10 +323,6 @@ def test_what_was_fixed_on_the_spot_comes_with_the_photos_sent_before(people, co
 
 
 # --- what one person may have kept --------------------------------------------------------------
-
-
-def lying(settings):
-    return sorted(path.name for path in Path(settings.MEDIA_ROOT, "arrived").glob("*"))
 
 
 def test_a_photo_the_report_did_not_announce_is_not_kept(people, condition, settings):

@@ -178,6 +178,7 @@ def test_a_file_with_a_support_is_refused_before_it_is_kept(people, condition, s
     answer = browser_of(people.checker).post(f"/api/v1/cases/{number}/actions/", said)
 
     assert (answer.status_code, sorted(answer.json()["fields"])) == (422, ["photos"])
+    assert answer.json()["detail"] == "A support takes its photos as notes."
     assert not settings.MEDIA_ROOT.exists()
 
 
