@@ -1,7 +1,6 @@
 """Photos sent by themselves: one a report announced, or one that a request will name."""
 
 from dataclasses import replace
-from datetime import datetime
 from typing import IO, Any
 
 from django.utils import timezone
@@ -16,8 +15,8 @@ from rest_framework.views import APIView
 
 from cases import policy
 from cases.api.parsers import PhotoParser
+from cases.api.schemas import ZonedField
 from cases.api.views import person, visible_case
-from cases.clock import SAID_YEARS
 from cases.errors import InvalidInput, NotAllowed
 from cases.models import Attachment
 from cases.selectors.timeline import case_answer
@@ -26,16 +25,6 @@ from cases.services.photo_notes import note_of
 from cases.services.photos import StoredPhoto, store
 
 _KINDS = (Attachment.Kind.NEAR, Attachment.Kind.FAR, Attachment.Kind.AFTER)
-
-
-class ZonedField(serializers.DateTimeField):
-    """A moment that names its zone."""
-
-    def enforce_timezone(self, value: datetime) -> datetime:
-        """Refuse a moment without a zone, and one no clock of a phone shows."""
-        if value.tzinfo is None or value.year not in SAID_YEARS:
-            self.fail("invalid", format="YYYY-MM-DDThh:mm:ss+08:00")
-        return super().enforce_timezone(value)
 
 
 class PhotoWordsSerializer(serializers.Serializer[dict[str, Any]]):

@@ -1,11 +1,13 @@
 """What the API accepts."""
 
+from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from cases.choices import Action, OrderKind, Source
+from cases.clock import SAID_YEARS
 from cases.datum import CRS_NAMES, to_wgs84
 from cases.models import MinorClass
 from cases.services import bulk
@@ -31,6 +33,26 @@ class Sha256Field(serializers.RegexField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(r"^[0-9a-f]{64}$", **kwargs)
+
+
+class MomentField(serializers.DateTimeField):
+    """A moment the sender's clock says."""
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        """Refuse a year that no clock shows: in another zone the moment might have none at all."""
+        if value.year not in SAID_YEARS:
+            self.fail("invalid", format="YYYY-MM-DDThh:mm:ss+08:00")
+        return super().enforce_timezone(value)
+
+
+class ZonedField(MomentField):
+    """A moment that names its zone."""
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        """Refuse a moment without a zone."""
+        if value.tzinfo is None:
+            self.fail("invalid", format="YYYY-MM-DDThh:mm:ss+08:00")
+        return super().enforce_timezone(value)
 
 
 class NotesField(serializers.ListField):
@@ -66,7 +88,7 @@ class ReportSerializer(serializers.Serializer[dict[str, Any]]):
     )
     photos_taken = NotesField(max_length=6, required=False, default=list)
     self_handled = serializers.BooleanField(required=False, default=False)
-    claimed_at = serializers.DateTimeField(required=False)
+    claimed_at = MomentField(required=False)
 
 
 class ActionSerializer(serializers.Serializer[dict[str, Any]]):
@@ -76,7 +98,7 @@ class ActionSerializer(serializers.Serializer[dict[str, Any]]):
     seen_version = serializers.IntegerField(
         min_value=1, required=False, help_text="left out with support alone, which compares none"
     )
-    claimed_at = serializers.DateTimeField(required=False)
+    claimed_at = MomentField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Ask for the version of the screen, but for a support."""

@@ -176,6 +176,31 @@ def test_bad_report_is_refused_by_name(people, condition, change, status, code, 
     assert (Case.objects.count(), Event.objects.count()) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "0001-01-01T00:00:00",
+        "0001-01-01T00:00:00+08:00",
+        "1969-12-31T23:59:59Z",
+        "2101-01-01T00:00:00",
+        "9999-12-31T23:59:59-08:00",
+    ],
+)
+def test_a_year_no_clock_shows_is_refused(people, condition, moment):
+    number, said = dispatched(people, condition), {"claimed_at": moment}
+    before = Event.objects.count()
+    sign = {"action": "sign", "seen_version": Case.objects.get().version}
+
+    answers = [
+        post(client_of(people.inspector), "/api/v1/cases/", body(condition, **said), uuid.uuid4()),
+        post(client_of(unit_person(number)), f"/api/v1/cases/{number}/actions/", sign | said),
+    ]
+
+    for answer in answers:
+        assert (answer.status_code, list(answer.json()["fields"])) == (422, ["claimed_at"])
+    assert Event.objects.count() == before
+
+
 def test_missing_key_is_refused(people, condition):
     answer = post(client_of(people.inspector), "/api/v1/cases/", body(condition))
 
