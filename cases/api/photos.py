@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from cases import policy
 from cases.api.parsers import PhotoParser
-from cases.api.schemas import ZonedField
+from cases.api.schemas import REPORT_KINDS, ZonedField
 from cases.api.views import person, visible_case
 from cases.errors import InvalidInput, NotAllowed
 from cases.models import Attachment
@@ -24,14 +24,12 @@ from cases.services.intake import add_due_photo, require_announced, require_repo
 from cases.services.photo_notes import note_of
 from cases.services.photos import StoredPhoto, store
 
-_KINDS = (Attachment.Kind.NEAR, Attachment.Kind.FAR, Attachment.Kind.AFTER)
-
 
 class PhotoWordsSerializer(serializers.Serializer[dict[str, Any]]):
     """What is said of a photo beside its bytes."""
 
     kind = serializers.ChoiceField(
-        choices=[kind.value for kind in _KINDS],
+        choices=[kind.value for kind in REPORT_KINDS],
         default=Attachment.Kind.NEAR.value,
         help_text="of a report's photo; an action knows what its photos show",
     )

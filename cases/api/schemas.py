@@ -9,9 +9,10 @@ from rest_framework import serializers
 from cases.choices import Action, OrderKind, Source
 from cases.clock import SAID_YEARS
 from cases.datum import CRS_NAMES, to_wgs84
-from cases.models import MinorClass
+from cases.models import Attachment, MinorClass
 from cases.services import bulk
 
+REPORT_KINDS = (Attachment.Kind.NEAR, Attachment.Kind.FAR, Attachment.Kind.AFTER)
 MOST_PHOTOS = 4  # of a report that announces them, and of an action
 
 

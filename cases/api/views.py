@@ -22,6 +22,7 @@ from cases import policy
 from cases.api.parsers import JSONParser
 from cases.api.schemas import (
     MOST_PHOTOS,
+    REPORT_KINDS,
     ActionSerializer,
     BulkSerializer,
     LocationSerializer,
@@ -127,6 +128,7 @@ class CaseList(APIView):
         _require_own_source(request, report)
         user = person(request)
         photos = photos_of_notes(notes, user, field="photos_taken", key=key)
+        _require_kinds(photos)
         return Response(report_case(report=report, actor=user, key=key, photos=photos), status=201)
 
 
@@ -375,6 +377,19 @@ def _require_own_source(request: Request, report: Report) -> None:
         raise InvalidInput(
             _("Only an operator enters reports of other sources."),
             fields={"source": _("leave it out or send inspector")},
+        )
+
+
+def _require_kinds(photos: Sequence[StoredPhoto]) -> None:
+    """Raise InvalidInput for a note that was given for something else than a report."""
+    others = [number for number, photo in enumerate(photos) if photo.kind not in REPORT_KINDS]
+    if others:
+        raise InvalidInput(
+            _("A photo was sent for something else than a report."),
+            fields={
+                f"photos_taken.{number}": _("send the photo again and use its new note")
+                for number in others
+            },
         )
 
 

@@ -1,6 +1,7 @@
 """Forms of the pages: what a person typed, checked field by field."""
 
 import uuid
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, cast
 
@@ -103,7 +104,8 @@ class RefusableForm(forms.Form):
     def _photo(self, name: str, kind: str) -> StoredPhoto | None:
         upload = self.cleaned_data.get(name)
         if not isinstance(upload, UploadedFile):
-            return photo_of(self.cleaned_data.get(f"kept_{name}", ""), self.user)
+            kept = photo_of(self.cleaned_data.get(f"kept_{name}", ""), self.user)
+            return kept and replace(kept, kind=kind)  # whatever it was sent as
         try:
             photo = store(upload, kind=kind, sender=self.user)
         except (BadPhoto, TooMany, NoRoom) as refusal:

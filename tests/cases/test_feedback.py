@@ -9,12 +9,13 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 
 from cases.choices import Role
-from cases.models import Effect, Feedback
+from cases.models import Attachment, Case, Effect, Feedback
 from cases.services.effects import run_effect
 from cases.services.photo_store import sweep_photos
 from cityops.accounts.models import User
 from tests.cases.test_pages_phone import client_of, hidden, upload
 from tests.support.people import person
+from tests.support.spine import PLACE
 
 pytestmark = pytest.mark.django_db
 
@@ -81,6 +82,36 @@ def test_what_somebody_else_said_is_not_taken_for_ones_own(inspector):
 
     assert answer.status_code == 422
     assert Feedback.objects.get().by == inspector
+
+
+@pytest.mark.usefixtures("huaihua")
+def test_the_note_of_a_screenshot_is_no_photo_of_a_report(inspector, condition):
+    client = client_of(inspector)
+    note = hidden(leave(client, text="", screenshot=upload()), "kept_screenshot")
+    said = {"location": PLACE, "category": condition.minor_id, "condition": condition.code}
+
+    answer = client.post(
+        "/api/v1/cases/",
+        said | {"photos_taken": [note]},
+        "application/json",
+        headers={"Idempotency-Key": str(uuid.uuid4())},
+    )
+
+    assert (answer.status_code, list(answer.json()["fields"])) == (422, ["photos_taken.0"])
+    assert Case.objects.count() == 0
+
+
+@pytest.mark.usefixtures("huaihua")
+def test_what_a_form_kept_shows_what_its_field_says(inspector, condition):
+    client = client_of(inspector)
+    note = hidden(leave(client, text="", screenshot=upload()), "kept_screenshot")
+    report = {**PLACE, "key": str(uuid.uuid4()), "condition": condition.code}
+
+    answer = client.post("/m/report/", report | {"kept_near": note, "kept_far": note})
+
+    assert answer.status_code == 302
+    kinds = Attachment.objects.values_list("kind", flat=True)
+    assert sorted(kinds) == ["far", "near"]
 
 
 def test_every_phone_page_leads_to_it(inspector):
