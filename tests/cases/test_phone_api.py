@@ -623,6 +623,16 @@ def test_an_ended_case_is_no_duplicate_and_its_photo_is_shut(people, condition):
     assert client.get(shown).status_code == 404
 
 
+def test_a_hint_shuts_no_photo_of_an_own_case_that_ended(people, condition):
+    number = report(people, condition, photos=(photo("near"),))["number"]
+    client, minor = browser_of(people.inspector), {"category": condition.minor_id}
+    shown = near(client, **minor).json()["cases"][0]["photo"]
+
+    act(number, Action.VOID, people.chief, reason="wrong_report")
+
+    assert client.get(shown).status_code == 200
+
+
 def test_what_is_said_of_people_stays_out_of_a_hint(people, condition):
     words = {"address": "张三家门口", "description": "张三 13812345678", "contact": "李四"}
     report(people, condition, source="hotline", **words)
