@@ -1,5 +1,8 @@
 """What must hold of the project as a whole."""
 
+import re
+from pathlib import Path
+
 from celery import current_app
 from django.core.management import call_command
 
@@ -7,6 +10,10 @@ from cases.models.effect import QUEUES
 from cases.services import effects
 from cases.ticks import TICKS
 from cases.views.outbox import KIND_WORDS
+
+ROOT = Path(__file__).resolve().parents[1]
+# Private methods and fields, and the logical assignments: Chrome 84 and 85.
+YOUNG_SYNTAX = re.compile(r"\.#[a-z]|^\s*(static |async |get |set )*#[a-z]|(\?\?|\|\||&&)=", re.M)
 
 
 def test_tasks_are_known_by_name(db):
@@ -27,6 +34,19 @@ def test_every_kind_of_effect_has_a_name_for_people():
     known = {*effects._IN_TRANSACTION, *effects._ON_ITS_OWN, *effects._OUTSIDE}
 
     assert known <= set(KIND_WORDS), "name them in cases/views/outbox.py"
+
+
+def test_scripts_can_be_read_by_the_oldest_browser_of_the_floor():
+    ours = [
+        file
+        for app in ("cityops", "cases", "scoring")
+        for file in (ROOT / app).rglob("*.js")
+        if "vendor" not in file.parts and "static" in file.parts
+    ]
+    young = [file.name for file in ours if YOUNG_SYNTAX.search(file.read_text())]
+
+    assert len(ours) > 30
+    assert young == []
 
 
 def test_no_migration_is_missing(db):

@@ -48,7 +48,7 @@ async function refreshQueue() {
   try {
     await loadQueue();
   } catch {
-    behindSince.queue ??= Date.now();
+    behindSince.queue = behindSince.queue ?? Date.now();
     setTimeout(refreshQueue, againMs());
   }
 }
@@ -180,7 +180,7 @@ async function loadAll() {
     await loadCases();
     behindSince.map = null;
   } catch {
-    behindSince.map ??= Date.now();
+    behindSince.map = behindSince.map ?? Date.now();
     setTimeout(loadAll, againMs());
   }
 }
@@ -208,7 +208,7 @@ function note(number) {
 }
 
 function gather(wait) {
-  gathering ??= setTimeout(catchUp, wait);
+  gathering = gathering ?? setTimeout(catchUp, wait);
 }
 
 async function catchUp() {
@@ -225,7 +225,7 @@ async function catchUp() {
     behindSince.map = null;
   } catch {
     numbers.forEach((number) => changed.add(number));
-    behindSince.map ??= Date.now();
+    behindSince.map = behindSince.map ?? Date.now();
   }
   gathering = null;
   if (changed.size) gather(behindSince.map ? againMs() : gatherMs());

@@ -75,19 +75,19 @@ export class CaseMap {
     this.nearAddress = nearAddress;
     this.outline = drawAreas(await fetchAreas(address), this.map, "places").bringToBack();
     this.grid = L.layerGroup().addTo(this.map);
-    this.map.on("zoomend", () => this.#showNames());
-    this.map.on("moveend", () => this.#drawGrid());
-    this.#showNames();
-    this.#drawGrid();
+    this.map.on("zoomend", () => this._showNames());
+    this.map.on("moveend", () => this._drawGrid());
+    this._showNames();
+    this._drawGrid();
   }
 
-  #showNames() {
+  _showNames() {
     const zoom = this.map.getZoom();
     const scale = zoom < STREETS_ZOOM ? "city" : zoom < GRID_ZOOM ? "street" : "cell";
     this.map.getContainer().dataset.scale = scale;
   }
 
-  async #drawGrid() {
+  async _drawGrid() {
     if (this.map.getZoom() < GRID_ZOOM) return;
     const at = this.map.getCenter();
     if (this.gridAt && this.gridAt.distanceTo(at) < FAR_M) return;
@@ -136,9 +136,9 @@ export class CaseMap {
     const chosen = this.cases.get(this.chosen);
     if (chosen && !isAlone) features.push({ ...chosen, properties: { isInCluster: true } });
     for (const feature of features) {
-      const key = this.#key(feature);
+      const key = this._key(feature);
       shown.add(key);
-      if (!this.marks.has(key)) this.marks.set(key, this.#mark(feature).addTo(this.layer));
+      if (!this.marks.has(key)) this.marks.set(key, this._mark(feature).addTo(this.layer));
     }
     for (const [key, mark] of this.marks) {
       if (shown.has(key)) continue;
@@ -147,7 +147,7 @@ export class CaseMap {
     }
   }
 
-  #key({ properties: p, geometry }) {
+  _key({ properties: p, geometry }) {
     if (p.isInCluster) return `chosen@${geometry.coordinates.join(",")}`;
     const what = p.cluster
       ? `${p.point_count}/${p.late}/${p.soon}`
@@ -155,7 +155,7 @@ export class CaseMap {
     return `${what}@${geometry.coordinates.join(",")}`;
   }
 
-  #mark({ properties: p, geometry }) {
+  _mark({ properties: p, geometry }) {
     const at = [geometry.coordinates[1], geometry.coordinates[0]];
     if (p.isInCluster) {
       const icon = L.divIcon({ className: "chosen-ring", iconSize: [28, 28] });

@@ -26,9 +26,9 @@ export class PlaceMap {
     this.map.setView([27.55, 109.98], 10);
     this.grid = L.layerGroup().addTo(this.map);
     this.place = L.layerGroup().addTo(this.map);
-    this.map.on("click", ({ latlng }) => this.#tap(latlng.wrap()));
-    this.map.on("moveend", () => this.#drawGrid());
-    this.map.on("zoomend", () => this.#showNames());
+    this.map.on("click", ({ latlng }) => this._tap(latlng.wrap()));
+    this.map.on("moveend", () => this._drawGrid());
+    this.map.on("zoomend", () => this._showNames());
   }
 
   /** Draw districts and streets, and show them all unless a place is known. */
@@ -38,7 +38,7 @@ export class PlaceMap {
     // An animated move would begin with the next frame, and undo that to a place found meanwhile.
     const isEmpty = !layer.getBounds().isValid();
     if (!this.at && !isEmpty) this.map.fitBounds(layer.getBounds(), { animate: false });
-    this.#showNames();
+    this._showNames();
   }
 
   /** Show the point, with a circle as wide as it is uncertain, and bring it into view. */
@@ -68,7 +68,7 @@ export class PlaceMap {
     });
   }
 
-  #tap(at) {
+  _tap(at) {
     if (this.map.getZoom() < ROUGH_ZOOM) {
       this.map.setView(at, Math.min(this.map.getZoom() + 3, CLOSE_ZOOM));
       return;
@@ -76,7 +76,7 @@ export class PlaceMap {
     this.onPick(at.lng, at.lat);
   }
 
-  async #drawGrid() {
+  async _drawGrid() {
     const at = this.map.getCenter();
     if (this.map.getZoom() < GRID_ZOOM) return;
     if (this.gridAt && this.gridAt.distanceTo(at) < FAR_M) return;
@@ -88,7 +88,7 @@ export class PlaceMap {
     this.markCell(this.cell);
   }
 
-  #showNames() {
+  _showNames() {
     const zoom = this.map.getZoom();
     this.box.dataset.scale = zoom < 12 ? "city" : zoom < GRID_ZOOM ? "street" : "cell";
   }

@@ -22,12 +22,12 @@ class QueuedForm {
     this.pending = new Set();
     this.inputs = [...form.querySelectorAll("input[type=file]")];
     this.isPhotoNeeded = this.inputs.some((input) => input.required);
-    this.locator = new Locator((fix) => this.#lateFix(fix));
-    for (const input of this.inputs) this.#listen(input);
-    form.addEventListener("input", () => this.#saveSoon());
+    this.locator = new Locator((fix) => this._lateFix(fix));
+    for (const input of this.inputs) this._listen(input);
+    form.addEventListener("input", () => this._saveSoon());
     this.isTouched = false; // nobody wants a draft of a form that was only looked at
-    form.addEventListener("submit", (event) => this.#submit(event));
-    addEventListener("pagehide", () => this.#save());
+    form.addEventListener("submit", (event) => this._submit(event));
+    addEventListener("pagehide", () => this._save());
   }
 
   // --- what was entered --------------------------------------------------------------------------
@@ -41,22 +41,22 @@ class QueuedForm {
     const draft = wanted && (await getDraft(wanted.id, user));
     if (!draft) return;
     this.id = draft.id;
-    for (const [name, value] of Object.entries(draft.fields)) this.#fill(name, value);
+    for (const [name, value] of Object.entries(draft.fields)) this._fill(name, value);
     for (const photo of draft.photos) {
       const input = this.inputs.find(({ id }) => id === photo.name);
-      if (input) this.#put(input, photo);
+      if (input) this._put(input, photo);
     }
-    this.#say(draft.saved_at);
+    this._say(draft.saved_at);
   }
 
-  #fill(name, value) {
+  _fill(name, value) {
     const field = this.form.elements.namedItem(name);
     if (!field || field.type === "hidden" || field.type === "file") return;
     if (field.type === "checkbox") field.checked = value;
     else field.value = value;
   }
 
-  #say(savedAt) {
+  _say(savedAt) {
     this.form.closest("details")?.setAttribute("open", "");
     const at = new Date(savedAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
     const line = document.createElement("p");
@@ -69,7 +69,7 @@ class QueuedForm {
       line.remove();
       this.form.reset();
       this.isTouched = false;
-      for (const input of this.inputs) this.#drop(input);
+      for (const input of this.inputs) this._drop(input);
       clearTimeout(this.timer);
       await dropDraft(this.id);
     });
@@ -77,27 +77,27 @@ class QueuedForm {
     this.form.prepend(line);
   }
 
-  #saveSoon() {
+  _saveSoon() {
     this.isTouched = true;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.#save(), SAVE_MS);
+    this.timer = setTimeout(() => this._save(), SAVE_MS);
   }
 
-  #save() {
+  _save() {
     clearTimeout(this.timer);
     if (this.isSent || !this.isTouched) return;
     putDraft({
       id: this.id,
       user,
       path: location.pathname,
-      fields: { ...this.#said(), action: this.action },
+      fields: { ...this._said(), action: this.action },
       photos: [...this.photos.values()],
       category_name: this.form.dataset.title,
     }).catch(() => {}); // the phone has no room: the page itself still holds it
   }
 
   /** Return the fields of the form that say something, in the words of the API. */
-  #said() {
+  _said() {
     const said = {};
     for (const field of this.form.elements) {
       const isOther = !field.name || NOT_SAID.has(field.name) || field.name.startsWith("kept_");
@@ -111,37 +111,37 @@ class QueuedForm {
 
   // --- photos ------------------------------------------------------------------------------------
 
-  #listen(input) {
+  _listen(input) {
     input.required = false; // a photo out of a draft cannot be put back into the input
     const opening = () => {
-      this.#save(); // the phone may end the page while its camera is open
+      this._save(); // the phone may end the page while its camera is open
       if (input.hasAttribute("capture") && !this.locator.fresh) this.locator.start();
     };
     for (const kind of ["pointerdown", "click"]) input.addEventListener(kind, opening);
     input.addEventListener("change", () => {
       for (const one of this.inputs) one.setCustomValidity("");
       const [file] = input.files;
-      if (file) this.#take(input, file);
-      else this.#drop(input);
+      if (file) this._take(input, file);
+      else this._drop(input);
     });
   }
 
-  async #take(input, file) {
+  async _take(input, file) {
     const origin = input.hasAttribute("capture") ? originOf(file) : "album";
     const said = saidOf(origin, this.locator.fresh);
     const work = shrink(file).then(
-      (blob) => this.#put(input, { name: input.id, blob, type: "image/jpeg", ...said }),
-      () => this.#refuse(input, words.unreadable),
+      (blob) => this._put(input, { name: input.id, blob, type: "image/jpeg", ...said }),
+      () => this._refuse(input, words.unreadable),
     );
     this.pending.add(work);
     await work;
     this.pending.delete(work);
     this.isTouched = true;
-    this.#save();
+    this._save();
   }
 
-  #put(input, photo) {
-    this.#drop(input);
+  _put(input, photo) {
+    this._drop(input);
     this.photos.set(input, photo);
     const image = document.createElement("img");
     image.className = "phone-preview";
@@ -150,7 +150,7 @@ class QueuedForm {
     input.before(image);
   }
 
-  #drop(input) {
+  _drop(input) {
     this.photos.delete(input);
     const image = input.parentElement.querySelector(".phone-preview");
     if (!image) return;
@@ -159,40 +159,40 @@ class QueuedForm {
   }
 
   /** Say at an input why nothing is sent; the next choice takes it back. */
-  #refuse(input, sentence) {
+  _refuse(input, sentence) {
     input.setCustomValidity(sentence);
     input.reportValidity();
   }
 
   /** Give photos taken just before the position was found their place. */
-  #lateFix(fix) {
+  _lateFix(fix) {
     for (const [input, photo] of this.photos) this.photos.set(input, withLateFix(photo, fix));
   }
 
   // --- sending -----------------------------------------------------------------------------------
 
-  async #submit(event) {
+  async _submit(event) {
     event.preventDefault();
     if (this.isSent) return;
     const { submitter } = event;
     while (this.pending.size > 0) await Promise.all(this.pending);
     if (this.isPhotoNeeded && this.photos.size === 0) {
-      this.#refuse(this.inputs[0], words.photo);
+      this._refuse(this.inputs[0], words.photo);
       return;
     }
     this.isSent = true;
     clearTimeout(this.timer);
     try {
-      await enqueue(this.#item(submitter));
+      await enqueue(this._item(submitter));
     } catch {
-      this.#post(submitter);
+      this._post(submitter);
       return;
     }
     announce({ id: this.id, user, kind: "action" });
     location.assign(words.home);
   }
 
-  #item(submitter) {
+  _item(submitter) {
     const { number, api, title, place, version, stage, unit, words: stood } = this.form.dataset;
     const answer = submitter?.name ? { [submitter.name]: submitter.value === "true" } : {};
     const now = new Date().toISOString();
@@ -205,7 +205,7 @@ class QueuedForm {
         action: this.action,
         seen_version: Number(version),
         claimed_at: now,
-        ...this.#said(),
+        ...this._said(),
         ...answer,
       },
       photos: [...this.photos.values()],
@@ -218,7 +218,7 @@ class QueuedForm {
   }
 
   /** Post the form itself where the phone could keep nothing: no script could have done more. */
-  #post(submitter) {
+  _post(submitter) {
     if (submitter?.name) {
       const field = Object.assign(document.createElement("input"), {
         type: "hidden",

@@ -94,19 +94,19 @@ class TaskMap {
     const zoom = { zoomInTitle: zoomIn, zoomOutTitle: zoomOut, position: "bottomright" };
     L.control.zoom(zoom).addTo(this.map); // at the bottom, where no popup opens
     this.marks = L.layerGroup().addTo(this.map);
-    this.#drawOutline(outline);
-    this.map.on("zoomend", () => this.#showNames());
-    this.#showNames();
+    this._drawOutline(outline);
+    this.map.on("zoomend", () => this._showNames());
+    this._showNames();
     this.isFitted = false;
     this.draw();
   }
 
-  async #drawOutline(address) {
+  async _drawOutline(address) {
     const areas = await fetchAreas(address).catch(() => null); // the marks stand without it
     if (areas) drawAreas(areas, this.map).bringToBack();
   }
 
-  #showNames() {
+  _showNames() {
     this.map.getContainer().dataset.scale = this.map.getZoom() < 12 ? "city" : "street";
   }
 
@@ -119,15 +119,15 @@ class TaskMap {
       const spot = `${lat.toFixed(SPOT_PLACES)} ${lon.toFixed(SPOT_PLACES)}`;
       spots.set(spot, [...(spots.get(spot) ?? []), card]);
     }
-    for (const found of spots.values()) this.#mark(found).addTo(this.marks);
-    if (here) this.#dot(here).addTo(this.marks);
+    for (const found of spots.values()) this._mark(found).addTo(this.marks);
+    if (here) this._dot(here).addTo(this.marks);
     if (this.isFitted || spots.size === 0) return;
     this.isFitted = true;
     const bounds = [...spots.keys()].map((spot) => spot.split(" ").map(Number));
     this.map.fitBounds(bounds, { maxZoom: CLOSE_ZOOM, padding: [40, 40], animate: false });
   }
 
-  #mark(found) {
+  _mark(found) {
     const { lon, lat } = placeOf(found[0]);
     const isLate = found.some((card) => card.querySelector(".light-late"));
     const shape = found[0].querySelector(".light [aria-hidden]")?.textContent ?? "○";
@@ -144,7 +144,7 @@ class TaskMap {
     return L.marker([lat, lon], { icon, title: name, alt: name }).bindPopup(list, popup);
   }
 
-  #dot({ lon, lat }) {
+  _dot({ lon, lat }) {
     const icon = L.divIcon({ className: "task-mark task-mark-me", iconSize: [20, 20] });
     return L.marker([lat, lon], { icon, interactive: false, keyboard: false });
   }
