@@ -26,6 +26,7 @@ class QueuedForm {
     for (const input of this.inputs) this._listen(input);
     form.addEventListener("input", () => this._saveSoon());
     this.isTouched = false; // nobody wants a draft of a form that was only looked at
+    form.addEventListener("click", ({ target }) => this._press(target.closest("button[type=submit]")));
     form.addEventListener("submit", (event) => this._submit(event));
     addEventListener("pagehide", () => this._save());
   }
@@ -171,10 +172,15 @@ class QueuedForm {
 
   // --- sending -----------------------------------------------------------------------------------
 
+  /** Remember the button: Chrome 80 and Safari before 15.4 do not name it when the form is sent. */
+  _press(button) {
+    this.pressed = button ?? this.pressed;
+  }
+
   async _submit(event) {
     event.preventDefault();
     if (this.isSent) return;
-    const { submitter } = event;
+    const submitter = event.submitter ?? this.pressed;
     while (this.pending.size > 0) await Promise.all(this.pending);
     if (this.isPhotoNeeded && this.photos.size === 0) {
       this._refuse(this.inputs[0], words.photo);

@@ -1,0 +1,59 @@
+"""queued_form.js in a browser: an answer is stored as it was given, and told while it waits."""
+
+import pytest
+
+from tests.support.modules import modules_page
+
+HOME, OUTBOX = "/m/", "/m/outbox/"
+FORM = f"""
+<a id="queue-chip" data-user="ann"></a>
+<form data-queue data-action="answer_check" data-version="2" data-number="HH7" data-title="Check"
+      data-api="/api/v1/cases/HH7/actions/" data-stage="checking" data-unit="u" data-words="checked">
+  <input type="hidden" name="action" value="answer_check">
+  <textarea name="note"></textarea>
+  <input type="file" id="photo" name="photo">
+  <button type="submit" name="passed" value="true">Passed</button>
+  <button type="submit" name="passed" value="false">Failed</button>
+</form>
+<div id="queued-words" data-home="{HOME}" data-outbox="{OUTBOX}" data-sending="Sending…"
+     data-restored="Restored {{at}}" data-again="Again" data-waits="waits" data-received="received"
+     data-rendered-at="2026-11-26T10:00:00+08:00"></div>
+"""
+NO_SUBMITTER = """() =>
+  Object.defineProperty(SubmitEvent.prototype, "submitter", { get: () => null })"""
+
+
+@pytest.fixture
+def page(phone):
+    return open_form(modules_page(phone))
+
+
+def open_form(page):
+    """Show the task's form, taken over by the script, with the store at hand."""
+    page.goto(page.url.partition("/m/")[0] + "/m/tasks/HH7/")
+    page.set_content(FORM)
+    page.evaluate("async () => (window.store = await import('/static/cases/queue/store.js'))")
+    page.evaluate("import('/static/cases/queued_form.js')")
+    page.wait_for_timeout(100)  # what was kept is looked up
+    return page
+
+
+def answer(page, words):
+    """Press a button of the form; return what is stored then."""
+    page.get_by_role("button", name=words, exact=True).click()
+    page.wait_for_url(f"**{HOME}")
+    page.evaluate("async () => (window.store = await import('/static/cases/queue/store.js'))")
+    (item,) = page.evaluate("store.items('ann')")
+    return item
+
+
+@pytest.mark.parametrize("browser_names_it", [True, False])
+@pytest.mark.parametrize(("words", "passed"), [("Passed", True), ("Failed", False)])
+def test_an_answer_says_which_button_was_pressed(page, browser_names_it, words, passed):
+    if not browser_names_it:
+        page.evaluate(NO_SUBMITTER)
+
+    item = answer(page, words)
+
+    assert item["body"]["passed"] is passed
+    assert item["title"] == f"Check · {words}"
