@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.browsers import picture
 from tests.support.modules import modules_page
 
 HOME, OUTBOX = "/m/", "/m/outbox/"
@@ -57,3 +58,48 @@ def test_an_answer_says_which_button_was_pressed(page, browser_names_it, words, 
 
     assert item["body"]["passed"] is passed
     assert item["title"] == f"Check · {words}"
+
+
+def test_a_refused_answer_becomes_the_form_as_it_was_when_the_button_was_pressed(page):
+    page.locator("textarea").fill("clean")  # younger than the pause after which it is kept
+
+    item = answer(page, "Failed")
+    page.evaluate("id => store.changeItem(id, () => ({ state: 'attention' }))", item["id"])
+    assert page.evaluate("id => store.edit(id)", item["id"]) is True
+
+    open_form(page)
+    assert page.input_value("textarea") == "clean"
+
+
+def test_an_answer_by_a_button_alone_can_be_mended_too(page):
+    item = answer(page, "Passed")
+    page.evaluate("id => store.changeItem(id, () => ({ state: 'attention' }))", item["id"])
+
+    assert page.evaluate("id => store.edit(id)", item["id"]) is True
+
+    assert [draft["fields"] for draft in page.evaluate("store.drafts('ann')")] == [
+        {"action": "answer_check"}
+    ]
+
+
+def test_the_first_of_two_presses_counts_and_says_that_it_is_under_way(page):
+    page.evaluate(
+        """async () => {
+          const real = window.createImageBitmap;
+          const slow = new Promise((done) => (window.go = done));
+          window.createImageBitmap = (file) => slow.then(() => real(file));
+        }"""
+    )
+    page.set_input_files("#photo", picture("olive"))
+    page.get_by_role("button", name="Passed").click()
+    sending = page.get_by_role("button", name="Sending…")
+    assert sending.is_disabled()
+    assert page.get_by_role("button", name="Failed").is_disabled()
+
+    page.evaluate("go()")
+    page.wait_for_url(f"**{HOME}")
+    page.evaluate("async () => (window.store = await import('/static/cases/queue/store.js'))")
+
+    (item,) = page.evaluate("store.items('ann')")
+    assert (item["body"]["passed"], len(item["photos"])) == (True, 1)
+    assert item["title"] == "Check · Passed"

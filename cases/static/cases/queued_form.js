@@ -2,15 +2,22 @@
 // dead spot costs nothing. Without this script the form posts itself.
 
 import { announce } from "./queue/toast.js";
+import { sha256 } from "./queue/sha256.js";
 import { drafts, dropDraft, enqueue, getDraft, items, newId, onChange, putDraft } from "./queue/store.js";
 import { Locator, originOf, saidOf, withLateFix } from "./report/locate.js";
 import { shrink } from "./report/shrink.js";
 
 const SAVE_MS = 400;
-const NOT_SAID = new Set(["csrfmiddlewaretoken", "key", "seen_version", "action", "place"]);
+const NOT_SAID = new Set(["csrfmiddlewaretoken", "key", "seen_version", "action"]);
 
 const user = document.getElementById("queue-chip")?.dataset.user;
 const words = document.getElementById("queued-words")?.dataset ?? {};
+
+/** Return what a ticked box says: yes, or one more of the values ticked before. */
+function valueOf({ value }, before) {
+  if (value === "true") return true;
+  return before === undefined ? value : `${before},${value}`;
+}
 
 class QueuedForm {
   constructor(form) {
@@ -20,6 +27,7 @@ class QueuedForm {
     /** The photos by the input they were chosen with. */
     this.photos = new Map();
     this.pending = new Set();
+    this.saving = Promise.resolve();
     this.inputs = [...form.querySelectorAll("input[type=file]")];
     this.isPhotoNeeded = this.inputs.some((input) => input.required);
     this.locator = new Locator((fix) => this._lateFix(fix));
@@ -51,15 +59,16 @@ class QueuedForm {
   }
 
   _fill(name, value) {
-    const field = this.form.elements.namedItem(name);
-    if (!field || field.type === "hidden" || field.type === "file") return;
-    if (field.type === "checkbox") field.checked = value;
-    else field.value = value;
+    for (const field of this.form.elements) {
+      if (field.name !== name || ["hidden", "file"].includes(field.type)) continue;
+      if (field.type !== "checkbox") field.value = value;
+      else field.checked = value === true || value.split(",").includes(field.value);
+    }
   }
 
   _say(savedAt) {
     this.form.closest("details")?.setAttribute("open", "");
-    const at = new Date(savedAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+    const at = new Date(savedAt).toTimeString().slice(0, 5);
     const line = document.createElement("p");
     line.className = "note task-restored";
     line.setAttribute("role", "status");
@@ -72,6 +81,7 @@ class QueuedForm {
       this.isTouched = false;
       for (const input of this.inputs) this._drop(input);
       clearTimeout(this.timer);
+      await this.saving.catch(() => {});
       await dropDraft(this.id);
     });
     line.append(words.restored.replace("{at}", at), " ", button);
@@ -85,16 +95,24 @@ class QueuedForm {
   }
 
   _save() {
+    this._keep().catch(() => {}); // the phone has no room: the page itself still holds it
+  }
+
+  /** Keep what is entered, after what is being kept already; resolves when it is on the disk. */
+  _keep() {
     clearTimeout(this.timer);
-    if (this.isSent || !this.isTouched) return;
-    putDraft({
-      id: this.id,
-      user,
-      path: location.pathname,
-      fields: { ...this._said(), action: this.action },
-      photos: [...this.photos.values()],
-      category_name: this.form.dataset.title,
-    }).catch(() => {}); // the phone has no room: the page itself still holds it
+    if (!this.isSent && this.isTouched) {
+      const draft = {
+        id: this.id,
+        user,
+        path: location.pathname,
+        fields: { ...this._said(), action: this.action },
+        photos: [...this.photos.values()],
+        category_name: this.form.dataset.title,
+      };
+      this.saving = this.saving.catch(() => {}).then(() => putDraft(draft));
+    }
+    return this.saving;
   }
 
   /** Return the fields of the form that say something, in the words of the API. */
@@ -103,9 +121,9 @@ class QueuedForm {
     for (const field of this.form.elements) {
       const isOther = !field.name || NOT_SAID.has(field.name) || field.name.startsWith("kept_");
       if (isOther || ["file", "submit", "button"].includes(field.type)) continue;
-      if (field.type !== "checkbox") {
-        if (field.value) said[field.name] = field.value;
-      } else if (field.checked) said[field.name] = true;
+      if (field.type === "checkbox") {
+        if (field.checked) said[field.name] = valueOf(field, said[field.name]);
+      } else if (field.value) said[field.name] = field.value;
     }
     return said;
   }
@@ -130,15 +148,18 @@ class QueuedForm {
   async _take(input, file) {
     const origin = input.hasAttribute("capture") ? originOf(file) : "album";
     const said = saidOf(origin, this.locator.fresh);
-    const work = shrink(file).then(
-      (blob) => this._put(input, { name: input.id, blob, type: "image/jpeg", ...said }),
-      () => this._refuse(input, words.unreadable),
-    );
+    const work = this._make(input, file, said).catch(() => this._refuse(input, words.unreadable));
     this.pending.add(work);
     await work;
     this.pending.delete(work);
     this.isTouched = true;
     this._save();
+  }
+
+  async _make(input, file, said) {
+    const blob = await shrink(file);
+    const sha = await sha256(await blob.arrayBuffer());
+    this._put(input, { name: input.id, blob, type: "image/jpeg", sha256: sha, ...said });
   }
 
   _put(input, photo) {
@@ -179,28 +200,45 @@ class QueuedForm {
 
   async _submit(event) {
     event.preventDefault();
-    if (this.isSent) return;
-    const submitter = event.submitter ?? this.pressed;
+    if (this.isBusy) return;
+    const button = event.submitter ?? this.pressed;
+    const answer = { name: button?.name, value: button?.value, words: button?.textContent.trim() };
+    const ready = this._busy(button);
     while (this.pending.size > 0) await Promise.all(this.pending);
     if (this.isPhotoNeeded && this.photos.size === 0) {
+      ready();
       this._refuse(this.inputs[0], words.photo);
       return;
     }
+    this.isTouched = true;
+    const kept = this._keep(); // what a refused answer becomes again
     this.isSent = true;
-    clearTimeout(this.timer);
     try {
-      await enqueue(this._item(submitter));
+      await kept;
+      await enqueue(this._item(answer));
     } catch {
-      this._post(submitter);
+      this._post(answer);
       return;
     }
     announce({ id: this.id, user, kind: "action" });
     location.assign(words.home);
   }
 
-  _item(submitter) {
+  /** Say on the pressed button that its answer is being stored; none can be pressed meanwhile. */
+  _busy(button) {
+    const buttons = [...this.form.querySelectorAll("button[type=submit]")];
+    const label = button?.textContent;
+    const show = (isBusy) => {
+      this.isBusy = isBusy;
+      for (const one of buttons) one.disabled = isBusy;
+      if (button) button.textContent = isBusy ? words.sending : label;
+    };
+    show(true);
+    return () => show(false);
+  }
+
+  _item(answer) {
     const { number, api, title, place, version, stage, unit, words: stood } = this.form.dataset;
-    const answer = submitter?.name ? { [submitter.name]: submitter.value === "true" } : {};
     const now = new Date().toISOString();
     return {
       id: this.id,
@@ -212,10 +250,10 @@ class QueuedForm {
         seen_version: Number(version),
         claimed_at: now,
         ...this._said(),
-        ...answer,
+        ...(answer.name ? { [answer.name]: answer.value === "true" } : {}),
       },
       photos: [...this.photos.values()],
-      title: submitter?.name ? `${title} · ${submitter.textContent.trim()}` : title,
+      title: answer.name ? `${title} · ${answer.words}` : title,
       place,
       number,
       seen: { version: Number(version), stage, unit, words: stood },
@@ -224,14 +262,10 @@ class QueuedForm {
   }
 
   /** Post the form itself where the phone could keep nothing: no script could have done more. */
-  _post(submitter) {
-    if (submitter?.name) {
-      const field = Object.assign(document.createElement("input"), {
-        type: "hidden",
-        name: submitter.name,
-        value: submitter.value,
-      });
-      this.form.append(field);
+  _post({ name, value }) {
+    if (name) {
+      const field = document.createElement("input");
+      this.form.append(Object.assign(field, { type: "hidden", name, value }));
     }
     this.form.submit();
   }
@@ -260,6 +294,9 @@ async function hideWaiting(forms) {
     } else if (!isWaiting && isSaid) note.remove();
   }
 }
+
+// A page brought back by the browser as it was left has an answer that is stored already.
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 
 async function begin() {
   const forms = [...document.querySelectorAll("form[data-queue]")];

@@ -93,11 +93,12 @@ function rowOfItem(item) {
   return rowOf(id, item.title, thumbOf(id, photos), parts);
 }
 
-function partsOfProblem({ id, problem, seen, number }) {
+function partsOfProblem({ id, problem, seen, number, is_case_sent }) {
   const again = () => changeItem(id, ready);
-  if (problem.now === undefined) return { problem: sentenceOf(problem), again };
+  const sentence = sentenceOf(problem, is_case_sent);
+  if (problem.now === undefined) return { problem: sentence, again };
   const { now } = problem;
-  const parts = { problem: sentenceOf(problem), versions: true, mine: mineOf(seen) };
+  const parts = { problem: sentence, versions: true, mine: mineOf(seen) };
   if (now === null) return { ...parts, now: box.dataset.unseen };
   const last = now.last && { action: words.actions[now.last.action], at: timeOf(now.last.at) };
   const facts = [words.stages[now.stage], words.units[now.unit], now.address];
@@ -116,8 +117,9 @@ function mineOf(seen) {
 }
 
 /** Return the server's sentence with what it says of the fields, and its code. */
-function sentenceOf({ code, detail, fields, status }) {
-  const own = { photo_lost: box.dataset.photoLost, too_large: box.dataset.tooLarge };
+function sentenceOf({ code, detail, fields, status }, isCaseSent) {
+  const lost = isCaseSent ? box.dataset.photoOnlyLost : box.dataset.photoLost;
+  const own = { photo_lost: lost, too_large: box.dataset.tooLarge };
   const sentence = detail || own[code] || code;
   const mend = Object.values(fields ?? {}).join(" ");
   return `${sentence} ${mend} (${say(box.dataset.code, { code: status ? `${status} ${code}` : code })})`;
