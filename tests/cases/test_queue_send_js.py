@@ -437,3 +437,24 @@ def test_a_photo_the_phone_has_lost_is_said(page, server):
     wait_for_attention(page)
 
     assert item_of(page)["problem"]["code"] == "photo_lost"
+
+
+def test_a_clock_set_back_holds_nothing(page, server):
+    server.faults = {"POST /api/v1/cases/": ["unsent"]}
+    page.evaluate(
+        """() => {
+          const clock = Date.now;
+          window.ahead = 86_400_000;
+          Date.now = () => clock() + window.ahead;
+        }"""
+    )
+    store(page, "k1", held_ms=10_000)
+    start(page)
+    page.wait_for_timeout(300)
+    assert (item_of(page)["state"], server.cases) == ("waiting", {})
+
+    page.evaluate("() => { ahead = 0; dispatchEvent(new Event('online')) }")  # set to automatic
+    wait_for(page, "store.kept('ann', 'pace').then((pace) => pace?.failures)")
+    page.evaluate("() => { ahead = -86_400_000 }")  # and back again, during the wait
+
+    wait_until_empty(page)

@@ -9,6 +9,7 @@ import {
   dropDraft,
   dropItem,
   edit,
+  heldFor,
   items,
   kept,
   ofOthers,
@@ -79,7 +80,7 @@ function rowOfItem(item) {
   const kindWord = box.dataset[`kind${kind[0].toUpperCase()}${kind.slice(1)}`];
   const done = photos.filter((photo) => photo.is_sent || photo.note).length;
   const counted = photos.length ? say(box.dataset.photos, { done, total: photos.length }) : "";
-  const isHeld = !item.begun_at && Date.now() - created_at < item.held_ms;
+  const isHeld = !item.begun_at && heldFor(item) > 0;
   const facts = [kindWord, item.number, timeOf(created_at), ageOf(created_at), counted];
   const parts = {
     place: item.place,

@@ -8,16 +8,18 @@ import {
   bytesOf,
   changeItem,
   finish,
+  heldFor,
   items,
   keep,
   kept,
   newId,
   onChange,
+  waitUntil,
 } from "./store.js";
 
 const API = "/api/v1/";
 const LONGEST_WAIT_S = 300;
-const LONGEST_QUIET_S = 3600;
+const LONGEST_QUIET_S = 3600; // what the server may ask for
 const ASK_MS = 30_000;
 const PHOTO_MS = 120_000; // 400 kB over a very thin line
 const SILENT_MS = 150_000; // longer than any request: who holds the lock has been put to sleep
@@ -102,14 +104,11 @@ async function sleep() {
   const pace = await paceNow();
   const soonest = Math.min(...waiting.map(waitOf));
   clearTimeout(timer); // only now: another sleep may have set one while this one read
-  timer = setTimeout(() => wake(false), Math.max(soonest, waitUntil(pace.next_at), 200));
+  timer = setTimeout(() => wake(false), Math.max(soonest, restOf(pace.next_at), 200));
 }
 
-// A clock that was set back must not make anything wait longer than it ever would have.
-const waitUntil = (at, longest = LONGEST_WAIT_S * 1000) =>
-  Math.min(Math.max(at - Date.now(), 0), longest);
-const heldFor = ({ created_at, held_ms }) => waitUntil(created_at + held_ms, held_ms);
-const waitOf = (item) => Math.max(heldFor(item), waitUntil(item.next_at));
+const waitOf = (item) => Math.max(heldFor(item), waitUntil(item.next_at, LONGEST_WAIT_S * 1000));
+const restOf = (at) => waitUntil(at, LONGEST_QUIET_S * 1000);
 const paceNow = async () => (await kept(user, "pace")) ?? { failures: 0, next_at: 0, quiet_until: 0 };
 const backOff = (tries) => Math.min(LONGEST_WAIT_S, 2 ** (tries - 1)) * 1000;
 
@@ -120,8 +119,7 @@ async function due(force) {
 
 async function drain(force) {
   const pace = await paceNow();
-  const isQuiet = waitUntil(pace.quiet_until, LONGEST_QUIET_S * 1000) > 0;
-  if (isQuiet || (!force && waitUntil(pace.next_at) > 0)) return;
+  if (restOf(pace.quiet_until) > 0 || (!force && restOf(pace.next_at) > 0)) return;
   if ((await due(force)).length === 0) return;
   hasMoved = false;
   try {

@@ -269,6 +269,15 @@ export async function ofOthers(user) {
   return rows.filter((row) => row.user !== user).length;
 }
 
+/** Return in how many ms a moment comes that never lay further off than `longest`. */
+export function waitUntil(at, longest) {
+  const left = at - Date.now();
+  return left > longest ? 0 : Math.max(left, 0); // further off: the clock was set back since
+}
+
+/** Return for how many ms an item may still be withdrawn before it is sent. */
+export const heldFor = ({ created_at, held_ms }) => waitUntil(created_at + held_ms, held_ms);
+
 /** Mark an item as begun and return it; null when it is gone or asks for attention. */
 export function begin(id) {
   return change(async (stores) => {

@@ -1,7 +1,7 @@
 // Says on the page that follows what became of what was just stored, and lets it be withdrawn
 // while it has not begun. “Received” is said only once the server has said so.
 
-import { items, onChange, received, withdraw } from "./store.js";
+import { heldFor, items, onChange, received, withdraw } from "./store.js";
 
 const KEY = "cityops-toast";
 const SHOWN_MS = 8_000;
@@ -52,9 +52,9 @@ async function show() {
   }
 }
 
-function offerWithdrawal({ origin, begun_at, created_at, held_ms }) {
-  const left_s = Math.ceil((created_at + held_ms - Date.now()) / 1000);
-  button().hidden = !origin || Boolean(begun_at) || left_s <= 0;
+function offerWithdrawal(item) {
+  const left_s = Math.ceil(heldFor(item) / 1000);
+  button().hidden = !item.origin || Boolean(item.begun_at) || left_s === 0;
   button().textContent = `${toast.dataset.withdraw} (${left_s})`;
   if (!button().hidden) timer = setTimeout(show, 1000);
 }
