@@ -30,6 +30,18 @@ PHOTOS = """async () => {
 }"""
 
 
+CUT_OFF = """async () => {
+  const { open } = IDBFactory.prototype;
+  IDBFactory.prototype.open = function (...words) {
+    const asked = open.apply(this, words);
+    asked.addEventListener("success", () => (window.connection = asked.result));
+    return asked;
+  };
+  await store.items("ann");
+  window.connection.close();
+}"""
+
+
 @pytest.fixture
 def page(phone):
     return modules_page(phone)
@@ -162,3 +174,11 @@ def test_a_full_phone_keeps_what_it_had(page):
     assert error == "QuotaExceededError"
     assert [draft["id"] for draft in rows(page, "drafts")] == ["d1"]
     assert page.evaluate(PHOTOS) == ["d1"]
+
+
+def test_a_connection_the_phone_has_cut_off_is_opened_anew(page):
+    page.evaluate(CUT_OFF)  # as WebKit does behind a page in the background: no event tells of it
+
+    page.evaluate(STORE, [ITEM, ["near"]])
+
+    assert [item["id"] for item in rows(page, "items")] == ["d1"]

@@ -50,7 +50,20 @@ const RECEIPTS = 20;
 
 let opening = null;
 
-function database() {
+/** Return the database; opened anew where the phone has cut the connection off without a word. */
+async function database() {
+  const asked = connection();
+  const db = await asked;
+  try {
+    db.transaction("kept");
+    return db;
+  } catch {
+    if (opening === asked) opening = null;
+    return connection();
+  }
+}
+
+function connection() {
   if (opening === null) {
     opening = openDB("cityops", 1, {
       upgrade(db) {
