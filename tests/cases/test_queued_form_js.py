@@ -18,7 +18,7 @@ FORM = f"""
 </form>
 <div id="queued-words" data-home="{HOME}" data-outbox="{OUTBOX}" data-sending="Sending…"
      data-restored="Restored {{at}}" data-again="Again" data-waits="waits" data-received="received"
-     data-rendered-at="2026-11-26T10:00:00+08:00"></div>
+     data-rendered-at="2020-01-01T10:00:00+08:00"></div>
 """
 NO_SUBMITTER = """() =>
   Object.defineProperty(SubmitEvent.prototype, "submitter", { get: () => null })"""
@@ -103,3 +103,20 @@ def test_the_first_of_two_presses_counts_and_says_that_it_is_under_way(page):
     (item,) = page.evaluate("store.items('ann')")
     assert (item["body"]["passed"], len(item["photos"])) == (True, 1)
     assert item["title"] == "Check · Passed"
+
+
+@pytest.mark.parametrize(("version", "asks"), [(2, False), (3, True)])
+def test_a_page_older_than_the_receipt_asks_nothing_again(page, version, asks):
+    item = answer(page, "Passed")
+    page.evaluate(
+        """async ([id, version]) => {
+          await store.changeItem(id, ({ seen }) => ({ seen: { ...seen, version } }));
+          await store.finish(id, "HH7");
+        }""",
+        [item["id"], version],
+    )
+
+    open_form(page)
+
+    assert page.locator("form").is_visible() is asks
+    assert page.get_by_text("Check: received").count() == (0 if asks else 1)

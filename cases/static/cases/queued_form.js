@@ -3,7 +3,17 @@
 
 import { announce } from "./queue/toast.js";
 import { sha256 } from "./queue/sha256.js";
-import { drafts, dropDraft, enqueue, getDraft, items, newId, onChange, putDraft } from "./queue/store.js";
+import {
+  drafts,
+  dropDraft,
+  enqueue,
+  getDraft,
+  items,
+  newId,
+  onChange,
+  putDraft,
+  received,
+} from "./queue/store.js";
 import { Locator, originOf, saidOf, withLateFix } from "./report/locate.js";
 import { shrink } from "./report/shrink.js";
 
@@ -271,28 +281,38 @@ class QueuedForm {
   }
 }
 
-/** Say of an action that waits to be sent that it does, in the place of its form. */
-async function hideWaiting(forms) {
-  const waiting = await items(user);
+/** Hide the forms of what was answered on this phone, and say in their place what became of it. */
+async function hideAnswered(forms) {
+  const [waiting, done] = await Promise.all([items(user), received(user)]);
+  const madeAt = Date.parse(words.renderedAt);
+  const after = done.filter(({ received_at }) => received_at > madeAt); // this page is an old copy
   for (const form of forms) {
-    const { number, action } = form.dataset;
-    const isWaiting = waiting.some((item) => item.number === number && item.body.action === action);
-    form.hidden = isWaiting;
-    const box = form.closest("details") ?? form;
-    const note = box.previousElementSibling;
-    const isSaid = note?.classList.contains("task-waits") ?? false;
-    if (isWaiting && !isSaid) {
-      const line = document.createElement("p");
-      line.className = "note task-waits";
-      line.setAttribute("role", "status");
-      const link = document.createElement("a");
-      link.className = "phone-link";
-      link.href = words.outbox;
-      link.textContent = `${form.dataset.title}: ${words.waits}`;
-      line.append(link);
-      box.before(line);
-    } else if (!isWaiting && isSaid) note.remove();
+    const { number, action, version } = form.dataset;
+    const isOf = (one) => one.number === number && (one.action ?? one.body?.action) === action;
+    const isDone = after.some((one) => isOf(one) && one.version === Number(version));
+    tell(form, waiting.some(isOf) ? words.waits : isDone ? words.received : "");
   }
+}
+
+/** Say something in the place of a form; nothing shows the form. */
+function tell(form, sentence) {
+  form.hidden = sentence !== "";
+  const said = sentence && `${form.dataset.title}: ${sentence}`;
+  const box = form.closest("details") ?? form;
+  const before = box.previousElementSibling;
+  const old = before?.classList.contains("task-waits") ? before : null;
+  if ((old?.textContent ?? "") === said) return;
+  old?.remove();
+  if (!said) return;
+  const line = document.createElement("p");
+  line.className = "note task-waits";
+  line.setAttribute("role", "status");
+  const link = document.createElement("a");
+  link.className = "phone-link";
+  link.href = words.outbox;
+  link.textContent = said;
+  line.append(link);
+  box.before(line);
 }
 
 // A page brought back by the browser as it was left has an answer that is stored already.
@@ -301,9 +321,9 @@ addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 async function begin() {
   const forms = [...document.querySelectorAll("form[data-queue]")];
   const taken = forms.map((form) => new QueuedForm(form));
-  await hideWaiting(forms);
+  await hideAnswered(forms);
   await Promise.all(taken.map((one) => one.restore()));
-  onChange(() => hideWaiting(forms));
+  onChange(() => hideAnswered(forms));
 }
 
 if (user) begin().catch(() => {}); // without a store every form posts itself

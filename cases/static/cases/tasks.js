@@ -2,7 +2,7 @@
 
 import { loadLeaflet } from "./lazy_leaflet.js";
 import { drawAreas, fetchAreas } from "./outline.js";
-import { items, onChange } from "./queue/store.js";
+import { items, onChange, received } from "./queue/store.js";
 
 const OLD_MS = 10 * 60_000;
 const REFRESH_MS = 60_000; // a list younger than this is not asked for again by itself
@@ -208,33 +208,40 @@ async function refresh() {
   begin();
 }
 
-// --- what was answered and waits to be sent -----------------------------------------------------
+// --- what was answered on this phone -------------------------------------------------------------
 
 let waiting = new Set();
 
 /** Mark the cards that were answered on this phone; ask for the list anew once one was sent. */
-async function showWaiting() {
+async function showAnswered() {
   const user = document.getElementById("queue-chip")?.dataset.user;
   if (!user) return;
   const before = waiting;
-  const actions = (await items(user)).filter(({ kind }) => kind === "action");
+  const [own, done] = await Promise.all([items(user), received(user)]);
+  const actions = own.filter(({ kind }) => kind === "action");
   waiting = new Set(actions.map(({ number }) => number));
+  // Received after this list was made: it is an old one and does not know.
+  const after = done.filter(({ kind, received_at }) => kind === "action" && received_at > renderedAt());
   for (const card of cards()) {
-    const isWaiting = waiting.has(card.dataset.number);
-    card.classList.toggle("is-answered", isWaiting);
-    card.querySelector(".task-waits").hidden = !isWaiting;
+    const { number, version } = card.dataset;
+    const isDone = after.some((one) => one.number === number && one.version === Number(version));
+    const isWaiting = waiting.has(number);
+    card.classList.toggle("is-answered", isWaiting || isDone);
+    const words = card.querySelector(".task-waits");
+    words.hidden = !isWaiting && !isDone;
+    words.textContent = isWaiting ? words.dataset.waits : words.dataset.received;
   }
   if ([...before].some((number) => !waiting.has(number))) await refresh();
 }
 
-const showWaitingIfKept = () => showWaiting().catch(() => {}); // a phone that keeps nothing
+const showAnsweredIfKept = () => showAnswered().catch(() => {}); // a phone that keeps nothing
 
 function begin() {
   const button = document.getElementById("map-switch");
   if (button) button.hidden = false;
   showAge();
   showDistances();
-  showWaitingIfKept();
+  showAnsweredIfKept();
 }
 
 document.addEventListener("click", (event) => {
@@ -255,6 +262,6 @@ document.addEventListener("visibilitychange", () => {
 });
 for (const name of ["online", "offline"]) window.addEventListener(name, showAge);
 
-onChange(showWaitingIfKept);
+onChange(showAnsweredIfKept);
 begin();
 locateIfAllowed();

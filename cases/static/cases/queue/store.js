@@ -310,15 +310,17 @@ export function changeItem(id, changes) {
   });
 }
 
-/** Let an acknowledged item go, photos and all, and keep a receipt. */
+/** Let an acknowledged item go, photos and all, and keep a receipt: of which answer on which version. */
 export function finish(id, number) {
   return change(async (stores) => {
     const item = await stores.items.get(id);
     if (!item) return;
-    const { user, kind, title, place } = item;
+    const { user, kind, title, place, body, seen } = item;
+    const answered = { action: body.action, version: seen?.version };
     stores.items.delete(id);
     stores.photos.delete(allOf(id));
-    stores.received.put({ id, user, kind, title, place, number, received_at: Date.now() });
+    const received_at = Date.now();
+    stores.received.put({ id, user, kind, title, place, number, ...answered, received_at });
     const receipts = (await stores.received.getAll()).filter((row) => row.user === user);
     receipts.sort((a, b) => b.received_at - a.received_at);
     for (const old of receipts.slice(RECEIPTS)) stores.received.delete(old.id);
