@@ -36,6 +36,13 @@ function choose(kind) {
   map?.draw();
 }
 
+/** Show the kind the address names: the phone's own copy of the page shows them all. */
+function chooseAsAddressed() {
+  const kind = new URLSearchParams(location.search).get("kind") ?? "";
+  const links = [...section().querySelectorAll(".tasks-kinds a")];
+  if (kind !== chosen() && links.some(({ dataset }) => dataset.kind === kind)) choose(kind);
+}
+
 const chosen = () => section().querySelector(".tasks-kinds a[aria-current]")?.dataset.kind ?? "";
 
 // --- how far -------------------------------------------------------------------------------------
@@ -141,7 +148,9 @@ class TaskMap {
     list.className = "tasks-popup";
     list.append(...found.map((card) => card.cloneNode(true)));
     const popup = { maxWidth: 260, maxHeight: 300, closeButton: false };
-    return L.marker([lat, lon], { icon, title: name, alt: name }).bindPopup(list, popup);
+    // No stop of the keyboard: the list says the same.
+    const mark = L.marker([lat, lon], { icon, title: name, alt: name, keyboard: false });
+    return mark.bindPopup(list, popup);
   }
 
   _dot({ lon, lat }) {
@@ -164,6 +173,7 @@ async function switchMap(button) {
       document.getElementById("fresh").textContent = box.dataset.failed;
       return;
     }
+    if (map) return; // pressed twice while the library was on its way
     box.hidden = false;
     map = new TaskMap(box);
     locate();
@@ -180,32 +190,47 @@ async function switchMap(button) {
 
 const renderedAt = () => new Date(section().dataset.renderedAt);
 
-function showAge() {
+/** The time of a moment, with the day where that was not today. */
+function timeOf(at) {
+  const two = (n) => String(n).padStart(2, "0");
+  const isToday = at.toDateString() === new Date().toDateString();
+  const day = isToday ? "" : `${two(at.getMonth() + 1)}-${two(at.getDate())} `;
+  return day + at.toTimeString().slice(0, 5);
+}
+
+/** Say of when the list is: "updated" then, or kept since then, "offline" or with a server "failing". */
+function showAge(state = navigator.onLine ? "updated" : "offline") {
   const words = document.getElementById("fresh");
-  const isOld = !navigator.onLine || Date.now() - renderedAt() > OLD_MS;
+  words.textContent = words.dataset[state].replace("{at}", timeOf(renderedAt()));
+  const isOld = state !== "updated" || Date.now() - renderedAt() > OLD_MS;
   words.classList.toggle("is-old", isOld);
-  if (!navigator.onLine) sayOffline(words);
 }
 
-function sayOffline(words) {
-  const at = renderedAt().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
-  words.textContent = words.dataset.offline.replace("{at}", at);
-  words.classList.add("is-old");
-}
-
-/** Put the list as the server has it now in the place of this one; without network it stays. */
+/** Put the list as the server has it now in the place of this one; where it cannot be had it stays. */
 async function refresh() {
-  try {
-    const answer = await fetch(location.href);
-    if (!answer.ok || answer.redirected) throw new Error("another page");
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (map) switchMap(document.getElementById("map-switch"));
-    section().replaceWith(page.getElementById("tasks"));
-  } catch {
-    sayOffline(document.getElementById("fresh"));
-    return;
-  }
+  const answer = await fetch(location.href).catch(() => null);
+  if (answer?.redirected) return location.assign(answer.url); // nobody is signed in any more
+  const text = answer?.ok ? await answer.text().catch(() => "") : "";
+  const list = new DOMParser().parseFromString(text, "text/html").getElementById("tasks");
+  if (list === null) return showAge(answer === null ? "offline" : "failing");
+  return replaceBy(list);
+}
+
+function replaceBy(list) {
+  const focus = section().contains(document.activeElement) && (document.activeElement.id || "refresh");
+  const isMap = map !== null;
+  if (isMap) switchMap(document.getElementById("map-switch"));
+  section().replaceWith(list);
   begin();
+  const button = document.getElementById("map-switch");
+  if (isMap && button) switchMap(button);
+  if (focus) document.getElementById(focus)?.focus();
+}
+
+/** Refresh by itself what is not quite new; not under the eyes of who looks at the map. */
+function refreshIfOld() {
+  const isOld = Date.now() - renderedAt() > REFRESH_MS;
+  return navigator.onLine && map === null && isOld ? refresh() : showAge();
 }
 
 // --- what was answered on this phone -------------------------------------------------------------
@@ -256,12 +281,13 @@ document.addEventListener("click", (event) => {
   }
 });
 document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState !== "visible") return;
-  showAge();
-  if (navigator.onLine && map === null && Date.now() - renderedAt() > REFRESH_MS) refresh();
+  if (document.visibilityState === "visible") refreshIfOld();
 });
-for (const name of ["online", "offline"]) window.addEventListener(name, showAge);
+addEventListener("online", refreshIfOld);
+addEventListener("offline", () => showAge());
 
 onChange(showAnsweredIfKept);
 begin();
+chooseAsAddressed();
+refreshIfOld(); // the phone's own copy may have been quicker than the line
 locateIfAllowed();
