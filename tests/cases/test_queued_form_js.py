@@ -9,7 +9,7 @@ HOME, OUTBOX = "/m/", "/m/outbox/"
 FORM = f"""
 <a id="queue-chip" data-user="ann"></a>
 <form data-queue data-action="answer_check" data-version="2" data-number="HH7" data-title="Check"
-      data-api="/api/v1/cases/HH7/actions/" data-stage="checking" data-unit="u" data-words="checked">
+      data-api="/api/v1/cases/HH7/actions/" data-stage="checking" data-unit="u" data-words="x">
   <input type="hidden" name="action" value="answer_check">
   <textarea name="note"></textarea>
   <input type="file" id="photo" name="photo">

@@ -11,12 +11,16 @@ const PATIENCE_MS = 3000;
 const FRESH_MS = 600_000;
 const MOST_TASKS = 30;
 const HASHED = /\.[0-9a-f]{12}\./; // a hashed name never changes its content
+const KEPT = /^\/m\/((report|outbox|tasks\/[^/]+)\/)?$/;
+const MESSAGE = /<main id="content">\s*<p class="note"/; // said once, so not in a copy
+const CARD = /data-number="([^"]+)"\s+data-version="(\d+)"/g;
 const SMALL_PHOTO = /^\/photos\/\d+\/small\/$/;
 
 addEventListener("install", () => skipWaiting());
 addEventListener("activate", (event) => event.waitUntil(takeOver()));
 addEventListener("message", (event) => {
   if (event.data.kind === "keep") event.waitUntil(keepSoon());
+  if (event.data.kind === "forget") event.waitUntil(forget());
 });
 addEventListener("fetch", (event) => {
   const { method, mode, url } = event.request;
@@ -49,11 +53,11 @@ async function smallPhoto(request) {
 /** Answer with the page of now; with the last copy where the line is slow, gone or broken. */
 async function page(event) {
   const { request } = event;
-  const now = fetch(request).then(keepPage);
+  const now = fetchPage(request, turn);
   event.waitUntil(now.catch(() => {}));
   const copy = isSignIn(request) ? undefined : await copyOf(request.url);
   if (copy === undefined) return now.catch(() => shelter(request));
-  const patience = new Promise((done) => setTimeout(done, PATIENCE_MS));
+  const patience = new Promise((done) => isFromElsewhere(request) || setTimeout(done, PATIENCE_MS));
   const first = await Promise.race([now.catch(() => undefined), patience]);
   return first && first.status < 500 ? first : copy;
 }
@@ -61,7 +65,15 @@ async function page(event) {
 /** Somebody has just signed in here: the copies may be another person's. */
 const isSignIn = ({ referrer }) => referrer !== "" && new URL(referrer).pathname === "/sign-in/";
 
-const copyOf = (url) => caches.match(url, { cacheName: PAGES, ignoreSearch: true, ignoreVary: true });
+/** From a page outside /m/, where somebody may have signed in: a copy only stands in for no line. */
+const isFromElsewhere = ({ referrer }) =>
+  referrer !== "" && !new URL(referrer).pathname.startsWith("/m/");
+
+/** The last copy of a page: of /m/ whatever kind is asked for, of a report none about a component. */
+function copyOf(url) {
+  const ignoreSearch = new URL(url).pathname === "/m/";
+  return caches.match(url, { cacheName: PAGES, ignoreSearch, ignoreVary: true });
+}
 
 /** Where there is no copy, the outbox tells what waits. */
 async function shelter({ url }) {
@@ -72,26 +84,49 @@ async function shelter({ url }) {
 
 // --- keeping -------------------------------------------------------------------------------------
 
+let turn = 0; // grows as people sign in and out: nothing asked for in an earlier one is kept
+
+async function forget() {
+  turn += 1;
+  await caches.delete(PAGES);
+}
+
+/** Fetch something and keep it; a full phone keeps nothing, and the answer is there all the same. */
 async function fetched(request, name) {
+  const asked = turn;
   const answer = await fetch(request);
-  if (answer.ok) await (await caches.open(name)).put(request, answer.clone());
+  if (answer.ok && turn === asked) await keepIn(name, request, answer.clone()).catch(() => {});
   return answer;
 }
 
-/** Keep a copy of a person's page; the first one of somebody else ends the copies of the last. */
-async function keepPage(answer) {
+const keepIn = async (name, request, copy) => (await caches.open(name)).put(request, copy);
+
+/** The same of a page, `asked` in this turn; rejects where the line breaks before its end. */
+async function fetchPage(request, asked) {
+  const answer = await fetch(request);
+  const isText = /^text\/html/.test(answer.headers.get("Content-Type") ?? "");
+  const page = isText ? await answer.clone().text() : "";
+  if (turn === asked) await keepPage(answer, page).catch(() => {});
+  return answer;
+}
+
+async function keepPage(answer, page) {
   if (answer.type === "opaqueredirect") await forgetAllBut([OWNER, OUTBOX]); // nobody is signed in
-  const { pathname, search } = new URL(answer.url || location.href);
-  const isPage = answer.ok && !answer.redirected && !search && pathname.startsWith("/m/");
-  if (!isPage || !/^text\/html/.test(answer.headers.get("Content-Type") ?? "")) return answer;
-  const user = /id="queue-chip"[^>]*data-user="([^"]*)"/.exec(await answer.clone().text())?.[1];
-  if (user === undefined) return answer;
+  const user = /id="queue-chip"[^>]*data-user="([^"]*)"/.exec(page)?.[1];
+  if (!answer.ok || answer.redirected || user === undefined) return;
+  const copies = await copiesOf(user);
+  const { pathname, search } = new URL(answer.url);
+  const isMeant = KEPT.test(pathname) && !search && !MESSAGE.test(page);
+  if (isMeant) await copies.put(pathname, answer.clone());
+}
+
+/** Open the copies of a person; the first page of somebody else ends those of the last. */
+async function copiesOf(user) {
   const owner = await (await caches.match(OWNER, { cacheName: PAGES }))?.text();
   if (owner !== user) await caches.delete(PAGES);
-  const pages = await caches.open(PAGES);
-  if (owner !== user) await pages.put(OWNER, new Response(user));
-  await pages.put(pathname, answer.clone());
-  return answer;
+  const copies = await caches.open(PAGES);
+  if (owner !== user) await copies.put(OWNER, new Response(user));
+  return copies;
 }
 
 async function forgetAllBut(paths) {
@@ -107,34 +142,49 @@ function keepSoon() {
 
 /** Keep the three pages, those of the open tasks, and all that any of them needs. */
 async function keepAll() {
-  const home = await text("/m/");
+  const asked = turn;
+  const home = await text("/m/", asked);
   if (home === "") return;
-  const tasks = [...home.matchAll(/href="(\/m\/tasks\/[^"/]+\/)"/g)].map(([, path]) => path);
-  const paths = ["/m/report/", OUTBOX, ...new Set(tasks)].slice(0, 2 + MOST_TASKS);
+  const versions = new Map([["/m/report/", null], [OUTBOX, null]]);
+  for (const [, number, version] of home.matchAll(CARD)) versions.set(`/m/tasks/${number}/`, version);
+  const wanted = [...versions].slice(0, 2 + MOST_TASKS);
   const pages = [home];
-  for (const path of paths) pages.push(await text(path));
-  const photos = await keepLinked(pages, /src="(\/photos\/\d+\/small\/)"/g, PAGES);
+  for (const [path, version] of wanted) {
+    if (turn === asked) pages.push(await text(path, asked, version));
+  }
+  const photos = await keepPhotos(pages, asked);
   const files = await keepFiles(pages);
+  if (turn !== asked) return;
+  const paths = [OWNER, "/m/", ...wanted.map(([path]) => path)];
   await prune(STATIC, files);
-  await prune(PAGES, new Set([...photos, ...[OWNER, "/m/", ...paths].map(absolute)]), isTransient);
+  await prune(PAGES, new Set([...photos, ...paths.map(absolute)]), isTransient);
 }
 
-/** Return the text of a page, from a copy not too old or from the server; empty if not given. */
-async function text(path) {
+/**
+ * Return the text of a page: of a copy not too old or of this version of its case, else from the
+ * server; without a line of any copy. Empty if there is none.
+ */
+async function text(path, asked, version = null) {
   const copy = await copyOf(absolute(path));
-  const age = copy ? Date.now() - Date.parse(copy.headers.get("Date") ?? "") : Infinity;
-  const answer = age < FRESH_MS ? copy : await fetch(path).then(keepPage);
-  return answer.ok && !answer.redirected ? answer.text() : "";
+  const known = copy ? await copy.clone().text() : "";
+  const isOfNow = version !== null && known.includes(`data-version="${version}"`);
+  if (isOfNow || (copy && isFresh(copy))) return known;
+  const answer = await fetchPage(path, asked).catch(() => copy);
+  return answer?.ok && !answer.redirected ? answer.text() : "";
 }
+
+const isFresh = ({ headers }) => Date.now() - Date.parse(headers.get("Date") ?? "") < FRESH_MS;
 
 const absolute = (path) => new URL(path, location.origin).href;
 const isTransient = (url) => /^\/(m\/tasks|photos)\//.test(new URL(url).pathname);
 
-async function keepLinked(pages, pattern, name) {
+async function keepPhotos(pages, asked) {
+  const named = /src="(\/photos\/\d+\/small\/)"/g;
   const urls = new Set();
-  for (const page of pages) for (const [, path] of page.matchAll(pattern)) urls.add(absolute(path));
+  for (const page of pages) for (const [, path] of page.matchAll(named)) urls.add(absolute(path));
   for (const url of urls) {
-    if (!(await caches.match(url, { cacheName: name }))) await fetched(url, name).catch(() => {});
+    const isThere = await caches.match(url, { cacheName: PAGES });
+    if (!isThere && turn === asked) await fetched(url, PAGES).catch(() => {});
   }
   return urls;
 }
@@ -144,9 +194,15 @@ async function keepFiles(pages) {
   const named = /"(\/static\/[^"\s]+\.\w+)"/g;
   const found = new Set();
   for (const page of pages) for (const [, path] of page.matchAll(named)) found.add(absolute(path));
+  let lost = null;
   for (const url of found) {
-    for (const next of await linksOf(await staticFile(new Request(url)), url)) found.add(next);
+    try {
+      for (const next of await linksOf(await staticFile(new Request(url)), url)) found.add(next);
+    } catch (error) {
+      lost = error; // what comes after it may be had
+    }
   }
+  if (lost) throw lost; // what it needs is not known, so nothing is deleted
   return found;
 }
 
