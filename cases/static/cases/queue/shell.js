@@ -13,7 +13,9 @@ export async function keepShell() {
   }
 }
 
-/** Take the copies of a person's pages from this phone. */
+/** Take the copies of a person's pages from this phone, also those that are just being made. */
 export async function forgetPages() {
+  const worker = await navigator.serviceWorker?.getRegistration("/m/");
+  worker?.active?.postMessage({ kind: "forget" });
   await globalThis.caches?.delete(PAGES);
 }

@@ -10,9 +10,10 @@ export function guardSignOut(user) {
   const form = document.getElementById("sign-out");
   form?.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const left = (await items(user)).length + (await drafts(user)).length;
+    const kept = await Promise.all([items(user), drafts(user)]).catch(() => []); // it keeps nothing
+    const left = kept.flat().length;
     if (left && !(await confirms(dialog, left))) return;
-    await forgetPages();
+    if (navigator.onLine) await forgetPages().catch(() => {}); // offline nobody is signed out
     form.submit();
   });
 }
