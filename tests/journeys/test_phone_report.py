@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.browsers import PHONE, ZHONGFANG, one
+from tests.support.browsers import PHONE, ZHONGFANG, one, picture
 from tests.support.reporting import choose, received, take_photo
 
 pytestmark = pytest.mark.journey
@@ -44,6 +44,17 @@ def reports_of(city, username: str) -> int:
             " WHERE u.username = %s",
             username,
         )
+    )
+
+
+def let_shrinking_take(page: Page, seconds: float) -> None:
+    page.evaluate(
+        """(seconds) => {
+          const real = window.createImageBitmap;
+          const wait = () => new Promise((done) => setTimeout(done, seconds * 1000));
+          window.createImageBitmap = async (file) => (await wait(), real(file));
+        }""",
+        seconds,
     )
 
 
@@ -286,3 +297,17 @@ def test_going_back_to_a_stored_report_begins_another(desks, running_city):
     expect(page.locator(".shot img")).to_have_count(0)
     assert draft_in(page) != first
     assert reports_of(running_city, "inspector1") == before + 1
+
+
+def test_an_operator_may_press_submit_while_a_photo_is_made_small(desks, running_city):
+    before = reports_of(running_city, "operator1")
+    page = desks.open("operator1", "/m/report/", PHONE)
+    expect(page.locator("#fix")).to_contain_text("±8 m")
+    choose(page, REFUSE)
+    let_shrinking_take(page, 1)
+    page.set_input_files("#id_near", picture("peru"))
+
+    page.click("#submit")
+
+    page.wait_for_url(lambda url: "/m/report/" not in url)
+    assert reports_of(running_city, "operator1") == before + 1

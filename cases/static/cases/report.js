@@ -10,6 +10,7 @@ import { PhotoTiles } from "./report/photos.js";
 import { Place } from "./report/place.js";
 
 const WITHDRAWN_WITHIN_MS = 10_000;
+const PATIENCE_MS = 15_000;
 
 const form = document.getElementById("report");
 const { user, api, home } = form.dataset;
@@ -192,7 +193,10 @@ function summarise(sentence) {
 
 const label = submit.innerHTML;
 
+let patience = 0;
+
 function ready() {
+  clearTimeout(patience);
   submit.disabled = false;
   submit.innerHTML = label;
 }
@@ -200,8 +204,14 @@ function ready() {
 function busy() {
   submit.disabled = true;
   submit.textContent = submit.dataset.sending;
-  setTimeout(ready, 15_000);
+  patience = setTimeout(() => {
+    ready();
+    summarise(words.slow);
+  }, PATIENCE_MS);
 }
+
+/** Post the form as it stands. Its own `submit` is the button of that name. */
+const post = () => HTMLFormElement.prototype.submit.call(form);
 
 form.addEventListener("submit", async (event) => {
   const isHeld = isQueued || faults().length > 0 || tiles.pending.size > 0;
@@ -211,7 +221,7 @@ form.addEventListener("submit", async (event) => {
   const found = faults();
   showFaults(found);
   if (found.length > 0) ready();
-  else if (!isQueued && isHeld) form.submit();
+  else if (!isQueued && isHeld) post();
   else if (isQueued) store("report", api, reportBody(), { held_ms: WITHDRAWN_WITHIN_MS });
 });
 
