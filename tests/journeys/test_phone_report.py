@@ -311,3 +311,26 @@ def test_an_operator_may_press_submit_while_a_photo_is_made_small(desks, running
 
     page.wait_for_url(lambda url: "/m/report/" not in url)
     assert reports_of(running_city, "operator1") == before + 1
+
+
+def test_a_phone_that_can_keep_nothing_reports_all_the_same(desks, running_city):
+    before = reports_of(running_city, "inspector1")
+    page = open_report(desks, east_m=2200)
+    take_photo(page, "near", "sienna")
+    choose(page, REFUSE)
+    page.evaluate(
+        """() => {
+          IDBObjectStore.prototype.put = () => { throw new DOMException("", "QuotaExceededError"); };
+        }"""
+    )
+
+    page.click("#submit")
+
+    expect(page.get_by_text("Received: HH")).to_be_visible()
+    assert reports_of(running_city, "inspector1") == before + 1
+    photos = (
+        "SELECT count(*) FROM cases_attachment a JOIN cases_case c ON c.id = a.case_id"
+        " JOIN accounts_user u ON u.id = c.reporter_id"
+        " WHERE u.username = %s AND c.reported_at = (SELECT max(reported_at) FROM cases_case)"
+    )
+    assert one(running_city, photos, "inspector1") == "1"

@@ -275,11 +275,21 @@ async function store(kind, path, body, { number, held_ms }) {
     });
   } catch {
     draft.isOver = false;
-    summarise(words.unstored);
-    ready();
+    if (kind === "report" && navigator.onLine && tiles.giveBack()) await postUnstored();
+    else {
+      summarise(words.unstored);
+      ready();
+    }
     return;
   }
   leave(id, kind);
+}
+
+/** The phone can keep nothing, but there is a line: the form goes as it would without this script. */
+async function postUnstored() {
+  await draft.clear().catch(() => {});
+  form.elements.namedItem("key").value = draft.id; // its own may be of a page shown before
+  post();
 }
 
 function leave(id, kind) {

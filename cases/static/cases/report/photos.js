@@ -118,10 +118,18 @@ export class PhotoTiles {
     }
   }
 
+  /** Let the form post the photos itself; tells whether it can: not every tile has a field for it. */
+  giveBack() {
+    const full = this.tiles.filter(({ dataset }) => this.taken.has(dataset.slot));
+    if (!full.every((tile) => this._input(tile).name)) return false;
+    for (const tile of full) this._mirror(tile, this.taken.get(tile.dataset.slot).blob);
+    return true;
+  }
+
   /** Let the form post the small photo instead of the large one. */
   _mirror(tile, blob) {
     const files = new DataTransfer();
-    files.items.add(new File([blob], `${tile.dataset.slot}.jpg`, { type: blob.type }));
+    files.items.add(new File([blob], `${tile.dataset.slot}.jpg`, { type: "image/jpeg" }));
     this._input(tile).files = files.files;
   }
 
