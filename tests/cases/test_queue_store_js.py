@@ -103,7 +103,7 @@ def test_a_late_save_does_not_bring_a_draft_back(page):
 
 @pytest.mark.parametrize("id", ["d1", "i1"])
 def test_an_item_withdrawn_in_time_is_the_draft_it_was(page, id):
-    page.evaluate(PUT, [DRAFT, ["near"]])
+    page.evaluate(PUT, [{**DRAFT, "saved_at": "2026-11-26T02:00:00Z"}, ["near"]])
     page.evaluate(STORE, [{**ITEM, "id": id, "draft": "d1"}, ["near"]])
 
     assert page.evaluate("id => store.withdraw(id)", id) is True
@@ -111,6 +111,7 @@ def test_an_item_withdrawn_in_time_is_the_draft_it_was(page, id):
     assert rows(page, "items") == []
     (draft,) = rows(page, "drafts")
     assert (draft["id"], draft["fields"]) == ("d1", {"note": "here"})
+    assert draft["saved_at"] == "2026-11-26T02:00:00Z"  # when it was entered, and where
     assert page.evaluate(PHOTOS) == ["d1"]
 
 

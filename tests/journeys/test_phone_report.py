@@ -133,6 +133,23 @@ def test_nothing_is_lost_when_the_phone_ends_the_page_at_the_camera(desks):
     assert draft_in(page) != id_
 
 
+def test_a_draft_opened_somewhere_else_stays_where_it_was_written(desks):
+    page = open_report(desks, east_m=300)
+    page.fill("#id_description", "behind the market")
+    where = page.input_value("#id_lon")
+    page.click("#save-draft")
+    page.wait_for_url("**/m/")
+    page.goto("/m/outbox/")
+    page.context.set_geolocation({**ZHONGFANG, "accuracy": 8})
+    page.clock.fast_forward(600_000)
+
+    page.get_by_role("button", name="Edit").click()
+
+    expect(page.locator("#restored")).to_be_visible()
+    page.wait_for_timeout(500)  # the position of now is found
+    assert page.input_value("#id_lon") == where
+
+
 def test_cleared_is_gone_for_good(desks):
     page = open_report(desks, east_m=400)
     page.fill("#id_description", "never mind")
@@ -179,9 +196,14 @@ def test_a_report_withdrawn_in_time_is_a_draft_again_and_never_sent(desks, runni
     assert page.evaluate(ITEMS) == 0
     assert reports_of(running_city, "inspector1") == before
 
-    page.goto(again)
+    page.goto("/m/report/")
+    expect(page.locator("#fix")).to_contain_text("±8 m")
+    page.evaluate("address => location.assign(address)", again)  # the same page, another draft
     expect(page.locator('.shot[data-slot="near"] img')).to_be_visible()
     expect(page.locator("#chosen")).to_contain_text("Household refuse")
+
+    page.evaluate("() => { location.hash = 'content' }")  # as the link to the content does
+    page.wait_for_function("id => location.hash === `#${id}`", arg=again.partition("#")[2])
 
 
 def test_the_same_thing_is_supported_and_not_reported_twice(desks, running_city):

@@ -6,6 +6,7 @@ import { announce } from "./queue/toast.js";
 import { Category } from "./report/category.js";
 import { Draft } from "./report/draft.js";
 import { Duplicates } from "./report/duplicates.js";
+import { FRESH_MS } from "./report/locate.js";
 import { PhotoTiles } from "./report/photos.js";
 import { Place } from "./report/place.js";
 
@@ -82,22 +83,23 @@ function lookAround() {
 
 async function begin() {
   place.start();
-  const found = isQueued ? await draft.restore() : null;
-  if (found) await restore(found);
+  if (isQueued) await draft.restore(restore);
   await category.start();
   suit();
   document.querySelector("[aria-invalid=true]")?.focus();
 }
 
+/** Show a draft again, but for what was entered anew while it was read. */
 async function restore({ fields, photos, saved_at }) {
   isEntered = true;
-  note.value = fields.description;
-  address.value = fields.address;
-  if (component) component.value = fields.component;
-  if (selfHandled) selfHandled.checked = fields.self_handled;
+  note.value = note.value || fields.description;
+  address.value = address.value || fields.address;
+  if (component) component.value = component.value || fields.component;
+  if (selfHandled) selfHandled.checked = selfHandled.checked || fields.self_handled;
   for (const number of fields.others) twins?.others.add(number);
-  category.select.value = fields.condition;
+  category.select.value = category.select.value || fields.condition;
   place.restore(fields.place);
+  place.isHeld = () => tiles.isAged || Date.now() - Date.parse(saved_at) > FRESH_MS;
   await tiles.restore(photos);
   const strip = document.getElementById("restored");
   const at = new Date(saved_at).toTimeString().slice(0, 5);
@@ -275,7 +277,7 @@ async function store(kind, path, body, { number, held_ms }) {
     });
   } catch {
     draft.isOver = false;
-    if (kind === "report" && navigator.onLine && tiles.giveBack()) await postUnstored();
+    if (kind === "report" && navigator.onLine && tiles.giveBack()) postUnstored();
     else {
       summarise(words.unstored);
       ready();
@@ -285,10 +287,9 @@ async function store(kind, path, body, { number, held_ms }) {
   leave(id, kind);
 }
 
-/** The phone can keep nothing, but there is a line: the form goes as it would without this script. */
-async function postUnstored() {
-  await draft.clear().catch(() => {});
-  form.elements.namedItem("key").value = draft.id; // its own may be of a page shown before
+/** The phone has no room, but there is a line: the form goes as it would without this script. */
+function postUnstored() {
+  form.elements.namedItem("key").value = draft.id; // should the draft be sent too, it counts once
   post();
 }
 

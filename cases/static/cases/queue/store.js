@@ -253,7 +253,7 @@ async function backToDraft(id, may) {
     const item = await stores.items.get(id);
     if (!item?.origin || !may(item)) return false;
     const { origin, photos } = item;
-    stores.drafts.put({ ...origin, photos: photos.map(unsent), saved_at: new Date().toISOString() });
+    stores.drafts.put({ ...origin, photos: photos.map(unsent) });
     stores.items.delete(id);
     if (origin.id === id) return true;
     for (const { sha256: sha } of photos) {

@@ -13,6 +13,7 @@ export class Draft {
     this.user = user;
     this.collect = collect;
     this.id = newId();
+    this.saving = Promise.resolve();
     this.isKept = false;
     this.isCurrent = false; // what is on the disk is what is on the page
     this.isOver = false;
@@ -20,15 +21,34 @@ export class Draft {
     document.addEventListener("visibilitychange", () => document.hidden && this.save());
   }
 
-  /** Return the draft the address names; without one the page starts empty, under a new id. */
-  async restore() {
-    const named = location.hash.slice(1);
-    this.opening = named ? getDraft(named, this.user).catch(() => null) : null;
-    const draft = await this.opening;
+  /**
+   * Have `show` fill the page with the draft the address names; without one it starts empty, under
+   * a new id. Nothing is kept before, for it would replace what was not shown yet.
+   */
+  restore(show) {
+    this.opening = this._open(show);
+    addEventListener("hashchange", () => this._follow());
+    return this.opening;
+  }
+
+  async _open(show) {
+    const draft = await this._named();
     if (draft) this.id = draft.id;
     this.isKept = Boolean(draft);
     this._name();
-    return draft;
+    if (draft) await show(draft);
+  }
+
+  /** Open another draft that a link on this very page led to; any other link takes no name away. */
+  async _follow() {
+    if (location.hash.slice(1) === this.id) return;
+    if (await this._named()) location.reload();
+    else this._name();
+  }
+
+  async _named() {
+    const id = location.hash.slice(1);
+    return id ? getDraft(id, this.user).catch(() => null) : null;
   }
 
   /** Keep what is on the page once nothing has changed for a moment. */
@@ -46,12 +66,13 @@ export class Draft {
   /** Keep what is on the page now; resolves when it is on the disk. */
   async flush() {
     clearTimeout(this.timer);
-    await this.opening; // what is entered meanwhile belongs to the draft the address names
+    await this.opening;
     const said = this.isOver || this.isCurrent ? null : this.collect();
     if (said) {
       this.isKept = this.isCurrent = true;
       const path = location.pathname + location.search;
-      this.saving = putDraft({ id: this.id, user: this.user, path, ...said });
+      const draft = { id: this.id, user: this.user, path, ...said };
+      this.saving = this.saving.catch(() => {}).then(() => putDraft(draft));
       this.saving.catch(() => (this.isCurrent = false));
     }
     await this.saving;
@@ -66,6 +87,7 @@ export class Draft {
   /** Throw it away and begin under a new id. */
   async clear() {
     this.end();
+    await this.saving.catch(() => {});
     if (this.isKept) await dropDraft(this.id);
   }
 

@@ -2,7 +2,7 @@
 
 export const ROUGH_M = 50;
 const PATIENCE_MS = 15_000;
-const FRESH_MS = 60_000;
+export const FRESH_MS = 60_000; // a place found, or written down, within it is where one stands
 export const LATE_FIX_MS = 15_000;
 const OLD_MS = 10 * 60_000; // a file older than this was not taken by the camera just now
 

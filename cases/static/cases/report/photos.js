@@ -61,9 +61,11 @@ export class PhotoTiles {
     for (const [slot, photo] of this.taken) this.taken.set(slot, withLateFix(photo, fix));
   }
 
-  /** Show photos of a draft in their tiles again. */
+  /** Show photos of a draft in their tiles again, but where one was taken meanwhile. */
   async restore(photos) {
-    for (const photo of photos) this._put(this._tile(photo.name), photo);
+    for (const photo of photos.filter(({ name }) => !this.taken.has(name))) {
+      this._put(this._tile(photo.name), photo);
+    }
     this._showTiles();
   }
 
