@@ -9,8 +9,16 @@ from playwright.sync_api import Error
 
 from tests.support.modules import SECURE, modules_page
 
-SHRINK = """async ([text, edge, isNative]) => {
-  if (!isNative) window.createImageBitmap = () => Promise.reject(new Error("none here"));
+BROWSERS = {
+    "native": "",
+    "without": "window.createImageBitmap = () => Promise.reject(new Error('none here'))",
+    "apple": """
+      Object.defineProperty(navigator, "vendor", { value: "Apple Computer, Inc." });
+      const real = createImageBitmap;
+      window.createImageBitmap = () => real(new ImageData(30, 30));""",
+}
+SHRINK = """async ([text, edge, browser]) => {
+  eval(browser);
   const { shrink } = await import("/static/cases/report/shrink.js");
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const small = await shrink(new File([bytes], "a.jpg", { type: "image/jpeg" }), edge);
@@ -50,14 +58,16 @@ def street(width, height, *, orientation=1):
     return base64.b64encode(out.getvalue()).decode()
 
 
-@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("browser_kind", BROWSERS)
 @pytest.mark.parametrize(
     ("orientation", "size", "red"), [(1, (1600, 1200), (100, 100)), (6, (1200, 1600), (1100, 100))]
 )
-def test_a_photo_is_made_small_upright_and_without_its_exif(page, native, orientation, size, red):
+def test_a_photo_is_made_small_upright_and_without_its_exif(
+    page, browser_kind, orientation, size, red
+):
     photo = street(2400, 1800, orientation=orientation)
 
-    made = base64.b64decode(page.evaluate(SHRINK, [photo, 1600, native]))
+    made = base64.b64decode(page.evaluate(SHRINK, [photo, 1600, BROWSERS[browser_kind]]))
 
     with Image.open(io.BytesIO(made)) as image:
         assert (image.format, image.size) == ("JPEG", size)
@@ -68,16 +78,16 @@ def test_a_photo_is_made_small_upright_and_without_its_exif(page, native, orient
 
 
 def test_a_small_photo_is_not_blown_up(page):
-    made = base64.b64decode(page.evaluate(SHRINK, [street(640, 480), 1600, True]))
+    made = base64.b64decode(page.evaluate(SHRINK, [street(640, 480), 1600, ""]))
 
     with Image.open(io.BytesIO(made)) as image:
         assert image.size == (640, 480)
 
 
-@pytest.mark.parametrize("native", [True, False])
-def test_what_is_no_picture_is_refused(page, native):
+@pytest.mark.parametrize("browser_kind", ["native", "without"])
+def test_what_is_no_picture_is_refused(page, browser_kind):
     with pytest.raises(Error):
-        page.evaluate(SHRINK, [base64.b64encode(b"no picture").decode(), 1600, native])
+        page.evaluate(SHRINK, [base64.b64encode(b"no picture").decode(), 1600, BROWSERS[browser_kind]])
 
 
 def find(page, accuracy, heading=None):
@@ -125,6 +135,24 @@ def test_an_album_photo_has_neither_time_nor_place(page):
     assert camera.pop("taken_at").endswith("Z")
     place = {"lon": 109.9, "lat": 27.5, "accuracy_m": 8, "heading": 272}
     assert camera == {"origin": "camera"} | place
+
+
+def test_a_draft_is_not_written_over_before_it_is_shown(page):
+    kept = page.evaluate(
+        """async () => {
+          const fields = { note: "here" };
+          await store.putDraft({ id: "d1", user: "ann", path: "/m/report/", fields, photos: [] });
+          history.replaceState(null, "", "#d1");
+          const { Draft } = await import("/static/cases/report/draft.js");
+          let note = "";
+          const draft = new Draft("ann", () => ({ fields: { note }, photos: [] }));
+          const opened = draft.restore(({ fields }) => (note = fields.note));
+          await Promise.all([opened, draft.flush()]); // something was entered meanwhile
+          return (await store.getDraft("d1", "ann")).fields;
+        }"""
+    )
+
+    assert kept == {"note": "here"}
 
 
 def test_outlines_once_seen_are_there_without_a_network(phone):

@@ -15,6 +15,8 @@ export function chosenEdge() {
  * @returns {Promise<Blob>}
  */
 export async function shrink(file, edge = chosenEdge()) {
+  // WebKit of iOS 15 turns and crops an upright photo in createImageBitmap, without an error.
+  if (navigator.vendor.startsWith("Apple")) return withCompressor(file, edge);
   try {
     return await withTheBrowser(file, edge);
   } catch {
