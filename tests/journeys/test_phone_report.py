@@ -304,6 +304,17 @@ def test_a_report_takes_four_photos_and_no_fifth(desks):
     expect(page.locator(".shot img")).to_have_count(3)
 
 
+def test_two_photos_of_the_album_one_at_once_after_the_other_are_both_there(desks):
+    page = open_report(desks, east_m=1900)
+    let_shrinking_take(page, 0.5)
+    for colour in ("brown", "olive"):
+        page.set_input_files("#album-input", picture(colour))
+    page.clock.run_for(2000)
+
+    for slot in ("near", "far"):
+        expect(page.locator(f'.shot[data-slot="{slot}"] img')).to_be_visible()
+
+
 def test_going_back_to_a_stored_report_begins_another(desks, running_city):
     before = reports_of(running_city, "inspector1")
     page = open_report(desks, east_m=2000)

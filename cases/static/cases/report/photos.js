@@ -28,6 +28,7 @@ export class PhotoTiles {
     this.album = form.querySelector("#album");
     for (const tile of this.tiles) {
       const input = this._input(tile);
+      input.addEventListener("click", (event) => this._isBusy(tile) && event.preventDefault());
       this._listen(input, opening, (file) => this._take(tile, file, originOf(file)));
     }
     const album = this.album.querySelector("input");
@@ -73,8 +74,11 @@ export class PhotoTiles {
 
   _input = (tile) => tile.querySelector("input[type=file]");
 
-  _freeTile = () =>
-    this.tiles.find(({ dataset }) => dataset.slot !== "after" && !this.taken.has(dataset.slot));
+  _isBusy = (tile) => tile.classList.contains("is-busy");
+
+  _isFree = (tile) => !this.taken.has(tile.dataset.slot) && !this._isBusy(tile);
+
+  _freeTile = () => this.tiles.find((tile) => tile.dataset.slot !== "after" && this._isFree(tile));
 
   _listen(input, opening, take) {
     // The phone may end the page while its camera is open: what is entered is written down first.
@@ -93,6 +97,7 @@ export class PhotoTiles {
     if (!tile) return;
     const work = this._make(tile, file, saidOf(origin, this.locator.fresh));
     this.pending.add(work);
+    this._showTiles();
     await work;
     this.pending.delete(work);
     this._showTiles();
@@ -183,7 +188,7 @@ export class PhotoTiles {
       isNext = isNext && this.has(tile.dataset.slot);
     }
     const room = this.isPlain ? ["near", "far"] : ["near", "far", ...more.map((t) => t.dataset.slot)];
-    this.album.hidden = room.every((slot) => this.taken.has(slot));
+    this.album.hidden = !room.some((slot) => this._isFree(this._tile(slot)));
   }
 
   /** Say something at a tile; nothing takes it away. */
