@@ -1,7 +1,7 @@
 // Takes the form of an action over: what it says is kept on the phone and sent from there, so that a
 // dead spot costs nothing. Without this script the form posts itself.
 
-import { announce } from "./queue/toast.js";
+import { tellNextPage } from "./queue/toast.js";
 import { sha256 } from "./queue/sha256.js";
 import {
   drafts,
@@ -230,7 +230,7 @@ class QueuedForm {
       this._post(answer);
       return;
     }
-    announce({ id: this.id, user, kind: "action" });
+    tellNextPage({ id: this.id, user, kind: "action" });
     location.assign(words.home);
   }
 

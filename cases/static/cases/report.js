@@ -2,7 +2,7 @@
 // this script the form posts itself; so it does for people whose reports do not go by the queue.
 
 import { enqueue } from "./queue/store.js";
-import { announce } from "./queue/toast.js";
+import { tellNextPage } from "./queue/toast.js";
 import { Category } from "./report/category.js";
 import { Draft } from "./report/draft.js";
 import { Duplicates } from "./report/duplicates.js";
@@ -294,7 +294,7 @@ function postUnstored() {
 }
 
 function leave(id, kind) {
-  announce({ id, user, kind });
+  tellNextPage({ id, user, kind });
   location.assign(home);
 }
 

@@ -7,6 +7,7 @@ const KEY = "cityops-toast";
 const SHOWN_MS = 8_000;
 
 const toast = document.getElementById("toast");
+const user = document.getElementById("queue-chip")?.dataset.user;
 let about = null;
 let timer = 0;
 
@@ -14,7 +15,7 @@ let timer = 0;
  * Let the next page say what became of this; call it before leaving the page.
  * @param {{id: string, user: string, kind: "report" | "action" | "support" | "draft"}} said
  */
-export function announce(said) {
+export function tellNextPage(said) {
   sessionStorage.setItem(KEY, JSON.stringify(said));
 }
 
@@ -25,28 +26,39 @@ function say(words) {
   toast.querySelector("span").textContent = words;
 }
 
-/** There is nothing more to tell; what is said stays for a moment. */
-function end(afterMs) {
+/** There is nothing more to tell. */
+function end() {
+  clearTimeout(timer);
   about = null;
   sessionStorage.removeItem(KEY);
   button().hidden = true;
-  setTimeout(() => (toast.hidden = true), afterMs);
+}
+
+const hideLater = () => setTimeout(() => (toast.hidden = true), SHOWN_MS);
+
+/** That it waits was said for long enough, the chip says it too; what becomes of it is said again. */
+function rest() {
+  toast.hidden = true;
+  about.isSaid = true;
+  tellNextPage(about);
 }
 
 async function show() {
   clearTimeout(timer);
   if (about === null) return;
-  const { id, user } = about;
+  const { id } = about;
   const [waiting, done] = await Promise.all([items(user), received(user)]);
   if (about?.id !== id) return;
   const receipt = done.find((one) => one.id === id);
   const item = waiting.find((one) => one.id === id);
   if (receipt) {
     say(toast.dataset.received.replace("{number}", receipt.number));
-    end(SHOWN_MS);
+    end();
+    hideLater();
   } else if (!item || item.state === "attention") {
-    end(0); // the chip tells of what needs attention
-  } else {
+    end();
+    toast.hidden = true; // the chip tells of what needs attention
+  } else if (!about.isSaid) {
     say(navigator.onLine ? toast.dataset.stored : toast.dataset.offline);
     offerWithdrawal(item);
   }
@@ -56,28 +68,31 @@ function offerWithdrawal(item) {
   const left_s = Math.ceil(heldFor(item) / 1000);
   button().hidden = !item.origin || Boolean(item.begun_at) || left_s === 0;
   button().textContent = `${toast.dataset.withdraw} (${left_s})`;
-  if (!button().hidden) timer = setTimeout(show, 1000);
+  clearTimeout(timer); // another look may have set one meanwhile
+  timer = button().hidden ? setTimeout(rest, SHOWN_MS) : setTimeout(show, 1000);
 }
 
 async function takeBack() {
-  const { id, user } = about;
+  const { id } = about;
   const item = (await items(user)).find((one) => one.id === id);
   if (!item || !(await withdraw(id))) return;
   const link = document.createElement("a");
   link.href = `${item.origin.path}#${id}`;
   link.textContent = toast.dataset.edit;
   say(toast.dataset.withdrawn);
-  toast.append(link);
-  end(SHOWN_MS);
+  toast.append(link); // it stays as long as the page: nobody need be quick
+  end();
 }
 
 if (toast) {
   about = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
+  if (about?.user !== user) about = null; // the tab was another person's before
   button().addEventListener("click", takeBack);
   onChange(show);
   for (const kind of ["online", "offline"]) addEventListener(kind, show);
   if (about?.kind === "draft") {
     say(toast.dataset.draft);
-    end(SHOWN_MS);
+    end();
+    hideLater();
   } else show();
 }
