@@ -62,6 +62,7 @@ export class Category {
     this.pins = [];
     this.recent = [];
     this.often = this.box.dataset.often.split(" ").filter(Boolean);
+    this.select.addEventListener("change", () => this._show());
     this.more = this.box.querySelector("#more");
     this.more.addEventListener("click", () => this._open());
   }
@@ -80,7 +81,6 @@ export class Category {
 
   choose(code) {
     this.select.value = code;
-    this._show();
     this.select.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
@@ -111,11 +111,13 @@ export class Category {
 
   _show() {
     const { chosen } = this;
+    const hadFocus = document.activeElement?.matches("#category > .category");
     const wanted = [...new Set([...this.pins, ...this.recent, ...this.often])];
     let shown = wanted.filter((code) => this.choices.has(code)).slice(0, TILES);
     if (chosen && !shown.includes(chosen.code)) shown = [chosen.code, ...shown].slice(0, TILES);
     for (const old of this.box.querySelectorAll(".category")) old.remove();
     this.more.before(...shown.map((code) => this._tile(this.choices.get(code))));
+    if (hadFocus) this.box.querySelector("[aria-pressed=true]")?.focus(); // not back to the top
     this.chosenLine.textContent = chosen ? `${chosen.text} · ${chosen.limit}` : "";
   }
 
@@ -132,8 +134,13 @@ export class Category {
   }
 
   async _open() {
-    const { pickCategory } = await import("./category_picker.js");
-    const code = await pickCategory(this);
+    const picker = await import("./category_picker.js").catch(() => null);
+    if (!picker) {
+      this.select.hidden = false; // no line: the whole list stands in the page
+      this.select.focus();
+      return;
+    }
+    const code = await picker.pickCategory(this);
     if (code) this.choose(code);
     this.more.focus();
   }

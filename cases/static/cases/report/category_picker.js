@@ -9,12 +9,13 @@ let category = null;
 let settle = () => {};
 
 /**
- * Let the person choose; null if they leave it as it was.
+ * Let the person choose; null if they leave it as it was, or are choosing already.
  * @param {{choices: Map<string, object>, select: HTMLSelectElement, pins: string[],
  *   pin: (code: string) => boolean}} from the class of ./category.js
  * @returns {Promise<string | null>}
  */
 export async function pickCategory(from) {
+  if (dialog.hasAttribute("open")) return null; // pressed twice while this module was on its way
   category = from;
   search.value = "";
   show();
@@ -31,7 +32,7 @@ function show() {
 
 search.addEventListener("input", show);
 search.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
-dialog.addEventListener("cancel", () => settle(null));
+dialog.addEventListener("close", () => settle(null));
 dialog.querySelector("[data-do=back]").addEventListener("click", () => settle(null));
 list.addEventListener("click", ({ target }) => {
   const button = target.closest("button");

@@ -98,7 +98,7 @@ export class Place {
 
   _say(kind, metres = "") {
     this.fix.textContent = this.fix.dataset[kind].replace("{m}", metres).replace("{at}", time());
-    this.fix.classList.toggle("phone-rough", kind === "rough" || kind === "none");
+    this.fix.classList.toggle("phone-rough", ["rough", "none", "mapless"].includes(kind));
   }
 
   _draw() {
@@ -140,8 +140,13 @@ export class Place {
   }
 
   async _pick() {
-    const { pickPlace } = await import("./place_picker.js");
-    const picked = await pickPlace(this.point, this.locator);
+    const picker = await import("./place_picker.js").catch(() => null);
+    if (!picker) {
+      this.degrees.open = true; // no line: longitude and latitude can be entered
+      this._say("mapless");
+      return;
+    }
+    const picked = await picker.pickPlace(this.point, this.locator);
     this.change.focus();
     if (!picked) return;
     this.isChosen = true;

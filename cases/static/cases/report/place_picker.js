@@ -25,16 +25,17 @@ let isFollowing = false; // until the person moves the map themselves
 let fixAt = null; // the position the cross-hair was brought to, if it is still there
 
 /**
- * Let the person choose a place; null if they leave it as it was.
+ * Let the person choose a place; null if they leave it as it was, or are choosing already.
  * @param {{lon: number, lat: number} | null} from
  * @param {import("./locate.js").Locator} locator
  * @returns {Promise<{lon: number, lat: number, accuracy_m: number} | null>}
  */
 export async function pickPlace(from, locator) {
+  if (dialog.hasAttribute("open")) return null; // pressed twice while this module was on its way
   const { onFix } = locator;
   phone = locator;
-  const choice = new Promise((choose) => (settle = choose));
   open();
+  const choice = new Promise((choose) => (settle = choose));
   show(from, onFix).catch(() => (where.textContent = where.dataset.failed));
   const chosen = await choice;
   locator.onFix = onFix;
@@ -71,7 +72,7 @@ const actions = {
 for (const [part, act] of Object.entries(actions)) {
   dialog.querySelector(`[data-do=${part}]`).addEventListener("click", act);
 }
-dialog.addEventListener("cancel", () => settle(null));
+dialog.addEventListener("close", () => settle(null));
 
 // Safari before 15.4 has no modal dialogs; there it lies over the page.
 const open = () => (dialog.showModal ? dialog.showModal() : dialog.setAttribute("open", ""));
