@@ -61,7 +61,6 @@ class Server:
 def page(phone):
     page = modules_page(phone)
     page.add_script_tag(content=WORKER.read_text())
-    page.evaluate(HURRY)
     return page
 
 
@@ -95,6 +94,7 @@ def test_a_full_phone_loads_what_a_page_needs(page, server):
 def test_a_slow_line_gives_nobody_the_page_of_who_had_the_phone_before(
     page, server, referrer, shown
 ):
+    page.evaluate(HURRY)
     open_page(page, "/m/")
     server.user, server.words, server.slow_s = "bob", "second", 0.5  # bob has signed in elsewhere
 
@@ -132,6 +132,7 @@ def test_what_comes_after_a_sign_out_is_not_kept(page, server):
 
 
 def test_a_report_about_a_component_waits_for_its_own_page(page, server):
+    page.evaluate(HURRY)
     open_page(page, "/m/report/")
     server.words, server.slow_s = "of the component", 0.5
 
