@@ -15,7 +15,7 @@ PATIENCE_S = 20
 PROBLEM = "application/problem+json"
 STORE = """async ([item, texts]) => {
   const photos = texts.map((text, i) => ({
-    name: ["near", "far"][i], blob: new Blob([text]), origin: "camera",
+    name: ["near", "far"][i], kind: ["near", "far"][i], blob: new Blob([text]), origin: "camera",
     taken_at: "2026-11-26T10:00:00+08:00", lon: 109.9, lat: 27.5, accuracy_m: 8.4,
   }));
   await store.enqueue({ title: "Litter", ...item, photos });

@@ -87,7 +87,9 @@ def test_a_small_photo_is_not_blown_up(page):
 @pytest.mark.parametrize("browser_kind", ["native", "without"])
 def test_what_is_no_picture_is_refused(page, browser_kind):
     with pytest.raises(Error):
-        page.evaluate(SHRINK, [base64.b64encode(b"no picture").decode(), 1600, BROWSERS[browser_kind]])
+        page.evaluate(
+            SHRINK, [base64.b64encode(b"no picture").decode(), 1600, BROWSERS[browser_kind]]
+        )
 
 
 def find(page, accuracy, heading=None):
@@ -116,10 +118,12 @@ def test_a_rough_position_of_a_new_search_does_not_replace_a_good_one(page):
     assert page.evaluate("told") == [8, 20]
 
 
-def test_a_search_without_any_position_says_so_once(page):
+def test_a_search_that_may_not_find_any_position_says_so_once(page):
     page.evaluate(WATCH)
 
-    page.evaluate("failed({ code: 3 })")
+    page.evaluate("failed({ code: 2 })")  # not now: the search goes on
+    assert page.evaluate("told") == []
+    page.evaluate("failed({ code: 1 })")
 
     assert page.evaluate("told") == ["none"]
 

@@ -13,8 +13,9 @@ STORE = """async (held_ms) => {
   const draft = { id: "d1", user: "ann", path: "/m/report/", fields: {}, photos: [] };
   await store.putDraft(draft);
   const said = { kind: "report", path: "/api/v1/cases/", body: {}, title: "Litter" };
-  await store.enqueue({ ...said, id: "d1", user: "ann", held_ms, draft: "d1" });
-  sessionStorage.setItem("cityops-toast", JSON.stringify({ id: "d1", user: "ann", kind: "report" }));
+  await store.enqueue({ ...said, id: "d1", user: "ann", held_ms });
+  const told = { id: "d1", user: "ann", kind: "report" };
+  sessionStorage.setItem("cityops-toast", JSON.stringify(told));
 }"""
 
 

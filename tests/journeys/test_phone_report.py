@@ -353,7 +353,8 @@ def test_a_phone_that_can_keep_nothing_reports_all_the_same(desks, running_city)
     choose(page, REFUSE)
     page.evaluate(
         """() => {
-          IDBObjectStore.prototype.put = () => { throw new DOMException("", "QuotaExceededError"); };
+          const full = new DOMException("full", "QuotaExceededError");
+          IDBObjectStore.prototype.put = () => { throw full; };
         }"""
     )
 

@@ -267,7 +267,6 @@ class QueuedForm {
       place,
       number,
       seen: { version: Number(version), stage, unit, words: stood },
-      draft: this.id,
     };
   }
 

@@ -273,7 +273,6 @@ async function store(kind, path, body, { number, held_ms }) {
       place: address.value.trim() || place.words,
       number,
       held_ms,
-      draft: id,
     });
   } catch {
     draft.isOver = false;

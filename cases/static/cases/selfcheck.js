@@ -42,7 +42,7 @@ const CHECKS = {
   async storage() {
     if (!(await canKeep())) return bad();
     const room = await navigator.storage?.estimate?.();
-    const free = room ? Math.round((room.quota - room.usage) / MB) : 0;
+    const free = room ? Math.round((room.quota - room.usage) / MB) : undefined;
     return (await isKeptForGood()) ? good(free) : poor(free);
   },
 
@@ -111,7 +111,7 @@ async function run(place) {
   const name = place.dataset.check;
   show(place, "waiting", list.dataset.waiting);
   const found = await CHECKS[name]().catch(bad);
-  const said = (place.dataset[found.result] ?? found.words ?? "").replace("{n}", found.n ?? 0);
+  const said = (place.dataset[found.result] ?? found.words ?? "").replace("{n}", found.n ?? "?");
   const head = list.dataset[found.result];
   show(place, found.result, said ? `${head} · ${said}` : head);
   const number = found.n === undefined ? "" : ` ${found.n}`;

@@ -134,7 +134,7 @@ const renewed = ({ body, seen }, now) => ({
 });
 
 async function editItem({ id, origin }) {
-  if (await edit(id)) location.assign(`${origin.path}#${origin.id}`);
+  if (await edit(id)) location.assign(`${origin.path}#${id}`);
 }
 
 function rowOfDraft({ id, path, photos, category_name, saved_at }) {
@@ -210,16 +210,16 @@ async function showState(waiting) {
   const failing = navigator.onLine ? data.failing : data.offline;
   const isFailing = waiting > 0 && (!navigator.onLine || pace?.failures > 0);
   const wifi = waiting > 0 && photosWait() ? data.wifi : "";
-  put("outbox-state", waiting && pace?.paused ? paused : isFailing ? failing : wifi);
+  write("outbox-state", waiting && pace?.paused ? paused : isFailing ? failing : wifi);
   document.getElementById("outbox-sign-in").hidden = !(waiting && pace?.paused);
   const skew = (await kept("", "skew")) ?? 0;
   const isOff = Math.abs(skew) > SKEW_MS;
-  put("outbox-skew", isOff ? say(data.skew, { n: Math.round(Math.abs(skew) / 60_000) }) : "");
+  write("outbox-skew", isOff ? say(data.skew, { n: Math.round(Math.abs(skew) / 60_000) }) : "");
   const others = await ofOthers(user);
-  put("outbox-others", others ? say(data.others, { n: others }) : "");
+  write("outbox-others", others ? say(data.others, { n: others }) : "");
 }
 
-function put(id, text) {
+function write(id, text) {
   const line = document.getElementById(id);
   line.hidden = text === "";
   line.textContent = text;
@@ -230,7 +230,7 @@ async function showStorage() {
   if (!room) return;
   const mega = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
   const told = { used: mega(room.usage), free: mega(room.quota - room.usage) };
-  put("outbox-storage", say(box.dataset.storage, told));
+  write("outbox-storage", say(box.dataset.storage, told));
 }
 
 const showSoon = () => (showing = showing.then(show, show));

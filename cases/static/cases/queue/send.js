@@ -3,7 +3,6 @@
 // simply sent again. docs/phone.md tells the whole course.
 
 import {
-  announce,
   begin,
   bytesOf,
   changeItem,
@@ -14,6 +13,7 @@ import {
   kept,
   newId,
   onChange,
+  tellTabs,
   waitUntil,
 } from "./store.js";
 
@@ -92,7 +92,7 @@ async function run() {
     }
   } finally {
     running = null;
-    announce({ kind: "rest" });
+    tellTabs({ kind: "rest" });
     await sleep();
   }
 }
@@ -265,7 +265,7 @@ const changePhoto = (id, sha, changes) =>
   }));
 
 function tell({ id, title, photos }, done) {
-  announce({ kind: "progress", id, title, done, total: photos.length });
+  tellTabs({ kind: "progress", id, title, done, total: photos.length });
 }
 
 // --- when it is not taken ------------------------------------------------------------------------
@@ -340,19 +340,18 @@ async function put(path, item, photo, session) {
     "Content-Type": photo.type,
     "Content-Disposition": `attachment; filename=${photo.sha256.slice(0, 8)}`,
   };
-  const about = saidOf(photo, item.kind);
+  const about = queryOf(photo, item.kind);
   const answer = await ask(`${path}?${about}`, { method: "PUT", headers, body }, session, PHOTO_MS);
   hasMoved = true;
   return answer;
 }
 
 /** Return what the page says of a photo, as the API takes it. */
-export function saidOf(photo, kind) {
-  const named = ["near", "far", "after"].includes(photo.name) ? photo.name : undefined;
+function queryOf(photo, kind) {
   const degrees = (value) => (Number.isFinite(value) ? value.toFixed(7) : undefined);
   const whole = (value) => (Number.isFinite(value) ? Math.round(value) : undefined);
   const said = {
-    kind: kind === "report" ? (photo.kind ?? named) : undefined,
+    kind: kind === "report" ? photo.kind : undefined,
     origin: photo.origin,
     taken_at: photo.origin === "camera" ? photo.taken_at : undefined,
     lon: degrees(photo.lon),

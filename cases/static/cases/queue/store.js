@@ -42,7 +42,6 @@ import { sha256 } from "./sha256.js";
  * @property {string} [number] of the case, once there is one
  * @property {{version: number, stage: string, unit: string, words: string}} [seen] what was answered
  * @property {number} [held_ms] how long it may be withdrawn before it is sent
- * @property {string} [draft] dropped as the item is stored
  */
 
 const STORES = ["drafts", "items", "photos", "received", "kept"];
@@ -92,7 +91,7 @@ async function change(work, kind = "change") {
   try {
     const result = await work(stores);
     await transaction.done;
-    announce({ kind });
+    tellTabs({ kind });
     return result;
   } catch (error) {
     transaction.done.catch(() => {}); // it fails for the same reason
@@ -115,7 +114,7 @@ channel?.addEventListener("message", ({ data }) => listeners.forEach((listen) =>
  * Tell every tab of this phone, this one included.
  * @param {{kind: string}} message
  */
-export function announce(message) {
+export function tellTabs(message) {
   channel?.postMessage(message);
   listeners.forEach((listen) => listen(message));
 }
@@ -169,8 +168,7 @@ export async function putDraft(draft) {
   const photos = await read(draft.photos);
   const saved_at = draft.saved_at ?? new Date().toISOString();
   return change(async (stores) => {
-    const isOf = (item) => item.id === draft.id || item.origin?.id === draft.id;
-    if ((await stores.items.getAll()).some(isOf) || (await stores.received.get(draft.id))) return;
+    if ((await stores.items.get(draft.id)) || (await stores.received.get(draft.id))) return;
     await putBytes(stores.photos, draft.id, photos);
     stores.drafts.put({ ...draft, saved_at, photos: photos.map(({ about }) => about) });
   });
@@ -213,15 +211,15 @@ export const drafts = (user) => allOwn("drafts", user, "saved_at");
 // --- items ---------------------------------------------------------------------------------------
 
 /**
- * Store what is to be sent; resolves when it is on the disk ("已存"). Storing one twice changes
- * nothing.
+ * Store what is to be sent, in the place of the draft of the same id; resolves when it is on the
+ * disk ("已存"). Storing one twice changes nothing.
  * @param {Item} given
  */
-export async function enqueue({ photos = [], held_ms = 0, draft, ...said }) {
+export async function enqueue({ photos = [], held_ms = 0, ...said }) {
   const ready = await read(photos);
   return change(async (stores) => {
     if (await stores.items.get(said.id)) return;
-    const origin = draft ? await stores.drafts.get(draft) : undefined;
+    const origin = await stores.drafts.get(said.id);
     await putBytes(stores.photos, said.id, ready);
     stores.items.put({
       ...said,
@@ -233,9 +231,7 @@ export async function enqueue({ photos = [], held_ms = 0, draft, ...said }) {
       tries: 0,
       next_at: 0,
     });
-    if (!draft) return;
-    stores.drafts.delete(draft);
-    if (draft !== said.id) stores.photos.delete(allOf(draft));
+    stores.drafts.delete(said.id);
   });
 }
 
@@ -255,12 +251,6 @@ async function backToDraft(id, may) {
     const { origin, photos } = item;
     stores.drafts.put({ ...origin, photos: photos.map(unsent) });
     stores.items.delete(id);
-    if (origin.id === id) return true;
-    for (const { sha256: sha } of photos) {
-      const bytes = await stores.photos.get([id, sha]);
-      if (bytes) stores.photos.put(bytes, [origin.id, sha]);
-    }
-    stores.photos.delete(allOf(id));
     return true;
   });
 }

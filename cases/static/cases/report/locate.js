@@ -2,6 +2,7 @@
 
 export const ROUGH_M = 50;
 const PATIENCE_MS = 15_000;
+const DENIED = 1; // code of the error
 export const FRESH_MS = 60_000; // a place found, or written down, within it is where one stands
 export const LATE_FIX_MS = 15_000;
 const OLD_MS = 10 * 60_000; // a file older than this was not taken by the camera just now
@@ -37,9 +38,10 @@ export class Locator {
     }
     this.found = null;
     const options = { enableHighAccuracy: true, timeout: PATIENCE_MS };
-    const failed = () => this._end();
-    this.watch = navigator.geolocation.watchPosition((at) => this._take(at), failed, options);
-    this.timer = setTimeout(failed, PATIENCE_MS);
+    const found = (at) => this._take(at);
+    const failed = ({ code }) => code === DENIED && this._end(); // all else may pass
+    this.watch = navigator.geolocation.watchPosition(found, failed, options);
+    this.timer = setTimeout(() => this._end(), PATIENCE_MS);
   }
 
   stop() {
