@@ -174,3 +174,18 @@ def test_outlines_once_seen_are_there_without_a_network(phone):
 
     assert page.evaluate(fetch, "/outline/") == areas
     assert page.evaluate(fetch, near) == "no network"
+
+
+def test_outlines_are_there_on_a_full_phone(phone):
+    areas = {"type": "FeatureCollection", "features": []}
+    phone.route(f"{SECURE}/outline/**", lambda route: route.fulfill(json=areas))
+    page = modules_page(phone)
+
+    found = page.evaluate(
+        """async () => {
+          Cache.prototype.put = () => Promise.reject(new DOMException("", "QuotaExceededError"));
+          return (await import("/static/cases/outline.js")).fetchAreas("/outline/");
+        }"""
+    )
+
+    assert found == areas

@@ -9,9 +9,11 @@ export async function fetchAreas(address) {
   const answer = await fetch(address).catch((error) => copyOf(address, error));
   if (!answer.ok) return { type: "FeatureCollection", features: [] };
   const isWhole = !address.includes("?"); // what lies near a place differs with each place
-  if (isWhole && globalThis.caches) await (await caches.open(KEPT)).put(address, answer.clone());
+  if (isWhole && globalThis.caches) await keep(address, answer.clone()).catch(() => {}); // it is full
   return answer.json();
 }
+
+const keep = async (address, copy) => (await caches.open(KEPT)).put(address, copy);
 
 /** Without a network the outlines seen last are as good as those of today. */
 async function copyOf(address, error) {
