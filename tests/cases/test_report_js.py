@@ -4,8 +4,9 @@ import base64
 import io
 
 import pytest
+from django.contrib.staticfiles import finders
 from PIL import Image
-from playwright.sync_api import Error
+from playwright.sync_api import Error, expect
 
 from tests.support.modules import SECURE, modules_page
 
@@ -90,6 +91,16 @@ def test_what_is_no_picture_is_refused(page, browser_kind):
         page.evaluate(
             SHRINK, [base64.b64encode(b"no picture").decode(), 1600, BROWSERS[browser_kind]]
         )
+
+
+def test_a_closed_dialog_is_hidden_where_the_browser_knows_none(page):
+    page.set_content('<style>dialog { display: block }</style><dialog class="full">It</dialog>')
+    for name in ("cityops/site.css", "cases/phone_queue.css", "cases/phone_report.css"):
+        page.add_style_tag(path=str(finders.find(name)))
+
+    expect(page.locator("dialog")).to_be_hidden()
+    page.evaluate("document.querySelector('dialog').setAttribute('open', '')")
+    expect(page.locator("dialog")).to_be_visible()
 
 
 def find(page, accuracy, heading=None):
