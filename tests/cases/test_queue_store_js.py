@@ -134,6 +134,15 @@ def test_storing_twice_is_storing_once(page):
     assert page.evaluate(PHOTOS) == ["d1"]
 
 
+def test_what_was_received_is_not_stored_again(page):
+    page.evaluate(STORE, [ITEM, []])
+    page.evaluate("store.finish('d1', 'HH1')")
+
+    page.evaluate(STORE, [ITEM, []])
+
+    assert rows(page, "items") == []
+
+
 def test_an_acknowledged_item_leaves_a_receipt_and_no_photo(page):
     page.evaluate(STORE, [ITEM, ["near"]])
 

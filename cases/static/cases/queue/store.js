@@ -218,7 +218,7 @@ export const drafts = (user) => allOwn("drafts", user, "saved_at");
 export async function enqueue({ photos = [], held_ms = 0, ...said }) {
   const ready = await read(photos);
   return change(async (stores) => {
-    if (await stores.items.get(said.id)) return;
+    if ((await stores.items.get(said.id)) || (await stores.received.get(said.id))) return;
     const origin = await stores.drafts.get(said.id);
     await putBytes(stores.photos, said.id, ready);
     stores.items.put({
@@ -300,7 +300,7 @@ export function changeItem(id, changes) {
   });
 }
 
-/** Let an acknowledged item go, photos and all, and keep a receipt: of which answer on which version. */
+/** Let an acknowledged item go, photos and all; its receipt says what was answered on which version. */
 export function finish(id, number) {
   return change(async (stores) => {
     const item = await stores.items.get(id);
