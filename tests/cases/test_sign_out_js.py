@@ -48,3 +48,14 @@ def test_without_a_line_nobody_leaves_and_the_copies_stay(page):
     sign_out(page)  # the browser says that it could not be asked for
 
     assert page.evaluate("caches.has('cityops-pages')") is True
+
+
+def test_who_signs_in_finds_no_copies(page):
+    page.set_content('<form method="post" action="/sign-in/"><button>Sign in</button></form>')
+    page.evaluate("caches.open('cityops-pages').then(() => {})")
+    page.evaluate("import('/static/cases/sign_in.js')")
+
+    page.get_by_role("button", name="Sign in").click()
+
+    page.wait_for_url(f"{SECURE}/sign-in/")
+    assert page.evaluate("caches.has('cityops-pages')") is False
