@@ -43,7 +43,7 @@ def test_a_phone_that_can_keep_nothing_lets_people_leave(page):
 
 
 def test_without_a_line_nobody_leaves_and_the_copies_stay(page):
-    page.context.set_offline(True)
+    page.evaluate("() => Object.defineProperty(navigator, 'onLine', { get: () => false })")
 
     sign_out(page)  # the browser says that it could not be asked for
 
