@@ -55,7 +55,7 @@ def case_list(
         inner, parameters = rows.query.sql_with_params()
     except EmptyResultSet:
         return "[]", ""
-    said = [sees_telephones(reader), NUMBER, HINT]
+    said: list[bool | str] = [sees_telephones(reader), NUMBER, HINT]
     with connection.cursor() as db:
         db.execute(_PAGE.format(inner=inner), [*said, size, size, size, size, *parameters])
         text, is_more, value, pk = db.fetchone()

@@ -30,8 +30,9 @@ def case_list(home: Home) -> Figure:
     """Return the list of 100 cases over the API, one client, against its SELECT alone."""
 
     def select() -> None:
-        filters = read_filters({})
-        select_list(search(_reader(), filters, at=timezone.now()), filters, size=PAGE)
+        filters, reader = read_filters({}), _reader()
+        found = search(reader, filters, at=timezone.now())
+        select_list(found, filters, reader=reader, size=PAGE)
 
     return _against(home, "list of 100", "/api/v1/cases/", select, times=READS)
 
