@@ -96,7 +96,7 @@ def test_a_report_is_stored_with_four_taps_and_one_photo(desks, running_city):
 
 
 def test_a_place_outside_ones_own_grid_is_told_and_may_be_reported(desks):
-    page = open_report(desks, east_m=-200)
+    page = open_report(desks, "inspector2", east_m=-200)  # a community of theirs
     expect(page.locator("#where")).to_contain_text("·")
     expect(page.locator("#where")).not_to_contain_text("outside your own grid")
 
