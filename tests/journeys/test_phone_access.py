@@ -13,7 +13,7 @@ from tests.support.browsers import ZHONGFANG, one, picture
 pytestmark = pytest.mark.journey
 
 NARROW = {"width": 320, "height": 640}
-WHOLE = {"width": 320, "height": 2400}  # nothing is under the bar at the bottom
+WHOLE = {"width": 320, "height": 6000}  # nothing is under the bar at the bottom
 CONDITION = "event-0110-1"  # exposed refuse
 DIALOGS = {"/m/report/": ["#change-place", "#more"]}  # what opens them
 PHONE_PAGES = ["/m/", "/m/outbox/", "/m/me/", "/m/selfcheck/", "/m/feedback/"]
