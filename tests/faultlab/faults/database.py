@@ -53,7 +53,8 @@ def _crash(lab: Lab) -> tuple[float, float]:
 def _errors_end(load: Load, begun: float, end: float, until: float) -> float:
     """Return when the last call that an outage broke ended (epoch s), or the outage itself.
 
-    What ended after `until`, when the next outage began, was broken by that.
+    What began after it and ended after `until`, when the next outage began, was broken by that.
     """
-    ends = [t.begun + t.took_s for t in load.taken if t.status == 0 or t.status >= 500]
-    return max((ended for ended in ends if begun <= ended < until), default=end)
+    broken = [(t.begun, t.begun + t.took_s) for t in load.taken if not 0 < t.status < 500]
+    ends = [ended for sent, ended in broken if begun <= ended and (sent < end or ended < until)]
+    return max(ends, default=end)

@@ -53,12 +53,10 @@ def note_redelivery(
     *,
     lost_s: float = 0.0,
     cut_off: int = 1,
-    is_bounded: bool = True,
 ) -> None:
     """Note how many runs were cut off, and how long work waited that a death (epoch s) had lost.
 
-    Each loss may cost one lease; `lost_s` is how long nobody could work at all. Where deaths come
-    faster than work gets done, the time is noted and not bounded.
+    Each loss may cost one lease; `lost_s` is how long nobody could work at all.
     """
     lab.quiesce()
     rows = lab.rows(
@@ -73,8 +71,7 @@ def note_redelivery(
     )
     figures.note("most runs of one effect", max((runs for *_, runs in rows), default=0))
     figures.note("slowest dispatch", max(waits, default=0), "s")
-    limit = LATE_S + lost_s if is_bounded else None
-    figures.note("slowest beyond its leases", max(beyond, default=0), "s", at_most=limit)
+    figures.note("slowest beyond its leases", max(beyond, default=0), "s", at_most=LATE_S + lost_s)
 
 
 def beyond_leases(created: float, done: float, deaths: list[float], lost_s: float = 0.0) -> float:

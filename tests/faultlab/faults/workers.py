@@ -86,7 +86,7 @@ def kill_at_steps(lab: Lab, size: Size) -> Figures:
             breathe(draw, 0, 0.3)
     figures.note("deaths", len(deaths))
     note_load(load, figures)
-    note_redelivery(lab, figures, since, deaths, is_bounded=False)
+    note_redelivery(lab, figures, since, deaths)
     return figures
 
 
