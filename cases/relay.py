@@ -29,9 +29,7 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 POLL_S = 0.2
-PUBLISH_S = (
-    3  # what a relay took and did not publish within it is anybody's again: it may have died
-)
+PUBLISH_S = 3  # what a relay took is anybody's again after it, unless published: it may have died
 HELD_BACK_S = 5  # what the broker did not take is offered again after it
 TELL_TIMEOUT_S = 2
 
@@ -39,7 +37,7 @@ _SCOPES = ("", *SCOPES)
 
 # Of each queue the most urgent of every scope, so that no district waits behind another's many.
 _TAKE = """
-    UPDATE cases_effect SET next_at = now() + make_interval(secs => %(lease)s), published_at = now()
+    UPDATE cases_effect SET next_at = now() + make_interval(secs => %(held)s), published_at = now()
     WHERE id = ANY(ARRAY(
       SELECT due.id FROM unnest(%(queues)s::text[], %(scopes)s::text[], %(most)s::int[])
         AS q(name, scope, most)
@@ -76,7 +74,7 @@ def take_due(*, but: Collection[str] = ()) -> list[Due]:
         cursor.execute(
             _TAKE,
             {
-                "lease": PUBLISH_S,
+                "held": PUBLISH_S,
                 "queues": [queue for queue, _ in pairs],
                 "scopes": [scope for _, scope in pairs],
                 "most": [in_flight(*pair) for pair in pairs],

@@ -13,6 +13,7 @@ from cases.models import CityOptions, Effect
 from cases.selectors.responsibility import (
     Found,
     Unrouted,
+    Weigh,
     keeper_of,
     question_of,
     responsible_unit,
@@ -32,7 +33,7 @@ def dispatch_filed(effects: Sequence[Effect]) -> list[str]:
     given: Counter[str] = Counter()
     plans: dict[int, tuple[Folder, Found | Unrouted]] = {}
     for effect, folder in _still_filed(effects, folders):
-        found = unit_for(folder, options, given=given)
+        found = unit_for(folder, options, weigh=partial(unit_loads, given=given))
         if isinstance(found, Found):
             given[found.unit.code] += 1
         plans[effect.pk] = folder, found
@@ -62,19 +63,19 @@ def unit_for(
     options: CityOptions,
     *,
     at: datetime | None = None,
-    given: Mapping[str, int] | None = None,
+    weigh: Weigh = unit_loads,
 ) -> Found | Unrouted:
     """Return who answers for a filed case by the rules valid now.
 
-    `at` is the moment of the dispatch that working time is told by, by default now. `given` are
-    cases by unit on their way in the same breath, for rules that choose by load.
+    `at` is the moment of the dispatch that working time is told by, by default now; `weigh` tells
+    the loads where the city lets rules choose by them.
     """
     case = folder.case
     return responsible_unit(
         question_of(case, at=at or timezone.now()),
         at=None,
         keeper=keeper_of(case),
-        weigh=partial(unit_loads, given=given or {}) if options.route_by_load else None,
+        weigh=weigh if options.route_by_load else None,
     )
 
 

@@ -93,12 +93,10 @@ def run_effects(effect_ids: Sequence[int]) -> dict[int, str]:
 
     With a dispatch go those that wait behind it in its queue, so more may be done than asked.
     """
-    done = _dispatch_together(effect_ids)
-    left = set(effect_ids) - done.keys()
-    if len(left) > 1:  # most of a message may be done already, by one before it
-        due = Effect.objects.filter(pk__in=left, state=Effect.State.DUE)
-        left &= set(due.values_list("pk", flat=True))
-    alone = {key: run_effect(key) for key in effect_ids if key in left}
+    due = Effect.objects.filter(pk__in=effect_ids, state=Effect.State.DUE)
+    kinds = dict(due.values_list("pk", "kind"))  # one before it may have done most of a message
+    done = _dispatch_together(effect_ids) if "dispatch" in kinds.values() else {}
+    alone = {key: run_effect(key) for key in effect_ids if key in kinds and key not in done}
     return dict.fromkeys(effect_ids, "held elsewhere") | done | alone
 
 
@@ -219,7 +217,7 @@ def claim_dispatches(effect_ids: Sequence[int]) -> list[Effect]:
     claimed = Effect.objects.raw(
         """
         UPDATE cases_effect
-        SET runs = runs + 1,
+        SET runs = runs + 1, parked_at = NULL,
           claimed_until = now() + make_interval(secs => %(lease)s),
           next_at = now() + make_interval(secs => %(lease)s)
         WHERE id = ANY(ARRAY(

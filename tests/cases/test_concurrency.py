@@ -253,6 +253,15 @@ def test_with_one_dispatch_go_the_most_urgent_in_flight(city):
     assert set(outcomes.values()) == {"dispatched"}
 
 
+def test_a_dispatch_that_was_parked_is_so_no_more_once_it_runs(city):
+    keys = filed(2)
+    Effect.objects.filter(pk=keys[0]).update(parked_at=F("created_at"))
+
+    run_effects(keys)
+
+    assert not Effect.objects.exclude(parked_at=None).exists()
+
+
 def test_a_dispatch_that_ran_before_runs_alone(city, monkeypatch):
     keys = filed(3)
     Effect.objects.filter(pk=keys[0]).update(runs=1, claimed_until=F("created_at"))
