@@ -22,7 +22,7 @@ from django.db import Error, connection, connections
 from cases.choices import SCOPES
 from cases.models.effect import QUEUES
 from cases.selectors.feed import HEADS_GROUP, read_heads
-from cases.services.effects import AT_ONCE, LEASE, bury_crashed, is_brisk
+from cases.services.effects import AT_ONCE, LEASE, bury_crashed, end_lost_claims, is_brisk
 
 logger = logging.getLogger(__name__)
 
@@ -191,6 +191,7 @@ def hand_over() -> None:
     """Do one round with the broker, which may take as long as it lets one wait."""
     with _trouble_passes():
         publish(take_due(but=overfull()))
+        end_lost_claims()
         bury_crashed()
 
 

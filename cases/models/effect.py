@@ -58,6 +58,9 @@ class Effect(models.Model):
     next_at = models.DateTimeField(db_default=Now())
     published_at = models.DateTimeField(null=True)  # set while in flight
     claimed_until = models.DateTimeField(null=True)  # set while a worker is at it
+    claimed_by = models.IntegerField(
+        null=True
+    )  # process of PostgreSQL that served who claimed last
     parked_at = models.DateTimeField(null=True)  # when no worker knew the kind
     runs = models.PositiveIntegerField(default=0)
     max_runs = models.PositiveIntegerField(default=5)

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=15)  # after it, another worker may claim and the relay publishes again
 PARKED_S = 60  # after it a kind nobody knew is offered to the workers again
 WAIT_S = 2.0  # while the demo month is written
+LONGEST_S = 300  # after failed runs the next waits 2, 4, 8 s … and no longer than this
 BUSY_S = (2.0, 30.0)  # how soon what the database had no time for is tried again, and how late
 
 # What PostgreSQL says of its own state and not of the work: conflicts of writers, a lock or a
@@ -193,7 +194,7 @@ def claim_effect(effect: Effect) -> bool:
         cursor.execute(
             """
             UPDATE cases_effect
-            SET runs = runs + 1, parked_at = NULL,
+            SET runs = runs + 1, parked_at = NULL, claimed_by = pg_backend_pid(),
               claimed_until = now() + make_interval(secs => %(lease)s),
               next_at = now() + make_interval(secs => %(lease)s)
             WHERE id = %(id)s AND state = 'due' AND runs < max_runs
@@ -217,7 +218,7 @@ def claim_dispatches(effect_ids: Sequence[int]) -> list[Effect]:
     claimed = Effect.objects.raw(
         """
         UPDATE cases_effect
-        SET runs = runs + 1, parked_at = NULL,
+        SET runs = runs + 1, parked_at = NULL, claimed_by = pg_backend_pid(),
           claimed_until = now() + make_interval(secs => %(lease)s),
           next_at = now() + make_interval(secs => %(lease)s)
         WHERE id = ANY(ARRAY(
@@ -316,7 +317,7 @@ def _mine(effect: Effect) -> QuerySet[Effect]:
 def _failed(effect: Effect, error: Exception) -> str:
     """Keep the error; after `max_runs` runs the effect is dead and waits for a person."""
     is_over = effect.runs >= effect.max_runs
-    wait = timedelta(seconds=min(300, 2 ** min(effect.runs, 9)))
+    wait = timedelta(seconds=min(LONGEST_S, 2 ** min(effect.runs, 9)))
     _mine(effect).update(
         state=Effect.State.DEAD if is_over else Effect.State.DUE,
         last_error=_words(error),
@@ -367,6 +368,29 @@ def _words(error: Exception) -> str:
     """Return what an error says; of the database's without the row it was about."""
     said = getattr(getattr(error.__cause__, "diag", None), "message_primary", None) or error
     return f"{type(error).__name__}: {said}"[:2000]
+
+
+def end_lost_claims() -> int:
+    """End the claims of connections that are gone, before their lease; returns how many.
+
+    Only of work in the transaction, which went with its connection. The run counts, and the next
+    waits as after a failure, since the work may have been what took its worker down.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE cases_effect
+            SET claimed_until = now(), published_at = NULL,
+              next_at = now() + make_interval(secs => least(%(longest)s, 2 ^ least(runs, 9)))
+            WHERE id IN (
+              SELECT id FROM cases_effect
+              WHERE state = 'due' AND claimed_until > now() AND kind = ANY(%(kinds)s)
+                AND claimed_by NOT IN (SELECT pid FROM pg_stat_activity)
+              FOR UPDATE SKIP LOCKED)
+            """,
+            {"longest": LONGEST_S, "kinds": list(_IN_TRANSACTION)},
+        )
+        return int(cursor.rowcount)
 
 
 def bury_crashed() -> int:

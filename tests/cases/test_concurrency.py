@@ -1,6 +1,7 @@
 """Every action runs against itself: real threads, real locks, one outcome."""
 
 import threading
+import time
 import uuid
 from contextlib import suppress
 from dataclasses import replace
@@ -30,7 +31,7 @@ from cases.services import dispatch, effects
 from cases.services.bulk import Row, take_actions
 from cases.services.calendars import publish_calendar
 from cases.services.city import load_city
-from cases.services.effects import run_effect, run_effects
+from cases.services.effects import claim_effect, end_lost_claims, run_effect, run_effects
 from cases.services.filing import By
 from cases.services.intake import Report, report_case
 from cases.services.ledger_check import verify_ledger
@@ -294,6 +295,63 @@ def test_crashed_worker_counts_as_a_run_and_another_takes_over(city):
 
     assert outcome == "dispatched"
     assert Effect.objects.get(kind="dispatch").runs == 2
+
+
+def claimed_by_the_dead(kind):
+    """Return an effect that a worker claimed whose connection is gone."""
+    effect = Effect.objects.create(key=f"{kind}:1", kind=kind, queue="notify")
+    assert together(lambda: claim_effect(effect)) == [True]
+    effect.refresh_from_db()
+    for _ in range(200):  # PostgreSQL notices a moment later
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [effect.claimed_by])
+            if not cursor.fetchall():
+                return effect
+        time.sleep(0.02)
+    raise AssertionError("the connection is still there")
+
+
+def test_a_claim_ends_with_its_connection_and_counts():
+    effect = claimed_by_the_dead("canary")
+
+    assert end_lost_claims() == 1
+
+    assert end_lost_claims() == 0
+    assert run_effect(effect.pk) == "alive"
+    assert Effect.objects.get().runs == 2
+
+
+def test_what_took_its_worker_down_waits_as_after_a_failure():
+    effect = claimed_by_the_dead("canary")
+    Effect.objects.update(runs=3)
+
+    end_lost_claims()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch FROM next_at - now()) FROM cases_effect")
+        ((wait_s,),) = cursor.fetchall()
+    effect.refresh_from_db()
+    assert 7 < wait_s <= 8
+    assert effect.published_at is None
+    assert take_due() == []
+
+
+def test_a_claim_whose_connection_stands_is_kept():
+    effect = Effect.objects.create(key="canary:1", kind="canary", queue="notify")
+    claim_effect(effect)
+
+    assert end_lost_claims() == 0
+
+    assert run_effect(effect.pk) == "held elsewhere"
+
+
+@pytest.mark.parametrize("kind", ["scan_deadlines", "send"])
+def test_work_outside_the_claim_s_connection_keeps_its_lease(kind):
+    effect = claimed_by_the_dead(kind)
+
+    assert end_lost_claims() == 0
+
+    assert run_effect(effect.pk) == "held elsewhere"
 
 
 def run_hurried(keys):
