@@ -63,7 +63,7 @@ class Effect(models.Model):
     )  # process of PostgreSQL that served who claimed last
     parked_at = models.DateTimeField(null=True)  # when no worker knew the kind
     runs = models.PositiveIntegerField(default=0)
-    max_runs = models.PositiveIntegerField(default=5)
+    max_runs = models.PositiveIntegerField(default=8)  # with the waits between some four minutes
     done_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=40, blank=True)
     last_error = models.TextField(blank=True)
