@@ -78,12 +78,12 @@ function choose(number) {
   if (!isWide()) panel.scrollIntoView();
   if (number === chosen) return;
   chosen = number;
-  said.replaceChildren();
+  said.textContent = "";
   keepAddress();
   markChosen();
   caseMap?.choose(chosen);
   if (chosen) loadPanel();
-  else panel.replaceChildren();
+  else panel.textContent = "";
 }
 
 function show(name) {
@@ -126,7 +126,7 @@ document.addEventListener("click", (event) => {
 });
 fresh.addEventListener("click", refreshQueue);
 moved.addEventListener("click", () => {
-  panel.replaceChildren();
+  panel.textContent = "";
   loadPanel();
 });
 // A form that was opened while its case was asked for again stays.
@@ -290,8 +290,8 @@ const keys = {
 // Ctrl+Enter sends the form one is in; a form that ends in two buttons waits for one of them.
 panel.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
-  const form = event.target.closest("form");
-  if (form?.querySelectorAll("[type=submit]").length === 1) form.requestSubmit();
+  const buttons = event.target.closest("form")?.querySelectorAll("[type=submit]");
+  if (buttons?.length === 1) buttons[0].click();
 });
 
 document.addEventListener("keydown", (event) => {

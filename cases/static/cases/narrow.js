@@ -18,7 +18,8 @@ export function narrowBy(select, search) {
         (option) =>
           whole || option.value === chosen || option.textContent.toLowerCase().includes(wanted),
       );
-      group.replaceChildren(...kept);
+      group.textContent = "";
+      group.append(...kept);
       if (kept.length > 0) select.append(group);
       else group.remove();
     }
