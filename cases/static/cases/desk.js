@@ -10,6 +10,7 @@ const againMs = () => someMs(3_000, 6_000); // after a request that failed
 const MOST_NUMBERS = 200;
 const QUEUE_AGAIN_MS = 60_000; // remaining times in the queue grow old by themselves
 const STALE_MS = 30_000;
+const elementOf = (event) => /** @type {HTMLElement} */ (event.target);
 const isWide = () => matchMedia("(min-width: 1024px)").matches;
 
 const desk = document.getElementById("desk");
@@ -118,7 +119,7 @@ function isEntered(field) {
 
 document.addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-  const link = event.target.closest("#queue a[data-case], #counters a[data-view]");
+  const link = elementOf(event).closest("#queue a[data-case], #counters a[data-view]");
   if (!link) return;
   event.preventDefault();
   if (link.dataset.case) choose(link.dataset.case);
@@ -146,7 +147,8 @@ document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (detail.xhr.status < 429) return;
   detail.shouldSwap = detail.requestConfig.elt !== queue && detail.xhr.getResponseHeader("HX-Retarget") !== null;
 });
-for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+const UNANSWERED = /** @type {const} */ (["htmx:responseError", "htmx:sendError", "htmx:timeout"]);
+for (const name of UNANSWERED) {
   document.body.addEventListener(name, ({ detail }) => {
     if (detail.elt === queue || detail.xhr?.getResponseHeader("HX-Retarget")) return;
     said.textContent = said.dataset.unanswered;
@@ -189,8 +191,8 @@ function sayTotals() {
   const all = Number(document.querySelector('#counters [data-view="all"]').dataset.count);
   const shown = caseMap.cases.size;
   totals.textContent = totals.dataset.words
-    .replace("{map}", shown)
-    .replace("{rest}", Math.max(0, all - shown));
+    .replace("{map}", String(shown))
+    .replace("{rest}", String(Math.max(0, all - shown)));
 }
 
 window.addEventListener("map:init", async ({ detail }) => {
@@ -258,7 +260,7 @@ function sayFreshness() {
   const isStale = (state === "live" || state === "polling") && (behind < Infinity || age > STALE_MS);
   const kind = isStale ? "stale" : state;
   const words = chip.dataset[{ signed_out: "signedOut" }[kind] ?? kind].replace("{time}", time);
-  const ago = chip.dataset.ago.replace("{s}", Math.round(age / 1000));
+  const ago = chip.dataset.ago.replace("{s}", String(Math.round(age / 1000)));
   chip.textContent = kind === "live" || kind === "polling" ? `${words} · ${ago}` : words;
   chip.dataset.state = kind;
 }
@@ -271,6 +273,7 @@ setInterval(() => {
 
 // --- keys ---
 
+/** @type {HTMLInputElement} */
 const keysOn = document.getElementById("keys-on");
 keysOn.checked = localStorage.getItem("desk-keys") !== "off";
 keysOn.addEventListener("change", () => {
@@ -290,19 +293,20 @@ const keys = {
 // Ctrl+Enter sends the form one is in; a form that ends in two buttons waits for one of them.
 panel.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
-  const buttons = event.target.closest("form")?.querySelectorAll("[type=submit]");
+  const buttons = elementOf(event).closest("form")?.querySelectorAll("[type=submit]");
   if (buttons?.length === 1) buttons[0].click();
 });
 
 document.addEventListener("keydown", (event) => {
   if (!keysOn.checked || event.isComposing) return;
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  if (event.target.closest("input, select, textarea, [contenteditable]")) {
-    if (event.key === "Escape") event.target.blur();
+  const target = elementOf(event);
+  if (target.closest("input, select, textarea, [contenteditable]")) {
+    if (event.key === "Escape") target.blur();
     return;
   }
   const key = event.key.toLowerCase();
-  if (key === "enter" && event.target.closest("a, button, summary, .leaflet-marker-icon")) return;
+  if (key === "enter" && target.closest("a, button, summary, .leaflet-marker-icon")) return;
   const viewLink = /^[1-8]$/.test(key)
     ? document.querySelectorAll("#counters a")[Number(key) - 1]
     : null;

@@ -2,6 +2,9 @@
 
 import { drawAreas, fetchAreas } from "./outline.js";
 
+/** @import {BBox} from "geojson" */
+/** @import {ClusterProperties, PointFeature} from "supercluster" */
+
 const STREETS_ZOOM = 12;
 const GRID_ZOOM = 15;
 const FAR_M = 300; // the grid is asked for again this far from where it was asked for
@@ -53,6 +56,16 @@ function clusterIcon({ point_count: count, late, soon }) {
   return L.divIcon({ html, className: "case-cluster", iconSize: [58, 56] });
 }
 
+/**
+ * An open case, as Supercluster takes it.
+ * @typedef {{number: string, kind: string, light: string, stage: string}} Shown
+ * @typedef {PointFeature<Shown>} CaseFeature
+ *
+ * What a mark stands for: a case, a cluster, or the chosen case within a cluster.
+ * @typedef {Partial<Shown & ClusterProperties & {late: number, soon: number,
+ *   isInCluster: boolean}>} Marked
+ */
+
 /** The marks of the open cases on a Leaflet map. */
 export class CaseMap {
   /**
@@ -62,10 +75,12 @@ export class CaseMap {
   constructor(map, onChoose) {
     this.map = map;
     this.onChoose = onChoose;
+    /** @type {Map<string, CaseFeature>} */
     this.cases = new Map();
+    /** @type {Map<string, L.Marker>} */
     this.marks = new Map();
     this.layer = L.layerGroup().addTo(map);
-    map.createPane("places").style.zIndex = 450; // over the outlines, under the marks
+    map.createPane("places").style.zIndex = "450"; // over the outlines, under the marks
     this.chosen = "";
     map.on("moveend", () => this.draw());
   }
@@ -109,8 +124,11 @@ export class CaseMap {
         light: columns.light[i],
         stage: columns.stage[i],
       };
-      const geometry = { type: "Point", coordinates: [columns.lon[i], columns.lat[i]] };
-      this.cases.set(number, { type: "Feature", properties, geometry });
+      this.cases.set(number, {
+        type: "Feature",
+        properties,
+        geometry: { type: "Point", coordinates: [columns.lon[i], columns.lat[i]] },
+      });
     });
     this.index = new Supercluster({
       radius: CLUSTER_PX,
@@ -129,8 +147,10 @@ export class CaseMap {
   draw() {
     if (!this.index) return;
     const bounds = this.map.getBounds().pad(0.2);
+    /** @type {BBox} */
     const box = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()];
     const shown = new Set();
+    /** @type {PointFeature<Marked>[]} */
     const features = this.index.getClusters(box, Math.round(this.map.getZoom()));
     const isAlone = features.some(({ properties: p }) => p.number === this.chosen);
     const chosen = this.cases.get(this.chosen);
@@ -156,7 +176,7 @@ export class CaseMap {
   }
 
   _mark({ properties: p, geometry }) {
-    const at = [geometry.coordinates[1], geometry.coordinates[0]];
+    const at = L.latLng(geometry.coordinates[1], geometry.coordinates[0]);
     if (p.isInCluster) {
       const icon = L.divIcon({ className: "chosen-ring", iconSize: [28, 28] });
       return L.marker(at, { icon, interactive: false, keyboard: false, zIndexOffset: 1000 });

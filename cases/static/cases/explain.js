@@ -3,7 +3,9 @@
 import { narrowBy } from "./narrow.js";
 import { PlaceMap } from "./place_map.js";
 
+/** @type {HTMLInputElement} */
 const lon = document.getElementById("id_lon");
+/** @type {HTMLInputElement} */
 const lat = document.getElementById("id_lat");
 const map = new PlaceMap(document.getElementById("map"), (newLon, newLat) => {
   lon.value = newLon.toFixed(7);

@@ -1,7 +1,10 @@
 // Choosing rows of a list: all at once, by key, and how many an action is for.
 
 const rows = [...document.querySelectorAll("tr[data-row]")];
-const boxes = [...document.querySelectorAll("input[name=rows]")];
+/** @type {NodeListOf<HTMLInputElement>} */
+const found = document.querySelectorAll("input[name=rows]");
+const boxes = [...found];
+/** @type {HTMLInputElement} */
 const all = document.querySelector("input[data-all]");
 const form = document.getElementById("bulk");
 const most = Number(form?.dataset.most ?? Infinity);
@@ -27,7 +30,7 @@ function show() {
 }
 
 if (all && boxes.length) {
-  for (const part of all.parentElement.children) part.hidden = false;
+  for (const part of all.parentElement.children) /** @type {HTMLElement} */ (part).hidden = false;
   all.addEventListener("change", () => {
     boxes.forEach((box, place) => {
       box.checked = all.checked && place < most;
@@ -36,7 +39,8 @@ if (all && boxes.length) {
   });
 }
 document.addEventListener("change", (event) => {
-  if (event.target.name === "rows") show();
+  const { name } = /** @type {HTMLInputElement} */ (event.target);
+  if (name === "rows") show();
 });
 addEventListener("pageshow", show); // Back restores what was chosen
 show();
@@ -51,6 +55,7 @@ form?.addEventListener("submit", () => {
 
 // --- keys ---
 
+/** @type {HTMLInputElement} */
 const keysOn = document.getElementById("keys-on");
 if (keysOn) {
   keysOn.checked = localStorage.getItem("desk-keys") !== "off";
@@ -81,7 +86,8 @@ const keys = {
 document.addEventListener("keydown", (event) => {
   if (!keysOn?.checked || event.isComposing || event.keyCode === 229) return;
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  const field = event.target.closest("input:not([type=checkbox]), select, textarea");
+  const target = /** @type {HTMLElement} */ (event.target);
+  const field = target.closest("input:not([type=checkbox]), select, textarea");
   const key = event.key.toLowerCase();
   if (field || !keys[key]) return;
   event.preventDefault();

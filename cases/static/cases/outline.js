@@ -30,8 +30,7 @@ function nameMark(area, pane) {
   const span = document.createElement("span");
   span.textContent = nameOf(area);
   const icon = L.divIcon({ html: span, className: `place place-${properties.level}`, iconSize: null });
-  const at = [properties.lat, properties.lon];
-  return L.marker(at, { icon, pane, interactive: false, keyboard: false });
+  return L.marker([properties.lat, properties.lon], { icon, pane, interactive: false, keyboard: false });
 }
 
 /** Draw areas and their names on a map or into a layer group; returns the layer of the areas. */

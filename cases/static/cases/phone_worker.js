@@ -215,7 +215,7 @@ async function linksOf(answer, url) {
 }
 
 /** Delete from a cache what nothing refers to any more. */
-async function prune(name, wanted, isMeant = () => true) {
+async function prune(name, wanted, isMeant = (/** @type {string} */ _url) => true) {
   const cache = await caches.open(name);
   for (const { url } of await cache.keys()) {
     if (!wanted.has(url) && isMeant(url)) await cache.delete(url);

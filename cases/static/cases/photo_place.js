@@ -15,7 +15,7 @@ function fieldOf(form) {
 }
 
 document.addEventListener("change", (event) => {
-  const { form, files } = event.target;
+  const { form, files } = /** @type {HTMLInputElement} */ (event.target);
   if (!files || !form?.querySelector("input[name=action][value=finish]")) return;
   const field = fieldOf(form);
   field.value = "";

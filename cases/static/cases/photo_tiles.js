@@ -1,6 +1,8 @@
 // Shows each chosen photo in its tile, so that one sees what will be sent.
 
-for (const input of document.querySelectorAll("input[type=file]")) {
+/** @type {NodeListOf<HTMLInputElement>} */
+const inputs = document.querySelectorAll("input[type=file]");
+for (const input of inputs) {
   const image = document.createElement("img");
   image.alt = "";
   image.hidden = true;

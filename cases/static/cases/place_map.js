@@ -60,7 +60,9 @@ export class PlaceMap {
   markCell(code) {
     this.cell = code;
     this.grid.eachLayer((layer) => {
-      layer.eachLayer?.((one) => {
+      if (!(layer instanceof L.GeoJSON)) return; // a name
+      layer.eachLayer((drawn) => {
+        const one = /** @type {L.Polygon} */ (drawn);
         const isIt = one.feature.properties.code === code;
         one.getElement()?.classList.toggle("is-chosen", isIt);
         if (isIt) one.bringToFront();

@@ -17,6 +17,8 @@ import {
 import { Locator, originOf, saidOf, withLateFix } from "./report/locate.js";
 import { shrink } from "./report/shrink.js";
 
+/** @import {Item} from "types/queue" */
+
 const SAVE_MS = 400;
 const NOT_SAID = new Set(["csrfmiddlewaretoken", "key", "seen_version", "action"]);
 
@@ -247,6 +249,7 @@ class QueuedForm {
     return () => show(false);
   }
 
+  /** @returns {Item} */
   _item(answer) {
     const { number, api, title, place, version, stage, unit, words: stood } = this.form.dataset;
     const now = new Date().toISOString();

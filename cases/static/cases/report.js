@@ -13,15 +13,21 @@ import { Place } from "./report/place.js";
 const WITHDRAWN_WITHIN_MS = 10_000;
 const PATIENCE_MS = 15_000;
 
+/** @type {HTMLFormElement} */
 const form = document.getElementById("report");
 const { user, api, home } = form.dataset;
 const isQueued = "queue" in form.dataset;
 const summary = document.getElementById("faults");
 const words = summary.dataset;
+/** @type {HTMLTextAreaElement} */
 const note = document.getElementById("id_description");
+/** @type {HTMLInputElement} */
 const address = document.getElementById("id_address");
+/** @type {HTMLInputElement | null} */
 const selfHandled = document.getElementById("id_self_handled");
+/** @type {HTMLInputElement | null} */
 const component = document.getElementById("id_component_code");
+/** @type {HTMLButtonElement} */
 const submit = form.querySelector("button[type=submit]");
 
 const draft = new Draft(user, collect);
@@ -251,11 +257,10 @@ function support(number) {
   store("support", `${api}${number}/actions/`, body, { number, held_ms: WITHDRAWN_WITHIN_MS });
 }
 
-async function store(kind, path, body, { number, held_ms }) {
+async function store(kind, path, body, { number = undefined, held_ms }) {
   await tiles.settled();
   const { name = "", problem = "" } = category.chosen ?? {};
-  const isAfter = ({ kind: shows }) => shows === "after";
-  const photos = tiles.photos.filter((photo) => !isAfter(photo) || body.self_handled);
+  const photos = tiles.photos.filter((photo) => photo.kind !== "after" || body.self_handled);
   const { id } = draft;
   isEntered = true;
   category.remember();
@@ -288,7 +293,8 @@ async function store(kind, path, body, { number, held_ms }) {
 
 /** The phone has no room, but there is a line: the form goes as it would without this script. */
 function postUnstored() {
-  form.elements.namedItem("key").value = draft.id; // should the draft be sent too, it counts once
+  const key = /** @type {HTMLInputElement} */ (form.elements.namedItem("key"));
+  key.value = draft.id; // should the draft be sent too, it counts once
   post();
 }
 

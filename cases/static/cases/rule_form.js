@@ -2,7 +2,9 @@
 
 import { narrowBy } from "./narrow.js";
 
+/** @type {HTMLSelectElement} */
 const category = document.getElementById("id_category");
+/** @type {HTMLSelectElement} */
 const condition = document.getElementById("id_condition");
 const groups = [...condition.querySelectorAll("optgroup")];
 

@@ -7,11 +7,14 @@ const OFF_S = 60;
 const MB = 1e6;
 const CLEARED_MS = 3_000; // how long the browser may take to say whether it keeps data for good
 
+/** @typedef {{result: string, n?: number, words?: string}} Found */
+
 const good = (n) => ({ result: "good", n });
 const poor = (n) => ({ result: "poor", n });
+/** @returns {Found} */
 const bad = () => ({ result: "bad" });
 
-/** @type {Record<string, () => Promise<{result: string, n?: number, words?: string}>>} */
+/** @type {Record<string, () => Promise<Found>>} */
 const CHECKS = {
   async secure() {
     return window.isSecureContext ? good() : bad();
@@ -100,6 +103,7 @@ async function isKeptForGood() {
 
 const list = document.getElementById("checks");
 const again = document.getElementById("again");
+/** @type {HTMLTextAreaElement} */
 const report = document.getElementById("report-text");
 
 function show(place, result, words) {

@@ -29,7 +29,7 @@ function choose(kind) {
   for (const group of section().querySelectorAll(".tasks-group")) {
     const count = group.querySelectorAll(".task-card:not([hidden])").length;
     group.hidden = map !== null || count === 0;
-    group.querySelector("[data-count]").textContent = count;
+    group.querySelector("[data-count]").textContent = String(count);
     shown += count;
   }
   section().querySelector("[data-none]").hidden = shown > 0;
@@ -98,8 +98,8 @@ class TaskMap {
     const { zoomIn, zoomOut, outline } = box.dataset;
     this.map = L.map(box, { zoomControl: false, attributionControl: false, minZoom: 9, maxZoom: 19 });
     this.map.setView([27.55, 109.98], 11);
-    const zoom = { zoomInTitle: zoomIn, zoomOutTitle: zoomOut, position: "bottomright" };
-    L.control.zoom(zoom).addTo(this.map); // at the bottom, where no popup opens
+    const zoom = L.control.zoom({ zoomInTitle: zoomIn, zoomOutTitle: zoomOut });
+    zoom.setPosition("bottomright").addTo(this.map); // at the bottom, where no popup opens
     this.marks = L.layerGroup().addTo(this.map);
     this._drawOutline(outline);
     this.map.on("zoomend", () => this._showNames());
@@ -202,7 +202,7 @@ function timeOf(at) {
 function showAge(state = navigator.onLine ? "updated" : "offline") {
   const words = document.getElementById("fresh");
   words.textContent = words.dataset[state].replace("{at}", timeOf(renderedAt()));
-  const isOld = state !== "updated" || Date.now() - renderedAt() > OLD_MS;
+  const isOld = state !== "updated" || Date.now() - Number(renderedAt()) > OLD_MS;
   words.classList.toggle("is-old", isOld);
 }
 
@@ -229,7 +229,7 @@ function replaceBy(list) {
 
 /** Refresh by itself what is not quite new; not under the eyes of who looks at the map. */
 function refreshIfOld() {
-  const isOld = Date.now() - renderedAt() > REFRESH_MS;
+  const isOld = Date.now() - Number(renderedAt()) > REFRESH_MS;
   return navigator.onLine && map === null && isOld ? refresh() : showAge();
 }
 
@@ -246,7 +246,8 @@ async function showAnswered() {
   const actions = own.filter(({ kind }) => kind === "action");
   waiting = new Set(actions.map(({ number }) => number));
   // Received after this list was made: it is an old one and does not know.
-  const after = done.filter(({ kind, received_at }) => kind === "action" && received_at > renderedAt());
+  const madeAt = Number(renderedAt());
+  const after = done.filter(({ kind, received_at }) => kind === "action" && received_at > madeAt);
   for (const card of cards()) {
     const { number, version } = card.dataset;
     const isDone = after.some((one) => one.number === number && one.version === Number(version));
@@ -270,7 +271,9 @@ function begin() {
 }
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest(".tasks-kinds a, #refresh, #map-switch");
+  const target = /** @type {HTMLElement} */ (event.target);
+  /** @type {HTMLAnchorElement} */
+  const link = target.closest(".tasks-kinds a, #refresh, #map-switch");
   if (!link) return;
   event.preventDefault();
   if (link.id === "refresh") refresh();

@@ -18,10 +18,14 @@ import {
   withdraw,
 } from "./store.js";
 
+/** @import {CaseNow, KeptItem} from "types/queue" */
+
 const SKEW_MS = 120_000;
 const box = document.getElementById("outbox");
 const words = JSON.parse(document.getElementById("outbox-words").textContent);
+/** @type {HTMLTemplateElement} */
 const row = document.getElementById("outbox-row");
+/** @type {HTMLDialogElement} */
 const dialog = document.getElementById("outbox-ask");
 const { user } = document.getElementById("queue-chip").dataset;
 const language = document.documentElement.lang === "en" ? "en-GB" : "zh-CN";
@@ -52,13 +56,13 @@ function ageOf(at) {
 
 /** Make a row of `parts`: text by name, a function for a button, an address for the link. */
 async function rowOf(id, title, photo, parts) {
-  const line = row.content.firstElementChild.cloneNode(true);
+  const line = /** @type {HTMLElement} */ (row.content.firstElementChild.cloneNode(true));
   line.dataset.id = id;
   for (const part of line.querySelectorAll("[data-part]")) {
     const given = { title, ...parts }[part.dataset.part];
     if (given === undefined || given === "") part.remove();
     else if (part.tagName === "BUTTON") part.addEventListener("click", given);
-    else if (part.tagName === "A") part.href = given;
+    else if (part instanceof HTMLAnchorElement) part.href = given;
     else if (given !== true) part.textContent = given;
   }
   if (photo) await showThumb(line.querySelector("img"), photo);
@@ -126,7 +130,9 @@ function sentenceOf({ code, detail, fields, status }, isCaseSent) {
   return `${sentence} ${mend} (${say(box.dataset.code, { code: status ? `${status} ${code}` : code })})`;
 }
 
+/** @returns {Partial<KeptItem>} */
 const ready = () => ({ state: "waiting", tries: 0, next_at: 0, problem: undefined });
+/** @type {(item: KeptItem, now: CaseNow) => Partial<KeptItem>} */
 const renewed = ({ body, seen }, now) => ({
   ...ready(),
   body: { ...body, seen_version: now.version },
@@ -185,7 +191,7 @@ async function show() {
 }
 
 async function showLists(own, begun, arrived) {
-  const focus = document.activeElement;
+  const focus = /** @type {HTMLElement | null} */ (document.activeElement);
   const [line, part] = [focus?.closest(".outbox-row")?.dataset.id, focus?.dataset.part];
   const old = thumbs;
   thumbs = [];

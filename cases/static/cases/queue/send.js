@@ -17,6 +17,8 @@ import {
   waitUntil,
 } from "./store.js";
 
+/** @import {KeptItem, KeptPhoto, Problem} from "types/queue" */
+
 const API = "/api/v1/";
 const LONGEST_WAIT_S = 300;
 const LONGEST_QUIET_S = 3600; // what the server may ask for
@@ -211,12 +213,14 @@ async function sendNext({ session, tried, force }) {
   return true;
 }
 
+/** @param {KeptItem} item */
 async function send(item, session) {
   tell(item, 0);
   const number = item.kind === "report" ? await report(item, session) : await act(item, session);
   await finish(item.id, number);
 }
 
+/** @param {KeptItem} item */
 async function report(item, session) {
   const photos = item.photos;
   if (item.body.self_handled) {
@@ -238,6 +242,7 @@ async function report(item, session) {
   return number;
 }
 
+/** @param {KeptItem} item */
 async function act(item, session) {
   const photos = await handIn(item, session);
   const body = photos.length ? { ...item.body, photos } : item.body;
@@ -245,7 +250,10 @@ async function act(item, session) {
   return item.number;
 }
 
-/** Hand in the photos of an item before what they belong to; return the server's notes of them. */
+/**
+ * Hand in the photos of an item before what they belong to; return the server's notes of them.
+ * @param {KeptItem} item
+ */
 async function handIn(item, session) {
   const notes = [];
   for (const [at, photo] of item.photos.entries()) {
@@ -273,7 +281,11 @@ function tell({ id, title, photos }, done) {
 const later = (item) =>
   changeItem(item.id, ({ tries }) => ({ tries: tries + 1, next_at: Date.now() + backOff(tries + 1) }));
 
-/** Leave a refused item to the person, with what the server said and how the case is now. */
+/**
+ * Leave a refused item to the person, with what the server said and how the case is now.
+ * @param {KeptItem} item
+ * @param {Problem} problem
+ */
 async function refuse(item, problem, session) {
   if (problem.code === "photo_expired") {
     // Its note is older than the server takes; the photo itself is still here.
@@ -320,6 +332,7 @@ async function openSession() {
   return session;
 }
 
+/** @param {KeptItem} item */
 async function post(item, body, session) {
   const headers = { "Content-Type": "application/json", "Idempotency-Key": item.id };
   const how = { method: "POST", headers, body: JSON.stringify(body) };
@@ -332,6 +345,7 @@ async function post(item, body, session) {
 export const photosWait = () =>
   document.documentElement.dataset.photos === "wifi" && navigator.connection?.type === "cellular";
 
+/** @param {string} path @param {KeptItem} item @param {KeptPhoto} photo */
 async function put(path, item, photo, session) {
   if (photosWait()) throw new Stumbled("no Wi-Fi");
   const body = await bytesOf(item.id, photo.sha256);
@@ -346,7 +360,7 @@ async function put(path, item, photo, session) {
   return answer;
 }
 
-/** Return what the page says of a photo, as the API takes it. */
+/** Return what the page says of a photo, as the API takes it. @param {KeptPhoto} photo */
 function queryOf(photo, kind) {
   const degrees = (value) => (Number.isFinite(value) ? value.toFixed(7) : undefined);
   const whole = (value) => (Number.isFinite(value) ? Math.round(value) : undefined);

@@ -6,7 +6,9 @@ import { drafts, items } from "./store.js";
 
 /** @param {string} user */
 export function guardSignOut(user) {
+  /** @type {HTMLDialogElement} */
   const dialog = document.getElementById("sign-out-waits");
+  /** @type {HTMLFormElement} */
   const form = document.getElementById("sign-out");
   form?.addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -5,48 +5,15 @@ import { openDB } from "../vendor/idb-8.0.4.js";
 import { sha256 } from "./sha256.js";
 
 /**
- * A photo as the page took it.
- * @typedef {object} Photo
- * @property {string} name the tile it belongs to
- * @property {"near" | "far" | "after"} [kind] what the server is told; left out for actions
- * @property {Blob | ArrayBuffer} blob
- * @property {string} [type] media type, image/jpeg if left out
- * @property {string} [sha256] of the bytes, hexadecimal
- * @property {"camera" | "album"} [origin]
- * @property {string} [taken_at] ISO 8601 with zone
- * @property {number} [lon] WGS-84
- * @property {number} [lat]
- * @property {number} [accuracy_m]
- * @property {number} [heading] degrees
- *
- * What was begun and not sent off yet.
- * @typedef {object} Draft
- * @property {string} id
- * @property {string} user
- * @property {string} path the page it is written on
- * @property {object} fields
- * @property {Photo[]} photos
- * @property {string} [category_name]
- * @property {string} [saved_at]
- *
- * What is to be sent.
- * @typedef {object} Item
- * @property {string} id UUID, the Idempotency-Key
- * @property {string} user
- * @property {"report" | "action" | "support"} kind
- * @property {string} path of the API
- * @property {object} body
- * @property {Photo[]} [photos]
- * @property {string} title
- * @property {string} [place]
- * @property {string} [number] of the case, once there is one
- * @property {{version: number, stage: string, unit: string, words: string}} [seen] what was answered
- * @property {number} [held_ms] how long it may be withdrawn before it is sent
+ * @import {Database, Draft, Item, KeptItem, KeptPhoto, Message, OpenStores, Small, StoreName,
+ *   Stores} from "types/queue"
  */
 
+/** @type {StoreName[]} */
 const STORES = ["drafts", "items", "photos", "received", "kept"];
 const RECEIPTS = 20;
 
+/** @type {Promise<Database> | null} */
 let opening = null;
 
 /** Return the database; opened anew where the phone has cut the connection off without a word. */
@@ -66,14 +33,14 @@ function connection() {
   if (opening === null) {
     opening = openDB("cityops", 1, {
       upgrade(db) {
-        for (const name of ["drafts", "items", "received"]) {
+        for (const name of /** @type {const} */ (["drafts", "items", "received"])) {
           db.createObjectStore(name, { keyPath: "id" });
         }
         db.createObjectStore("photos"); // bytes by [draft or item, SHA-256]
         db.createObjectStore("kept"); // small things by [person, name]
       },
       blocking(_from, _to, event) {
-        event.target.close();
+        /** @type {IDBDatabase} */ (event.target).close();
         opening = null;
       },
       terminated: () => (opening = null),
@@ -83,11 +50,17 @@ function connection() {
   return opening;
 }
 
-/** Do `work` in one transaction that is on the disk when this resolves, or not at all. */
+/**
+ * Do `work` in one transaction that is on the disk when this resolves, or not at all.
+ * @template T
+ * @param {(stores: OpenStores) => T | Promise<T>} work
+ * @param {"change" | "kept"} kind
+ */
 async function change(work, kind = "change") {
   const db = await database();
   const transaction = db.transaction(STORES, "readwrite", { durability: "strict" });
-  const stores = Object.fromEntries(STORES.map((name) => [name, transaction.objectStore(name)]));
+  const opened = STORES.map((name) => [name, transaction.objectStore(name)]);
+  const stores = /** @type {OpenStores} */ (Object.fromEntries(opened));
   try {
     const result = await work(stores);
     await transaction.done;
@@ -112,7 +85,7 @@ channel?.addEventListener("message", ({ data }) => listeners.forEach((listen) =>
 
 /**
  * Tell every tab of this phone, this one included.
- * @param {{kind: string}} message
+ * @param {Message} message
  */
 export function tellTabs(message) {
   channel?.postMessage(message);
@@ -121,7 +94,7 @@ export function tellTabs(message) {
 
 /**
  * Call `listen` after every change, in whatever tab it was made; returns how to stop.
- * @param {(message: {kind: string}) => void} listen
+ * @param {(message: Message) => void} listen
  */
 export function onChange(listen) {
   listeners.add(listen);
@@ -199,13 +172,19 @@ export function dropDraft(id) {
   });
 }
 
+/**
+ * @template {"drafts" | "items" | "received"} N
+ * @param {N} name
+ * @param {string} user
+ * @param {keyof Stores[N]["value"]} order
+ */
 async function allOwn(name, user, order) {
-  const rows = await (await database()).getAll(name);
+  const rows = /** @type {Stores[N]["value"][]} */ (await (await database()).getAll(name));
   const own = rows.filter((row) => row.user === user);
   return own.sort((a, b) => (a[order] < b[order] ? -1 : 1));
 }
 
-/** Return a person's drafts, oldest first, without the bytes of their photos. */
+/** Return a person's drafts, oldest first, without the bytes of their photos. @param {string} user */
 export const drafts = (user) => allOwn("drafts", user, "saved_at");
 
 // --- items ---------------------------------------------------------------------------------------
@@ -255,14 +234,15 @@ async function backToDraft(id, may) {
   });
 }
 
+/** @param {KeptPhoto} photo */
 function unsent({ is_sent, note, ...about }) {
   return about;
 }
 
-/** Return a person's items, oldest first. */
+/** Return a person's items, oldest first. @param {string} user */
 export const items = (user) => allOwn("items", user, "created_at");
 
-/** Return what the server has acknowledged to a person, newest first. */
+/** Return what the server has acknowledged to a person, newest first. @param {string} user */
 export const received = async (user) => (await allOwn("received", user, "received_at")).reverse();
 
 /** Return how much waits on this phone that is not this person's. */
@@ -278,7 +258,7 @@ export function waitUntil(at, longest) {
   return left > longest ? 0 : Math.max(left, 0); // further off: the clock was set back since
 }
 
-/** Return for how many ms an item may still be withdrawn before it is sent. */
+/** Return for how many ms an item may still be withdrawn before it is sent. @param {KeptItem} item */
 export const heldFor = ({ created_at, held_ms }) => waitUntil(created_at + held_ms, held_ms);
 
 /** Mark an item as begun and return it; null when it is gone or asks for attention. */
@@ -292,7 +272,11 @@ export function begin(id) {
   });
 }
 
-/** Change an item by what `changes` makes of it; nothing if it is gone. */
+/**
+ * Change an item by what `changes` makes of it; nothing if it is gone.
+ * @param {string} id
+ * @param {(item: KeptItem) => Partial<KeptItem>} changes
+ */
 export function changeItem(id, changes) {
   return change(async (stores) => {
     const item = await stores.items.get(id);
@@ -327,18 +311,29 @@ export function dropItem(id) {
 
 // --- small things --------------------------------------------------------------------------------
 
-/** Keep a small thing of a person's under a name; `make` is given what was there. */
+/**
+ * Keep a small thing of a person's under a name; `make` is given what was there.
+ * @template {keyof Small} N
+ * @param {string} user
+ * @param {N} name
+ * @param {(old: Small[N] | undefined) => Small[N] | undefined} make
+ */
 export function keep(user, name, make) {
   return change(async ({ kept: store }) => {
-    const value = make(await store.get([user, name]));
+    const value = make(/** @type {Small[N]} */ (await store.get([user, name])));
     store.put(value, [user, name]);
     return value;
   }, "kept");
 }
 
-/** Return what was kept under a name, undefined if nothing was. */
+/**
+ * Return what was kept under a name, undefined if nothing was.
+ * @template {keyof Small} N
+ * @param {string} user
+ * @param {N} name
+ */
 export async function kept(user, name) {
-  return (await database()).get("kept", [user, name]);
+  return /** @type {Small[N] | undefined} */ (await (await database()).get("kept", [user, name]));
 }
 
 /** Return a new random UUID; browsers make one themselves only on secure pages. */

@@ -52,11 +52,13 @@ export class Category {
   constructor(form, user) {
     this.user = user;
     this.box = form.querySelector("#category");
+    /** @type {HTMLSelectElement} */
     this.select = form.querySelector("#id_condition");
     this.chosenLine = form.querySelector("#chosen");
-    const options = [...this.select.querySelectorAll("optgroup > option")];
+    /** @type {NodeListOf<HTMLOptionElement>} */
+    const options = this.select.querySelectorAll("optgroup > option");
     /** @type {Map<string, Choice>} */
-    this.choices = new Map(options.map((option) => [option.value, choiceOf(option)]));
+    this.choices = new Map(Array.from(options, (option) => [option.value, choiceOf(option)]));
     this.select.hidden = true;
     this.box.hidden = false;
     this.pins = [];

@@ -1,11 +1,14 @@
 // The list of all that may be wrong: searched by words or pinyin initials, or opened group by group.
 
+/** @type {HTMLDialogElement} */
 const dialog = document.getElementById("category-dialog");
+/** @type {HTMLInputElement} */
 const search = dialog.querySelector("#category-search");
 const list = dialog.querySelector("#category-list");
 const MOST = 60; // shown of a search; what is typed further narrows it
 
 let category = null;
+/** @type {(code: string | null) => void} */
 let settle = () => {};
 
 /**
@@ -35,7 +38,7 @@ search.addEventListener("keydown", (event) => event.key === "Enter" && event.pre
 dialog.addEventListener("close", () => settle(null));
 dialog.querySelector("[data-do=back]").addEventListener("click", () => settle(null));
 list.addEventListener("click", ({ target }) => {
-  const button = target.closest("button");
+  const button = /** @type {HTMLElement} */ (target).closest("button");
   if (button?.dataset.choose) settle(button.dataset.choose);
   if (button?.dataset.pin) showPin(button, category.pin(button.dataset.pin));
 });

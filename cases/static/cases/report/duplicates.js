@@ -71,8 +71,9 @@ export class Duplicates {
   }
 
   _twin(twin) {
-    const row = this.row.content.cloneNode(true);
-    const [image, facts, same] = ["img", "p", "button"].map((tag) => row.querySelector(tag));
+    const row = /** @type {DocumentFragment} */ (this.row.content.cloneNode(true));
+    const [image, facts] = [row.querySelector("img"), row.querySelector("p")];
+    const same = row.querySelector("button");
     if (twin.photo_large ?? twin.photo) image.src = twin.photo_large ?? twin.photo;
     else image.remove();
     facts.textContent = [this._facts(twin), twin.address, twin.number].filter(Boolean).join(" · ");

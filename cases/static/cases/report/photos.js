@@ -4,8 +4,7 @@ import { sha256 } from "../queue/sha256.js";
 import { LATE_FIX_MS, originOf, saidOf, withLateFix } from "./locate.js";
 import { shrink } from "./shrink.js";
 
-
-/** @typedef {import("../queue/store.js").Photo} Photo */
+/** @import {Photo} from "types/queue" */
 
 export class PhotoTiles {
   /**

@@ -12,14 +12,23 @@ export class Place {
    */
   constructor(form, changed) {
     this.changed = changed;
-    const [fix, where, box] = ["#fix", "#where", "#mini"].map((name) => form.querySelector(name));
-    Object.assign(this, { fix, where, box });
+    /** @type {(fix: import("./locate.js").Fix) => void} */
+    this.onFix = () => {};
+    this.onChosen = () => {};
+    this.isHeld = () => false; // whether the place stays as it is, whatever is found
+    this.fix = form.querySelector("#fix");
+    this.where = form.querySelector("#where");
+    this.box = form.querySelector("#mini");
     this.change = form.querySelector("#change-place");
+    /** @type {HTMLDetailsElement} */
     this.degrees = form.querySelector("#degrees");
+    /** @type {HTMLInputElement} */
     this.lon = form.querySelector("#id_lon");
+    /** @type {HTMLInputElement} */
     this.lat = form.querySelector("#id_lat");
+    /** @type {HTMLInputElement} */
     this.accuracy = form.querySelector("#id_accuracy_m");
-    this.miniMap = new MiniMap(box);
+    this.miniMap = new MiniMap(this.box);
     /** Whether the person chose the place: then no position found later replaces it. */
     this.isChosen = false;
     this.named = {};
@@ -77,8 +86,8 @@ export class Place {
   }
 
   _found(at) {
-    this.onFix?.(at);
-    if (this.isChosen || (this.isThere && this.isHeld?.())) return;
+    this.onFix(at);
+    if (this.isChosen || (this.isThere && this.isHeld())) return;
     this._put(at.lon, at.lat, at.accuracy_m);
     this._say(at.accuracy_m > ROUGH_M ? "rough" : "found", at.accuracy_m);
   }
@@ -116,7 +125,7 @@ export class Place {
       const answer = await fetch(address, { signal: this.asking.signal });
       this._called(answer.ok, await answer.json());
     } catch (error) {
-      if (error.name !== "AbortError") this._called(false, {});
+      if (/** @type {Error} */ (error).name !== "AbortError") this._called(false, {});
     }
   }
 
@@ -152,6 +161,6 @@ export class Place {
     this.isChosen = true;
     this._put(picked.lon, picked.lat, picked.accuracy_m);
     this._say(picked.accuracy_m ? "found" : "picked", picked.accuracy_m);
-    this.onChosen?.();
+    this.onChosen();
   }
 }

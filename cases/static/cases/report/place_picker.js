@@ -9,10 +9,13 @@ const GRID_ZOOM = 15;
 const FAR_M = 300; // the grid is asked for again this far from where it was asked for
 const NONE = { features: [] };
 
+/** @type {HTMLDialogElement} */
 const dialog = document.getElementById("place-dialog");
-const [box, where, search, hits] = ["map", "where", "search", "hits"].map((part) =>
+const [box, where, hits] = ["map", "where", "hits"].map((part) =>
   dialog.querySelector(`#place-${part}`),
 );
+/** @type {HTMLInputElement} */
+const search = dialog.querySelector("#place-search");
 let map = null;
 let grid = null;
 let gridAt = null;
@@ -20,7 +23,10 @@ let circle = null;
 let streets = [];
 let near = [];
 let phone = null; // where this phone is, as the page finds it
+/** @type {(place: {lon: number, lat: number, accuracy_m: number} | null) => void} */
 let settle = () => {};
+let timer = 0;
+let asked = 0; // how often a name was asked for
 let isFollowing = false; // until the person moves the map themselves
 let fixAt = null; // the position the cross-hair was brought to, if it is still there
 
@@ -127,8 +133,8 @@ function drawAccuracy(fix) {
 
 function moved() {
   drawGrid();
-  clearTimeout(moved.timer);
-  moved.timer = setTimeout(name, 400);
+  clearTimeout(timer);
+  timer = setTimeout(name, 400);
 }
 
 async function drawGrid() {
@@ -147,8 +153,8 @@ async function drawGrid() {
 /** Say in words where the cross-hair is; what was asked before the last move is not shown. */
 async function name() {
   const { lon, lat } = centre();
-  const asked = (name.asked = {});
-  const say = (words) => asked === name.asked && (where.textContent = words);
+  const turn = ++asked;
+  const say = (words) => turn === asked && (where.textContent = words);
   const address = `${where.dataset.locate}?lon=${lon.toFixed(7)}&lat=${lat.toFixed(7)}`;
   try {
     const answer = await fetch(address);

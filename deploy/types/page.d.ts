@@ -1,0 +1,76 @@
+// What the pages give the scripts beside the DOM, for the type checks alone; no browser reads this.
+
+/** As django-htmx ships it. */
+declare const htmx: {
+  ajax(
+    verb: "GET" | "POST",
+    path: string,
+    context: { source: Element; target: Element; swap: string },
+  ): Promise<void>;
+};
+
+/** The desk loads vendor/supercluster-9.1.0.min.js as a script of its own. */
+declare const Supercluster: typeof import("supercluster");
+
+interface Window {
+  /** Where lazy_leaflet.js has loaded it. */
+  L: typeof L;
+}
+
+/** The Network Information API, which Chrome has and Safari has not. */
+interface Navigator {
+  readonly connection?: EventTarget & { readonly type?: string; readonly effectiveType?: string };
+}
+
+// Elements are found by selectors that name a class or an id, which tell no type. All the pages are
+// made of are HTML elements; which one is said where it is found: /** @type {HTMLInputElement} */.
+interface ParentNode {
+  querySelector<K extends keyof HTMLElementTagNameMap>(
+    selectors: K,
+  ): HTMLElementTagNameMap[K] | null;
+  querySelector<K extends keyof SVGElementTagNameMap>(selectors: K): SVGElementTagNameMap[K] | null;
+  querySelector<E extends Element = HTMLElement>(selectors: string): E | null;
+  querySelectorAll<K extends keyof HTMLElementTagNameMap>(
+    selectors: K,
+  ): NodeListOf<HTMLElementTagNameMap[K]>;
+  querySelectorAll<E extends Element = HTMLElement>(selectors: string): NodeListOf<E>;
+}
+
+interface NonElementParentNode {
+  getElementById<E extends HTMLElement = HTMLElement>(id: string): E | null;
+}
+
+interface Document {
+  getElementById<E extends HTMLElement = HTMLElement>(id: string): E | null;
+}
+
+interface Element {
+  closest<K extends keyof HTMLElementTagNameMap>(selector: K): HTMLElementTagNameMap[K] | null;
+  closest<E extends Element = HTMLElement>(selector: string): E | null;
+}
+
+/** What htmx tells of a request. */
+interface HtmxDetail {
+  elt: Element;
+  xhr: XMLHttpRequest;
+  requestConfig: { verb: string; elt: Element };
+  shouldSwap: boolean;
+}
+
+interface HTMLElementEventMap {
+  "htmx:beforeSwap": CustomEvent<HtmxDetail>;
+  "htmx:afterRequest": CustomEvent<HtmxDetail>;
+  "htmx:responseError": CustomEvent<HtmxDetail>;
+  "htmx:sendError": CustomEvent<HtmxDetail>;
+  "htmx:timeout": CustomEvent<HtmxDetail>;
+}
+
+interface WindowEventMap {
+  /** django-leaflet has made a map. */
+  "map:init": CustomEvent<{ map: L.Map }>;
+}
+
+interface DocumentEventMap {
+  /** live.js has heard of a case. */
+  "live-notice": CustomEvent<{ scope: string; dseq: number; kind: string; case: string }>;
+}
