@@ -19,6 +19,7 @@ from deploy.processes import Supervisor
 from deploy.python_env import DEV_LOCK, ROOT, RUNTIME_LOCK
 
 TEMPLATE_FOLDERS = ("cityops", "cases", "scoring")
+SCRIPT_TYPES = ROOT / "deploy/types"
 
 
 def check(pytest_arguments: list[str]) -> int:
@@ -80,6 +81,23 @@ def _check_code(home: Home) -> None:
     _tool(home, "Template lint", "djlint", "--lint", *TEMPLATE_FOLDERS)
     _tool(home, "Types", "mypy")
     _tool(home, "Import contracts", "lint-imports")
+    _check_scripts(home)
+
+
+def _check_scripts(home: Home) -> None:
+    """Check the types of the scripts: those of the pages, then the service worker's."""
+    folder = home.path / "node"
+    installed, wanted = folder / "installed.json", SCRIPT_TYPES / "package-lock.json"
+    if not installed.exists() or installed.read_bytes() != wanted.read_bytes():
+        folder.mkdir(exist_ok=True)
+        for name in ("package.json", wanted.name):
+            shutil.copyfile(SCRIPT_TYPES / name, folder / name)
+        quiet = ("--ignore-scripts", "--no-audit", "--no-fund")
+        _tool(home, "TypeScript", "npm", "ci", "--prefix", str(folder), *quiet)
+        shutil.copyfile(wanted, installed)
+    compiler = str(folder / "node_modules/typescript/bin/tsc")
+    for project in (ROOT / "jsconfig.json", SCRIPT_TYPES / "worker.json"):
+        _tool(home, f"Script types ({project.stem})", "node", compiler, "-p", str(project))
 
 
 def _check_project(home: Home) -> None:

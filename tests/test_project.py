@@ -1,5 +1,6 @@
 """What must hold of the project as a whole."""
 
+import json
 import re
 from pathlib import Path
 
@@ -54,6 +55,20 @@ def test_scripts_can_be_read_by_the_oldest_browser_of_the_floor():
 
     assert len(ours) > 30
     assert young == []
+
+
+def test_no_comment_of_a_script_is_taken_for_an_import_of_a_file():
+    files = [*ROOT.glob("cases/static/cases/**/*.js"), *ROOT.glob("cityops/**/static/**/*.js")]
+    bare = [file.name for file in files if re.search(r"import\([\"'][^./]", file.read_text())]
+
+    assert bare == [], 'write /** @import {Name} from "package" */ instead'
+
+
+def test_types_are_of_the_version_of_the_library_that_is_shipped():
+    wanted = json.loads((ROOT / "deploy/types/package.json").read_text())["devDependencies"]
+    shipped = {path.name for path in ROOT.glob("cases/static/cases/vendor/*.js")}
+
+    assert f"idb-{wanted['idb']}.js" in shipped
 
 
 def test_no_migration_is_missing(db):
