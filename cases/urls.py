@@ -3,6 +3,7 @@
 from django.urls import path
 
 from cases.api import views as api
+from cases.api.feedback import FeedbackList
 from cases.api.photos import CasePhoto, Photo
 from cases.api.routing import RoutingExplain
 from cases.api.session import Session
@@ -84,6 +85,7 @@ urlpatterns = [
         CasePhoto.as_view(),
         name="api_photo",
     ),
+    path("api/v1/feedback/", FeedbackList.as_view(), name="api_feedback"),
     path("api/v1/photos/<str:sha256>/", Photo.as_view(), name="api_photo_kept"),
     path("api/v1/locate/", api.Locate.as_view(), name="api_locate"),
     path("api/v1/routing/explain/", RoutingExplain.as_view(), name="api_routing_explain"),

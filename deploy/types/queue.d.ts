@@ -47,7 +47,7 @@ export interface Item {
   /** UUID, the Idempotency-Key. */
   id: string;
   user: string;
-  kind: "report" | "action" | "support";
+  kind: "report" | "action" | "support" | "feedback";
   /** Of the API. */
   path: string;
   body: Record<string, unknown> & { action?: string };

@@ -1,5 +1,6 @@
 """Feedback about the pages: kept once, with a screenshot made safe, and read in the admin."""
 
+import hashlib
 import uuid
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cases.services.effects import run_effect
 from cases.services.photo_store import sweep_photos
 from cityops.accounts.models import User
 from tests.cases.test_pages_phone import client_of, hidden, upload
+from tests.cases.test_phone_api import fields_of, jpeg, later, note_of, post, token_of
 from tests.support.people import person
 from tests.support.spine import PLACE
 
@@ -222,3 +224,77 @@ def test_the_database_keeps_nothing_empty_and_nothing_half_read(inspector):
     for words in ({"text": ""}, {"text": "x", "read_by": inspector}):
         with pytest.raises(IntegrityError), transaction.atomic():
             Feedback.objects.create(key=uuid.uuid4(), by=inspector, **words)
+
+
+# --- as a phone sends it that kept it first -------------------------------------------------------
+
+
+def say_by_api(client, key=None, **words):
+    return post(client, "/api/v1/feedback/", {"text": "拍照按钮太小", **words}, key)
+
+
+def test_what_a_phone_kept_arrives_once_with_its_screenshot(inspector):
+    client, key = client_of(inspector), uuid.uuid4()
+    photos = [note_of(client, jpeg())]
+
+    answers = [say_by_api(client, key, page="/m/tasks/1/", photos=photos) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+    kept = Feedback.objects.get()
+    assert (kept.by, kept.page, kept.text) == (inspector, "/m/tasks/1/", "拍照按钮太小")
+    assert kept.sha256 == hashlib.sha256(jpeg()).hexdigest()
+    assert run_effect(Effect.objects.get(kind="screenshot").pk) == "prepared"
+
+
+def test_a_phone_that_waited_too_long_sends_its_screenshot_again(inspector):
+    client = token_of(inspector)
+    photos = [note_of(client, jpeg())]
+
+    with later(hours=25):
+        expired = say_by_api(client, photos=photos)
+        kept = Feedback.objects.count()
+        again = say_by_api(client, photos=[note_of(client, jpeg())])
+
+    assert fields_of(expired) == (422, "photo_expired", ["photos.0"])
+    assert (kept, again.status_code, Feedback.objects.count()) == (0, 201, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        ({"text": " "}, "text"),
+        ({"text": "x" * 4001}, "text"),
+        ({"page": "/" + "x" * 200}, "page"),
+        ({"photos": ["no note"]}, "photos.0"),
+        ({"photos": ["a", "b"]}, "photos"),
+    ],
+)
+def test_what_a_phone_says_wrongly_is_refused_and_nothing_kept(inspector, words, field):
+    answer = say_by_api(client_of(inspector), **words)
+
+    assert (answer.status_code, sorted(answer.json()["fields"])) == (422, [field])
+    assert Feedback.objects.count() == 0
+
+
+def test_a_page_of_elsewhere_is_forgotten_here_too(inspector):
+    say_by_api(client_of(inspector), page="https://elsewhere.example/")
+
+    assert Feedback.objects.get().page == ""
+
+
+def test_a_key_under_which_something_else_was_said_is_refused(inspector):
+    client, key = client_of(inspector), uuid.uuid4()
+    say_by_api(client, key)
+
+    answer = say_by_api(client, key, text="字也太小")
+
+    assert fields_of(answer) == (422, "idempotency_key_reused", [])
+    assert Feedback.objects.get().text == "拍照按钮太小"
+
+
+def test_only_whose_photos_the_api_takes_keeps_feedback_on_the_phone(inspector):
+    leader = person("l1", Role.LEADER)
+
+    pages = [client_of(one).get("/m/feedback/").content.decode() for one in (inspector, leader)]
+
+    assert ["data-queue" in page for page in pages] == [True, False]

@@ -29,10 +29,10 @@ def page(phone):
     return open_form(modules_page(phone))
 
 
-def open_form(page):
-    """Show the task's form, taken over by the script, with the store at hand."""
+def open_form(page, form=FORM):
+    """Show the form of a task or another, taken over by the script, with the store at hand."""
     page.goto(page.url.partition("/m/")[0] + "/m/tasks/HH7/")
-    page.set_content(FORM)
+    page.set_content(form)
     page.evaluate("async () => (window.store = await import('/static/cases/queue/store.js'))")
     page.evaluate("import('/static/cases/queued_form.js')")
     page.wait_for_timeout(100)  # what was kept is looked up
@@ -120,3 +120,39 @@ def test_a_page_older_than_the_receipt_asks_nothing_again(page, version, asks):
 
     assert page.locator("form").is_visible() is asks
     assert page.get_by_text("Check: received").count() == (0 if asks else 1)
+
+
+# --- feedback -------------------------------------------------------------------------------------
+
+FEEDBACK = f"""
+<a id="queue-chip" data-user="ann"></a>
+<form data-queue data-kind="feedback" data-action="feedback" data-title="Feedback"
+      data-api="/api/v1/feedback/">
+  <input type="hidden" name="key" value="k">
+  <input type="hidden" name="page" value="/m/report/">
+  <textarea name="text" required></textarea>
+  <input type="file" id="shot" name="screenshot">
+  <button type="submit">Send</button>
+</form>
+<div id="queued-words" data-home="{HOME}" data-outbox="{OUTBOX}" data-sending="Sending…"
+     data-restored="Restored {{at}}" data-again="Again" data-waits="waits" data-received="received"
+     data-rendered-at="2020-01-01T10:00:00+08:00"></div>
+"""
+
+
+def test_feedback_is_stored_in_its_own_words_and_asked_for_again(phone):
+    page = modules_page(phone)
+    open_form(page, FEEDBACK)
+    page.fill("textarea", "The button is small")
+    page.set_input_files("#shot", picture("olive"))
+    page.wait_for_selector("img.phone-preview")
+
+    item = answer(page, "Send")
+
+    assert (item["kind"], item["path"]) == ("feedback", "/api/v1/feedback/")
+    assert item["body"] == {"text": "The button is small", "page": "/m/report/"}
+    assert (item["title"], item["place"]) == ("Feedback", "The button is small")
+    assert [shot["origin"] for shot in item["photos"]] == ["album"]
+    open_form(page, FEEDBACK)
+    assert page.locator("textarea").is_visible()
+    assert page.input_value("textarea") == ""

@@ -281,6 +281,27 @@ def test_the_pages_open_without_a_line_once_they_were_kept(phones, running_city)
     expect(page).to_have_url(f"{running_city.address}/m/outbox/")
 
 
+def test_feedback_written_without_a_line_arrives_once_there_is_one(phones, running_city):
+    words = f"The button is small: {uuid.uuid4()}"
+    page = phones.open("inspector4", "/m/", PHONE)
+    wait_for(page, KEPT, ["/m/", "/m/outbox/"])
+    page.goto("/m/feedback/?page=/m/report/")
+    page.context.set_offline(True)
+
+    page.get_by_label("What is wrong, or could be better?").fill(words)
+    page.get_by_label("Screenshot (optional)").set_input_files(picture("teal"))
+    page.locator("img.phone-preview").wait_for()
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("#queue-chip")).to_have_text("Offline · 1 to send")
+    page.goto("/m/outbox/")
+    expect(page.locator("#group-waiting li")).to_contain_text(words)
+    page.context.set_offline(False)
+
+    expect(page.locator("#group-received li")).to_contain_text("Feedback")
+    query = "SELECT page || sha256 FROM cases_feedback WHERE text = %s"
+    assert re.fullmatch("/m/report/[0-9a-f]{64}", one(running_city, query, words))
+
+
 def test_whoever_signs_out_is_told_what_still_waits_and_it_stays_theirs(phones, running_city):
     page = phones.open("inspector3", "/m/outbox/", PHONE)
     page.evaluate(OPEN_STORE)

@@ -670,6 +670,11 @@ def put_photo(world: World, client: Client, address: str, word: str, whose: str)
     return client.put(address, jpeg(), "image/jpeg")
 
 
+def leave_feedback_by_api(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    return client.post(address, {"text": "a"}, "application/json", headers=headers)
+
+
 # (method, route): how to send a request that is right in everything but, perhaps, who sends it.
 # A route that is not here gets the method with an empty form.
 REQUESTS: dict[tuple[str, str], Send] = {
@@ -702,6 +707,7 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "desk/routing/drafts/<int:draft_id>/rule/"): take_rule_back,
     ("POST", "desk/routing/drafts/<int:draft_id>/publish/"): publish_rules,
     ("POST", "m/feedback/"): form(text="a", key=lambda: str(uuid.uuid4())),
+    ("POST", "api/v1/feedback/"): leave_feedback_by_api,
     ("POST", "desk/effects/"): form(ruling="redrive", rows="1:1"),
     ("POST", "cases/searches/"): form(name="b", query="q=b"),
     ("POST", "cases/searches/<int:pk>/"): form(name="b"),

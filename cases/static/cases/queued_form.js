@@ -1,5 +1,5 @@
-// Takes the form of an action over: what it says is kept on the phone and sent from there, so that a
-// dead spot costs nothing. Without this script the form posts itself.
+// Takes the form of an action, or of feedback, over: what it says is kept on the phone and sent
+// from there, so that a dead spot costs nothing. Without this script the form posts itself.
 
 import { tellNextPage } from "./queue/toast.js";
 import { sha256 } from "./queue/sha256.js";
@@ -20,6 +20,7 @@ import { shrink } from "./report/shrink.js";
 /** @import {Item} from "types/queue" */
 
 const SAVE_MS = 400;
+const SHOWN_LETTERS = 60; // of feedback, so that one can tell it in the outbox
 const NOT_SAID = new Set(["csrfmiddlewaretoken", "key", "seen_version", "action"]);
 
 const user = document.getElementById("queue-chip")?.dataset.user;
@@ -35,6 +36,7 @@ class QueuedForm {
   constructor(form) {
     this.form = form;
     this.action = form.dataset.action;
+    this.kind = form.dataset.kind ?? "action";
     this.id = newId();
     /** The photos by the input they were chosen with. */
     this.photos = new Map();
@@ -129,6 +131,7 @@ class QueuedForm {
 
   /** Return the fields of the form that say something, in the words of the API. */
   _said() {
+    /** @type {Record<string, string | boolean>} */
     const said = {};
     for (const field of this.form.elements) {
       const isOther = !field.name || NOT_SAID.has(field.name) || field.name.startsWith("kept_");
@@ -232,7 +235,7 @@ class QueuedForm {
       this._post(answer);
       return;
     }
-    tellNextPage({ id: this.id, user, kind: "action" });
+    tellNextPage({ id: this.id, user, kind: this.kind });
     location.assign(words.home);
   }
 
@@ -251,26 +254,32 @@ class QueuedForm {
 
   /** @returns {Item} */
   _item(answer) {
-    const { number, api, title, place, version, stage, unit, words: stood } = this.form.dataset;
-    const now = new Date().toISOString();
+    const { api: path, title } = this.form.dataset;
+    const item = { id: this.id, user, path, title, photos: [...this.photos.values()] };
+    return { ...item, ...(this.kind === "feedback" ? this._feedback() : this._answer(answer, title)) };
+  }
+
+  _answer({ name, value, words: pressed }, title) {
+    const { number, place, version, stage, unit, words: stood } = this.form.dataset;
     return {
-      id: this.id,
-      user,
-      kind: "action",
-      path: api,
+      kind: /** @type {const} */ ("action"),
       body: {
         action: this.action,
         seen_version: Number(version),
-        claimed_at: now,
+        claimed_at: new Date().toISOString(),
         ...this._said(),
-        ...(answer.name ? { [answer.name]: answer.value === "true" } : {}),
+        ...(name ? { [name]: value === "true" } : {}),
       },
-      photos: [...this.photos.values()],
-      title: answer.name ? `${title} · ${answer.words}` : title,
+      title: name ? `${title} · ${pressed}` : title,
       place,
       number,
       seen: { version: Number(version), stage, unit, words: stood },
     };
+  }
+
+  _feedback() {
+    const body = this._said();
+    return { kind: /** @type {const} */ ("feedback"), body, place: String(body.text).slice(0, SHOWN_LETTERS) };
   }
 
   /** Post the form itself where the phone could keep nothing: no script could have done more. */
@@ -289,7 +298,8 @@ async function hideAnswered(forms) {
   const madeAt = Date.parse(words.renderedAt);
   const after = done.filter(({ received_at }) => received_at > madeAt); // this page is an old copy
   for (const form of forms) {
-    const { number, action, version } = form.dataset;
+    const { kind, number, action, version } = form.dataset;
+    if (kind) continue; // there is always more to say
     const isOf = (one) => one.number === number && (one.action ?? one.body?.action) === action;
     const isDone = after.some((one) => isOf(one) && one.version === Number(version));
     tell(form, waiting.some(isOf) ? words.waits : isDone ? words.received : "");

@@ -13,7 +13,7 @@ let timer = 0;
 
 /**
  * Let the next page say what became of this; call it before leaving the page.
- * @param {{id: string, user: string, kind: "report" | "action" | "support" | "draft"}} said
+ * @param {{id: string, user: string, kind: "report" | "action" | "support" | "feedback" | "draft"}} said
  */
 export function tellNextPage(said) {
   sessionStorage.setItem(KEY, JSON.stringify(said));
@@ -52,7 +52,8 @@ async function show() {
   const receipt = done.find((one) => one.id === id);
   const item = waiting.find((one) => one.id === id);
   if (receipt) {
-    say(toast.dataset.received.replace("{number}", receipt.number));
+    const { heard, received: words } = toast.dataset;
+    say(receipt.kind === "feedback" ? heard : words.replace("{number}", receipt.number));
     end();
     hideLater();
   } else if (!item || item.state === "attention") {
