@@ -314,6 +314,7 @@ def test_whoever_signs_out_is_told_what_still_waits_and_it_stays_theirs(phones, 
     page.locator(".phone-menu summary").click()
     leave.click()
     page.get_by_role("button", name="Stay signed in").click()
+    page.goto("/notices/")  # no page of the phone
     leave.click()
     page.get_by_role("button", name="Sign out all the same").click()
 

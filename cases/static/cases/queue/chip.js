@@ -1,7 +1,6 @@
 // The chip in the header of every phone page: how much waits on this phone, and whether it moves.
-// Loading it also starts the sending, keeps the shell for a cold start, and guards the way out.
+// Loading it also starts the sending, and keeps the shell for a cold start.
 
-import { guardSignOut } from "./sign_out.js";
 import { startSending } from "./send.js";
 import { keepShell } from "./shell.js";
 import { items, kept, onChange } from "./store.js";
@@ -57,5 +56,4 @@ if (chip) {
   showSoon();
   startSending(chip.dataset.user);
   keepShell();
-  guardSignOut(chip.dataset.user);
 }
