@@ -85,7 +85,8 @@ function rowOfItem(item) {
   const done = photos.filter((photo) => photo.is_sent || photo.note).length;
   const counted = photos.length ? say(box.dataset.photos, { done, total: photos.length }) : "";
   const isHeld = !item.begun_at && heldFor(item) > 0;
-  const facts = [kindWord, item.number, timeOf(created_at), ageOf(created_at), counted];
+  const what = kindWord === item.title ? "" : kindWord; // feedback has no other title
+  const facts = [what, item.number, timeOf(created_at), ageOf(created_at), counted];
   const parts = {
     place: item.place,
     facts: facts.filter(Boolean).join(" · "),
