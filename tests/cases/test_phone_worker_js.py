@@ -27,6 +27,8 @@ KEPT = """async () => {
   return (await copies?.keys() ?? []).map(({ url }) => new URL(url).pathname).sort();
 }"""
 
+ALWAYS = ["/m/", "/m/feedback/", "/m/outbox/", "/m/owner"]
+
 
 class Server:
     """Answers every page of the phone for `user`, so slowly, with these words and tasks."""
@@ -147,7 +149,7 @@ def test_a_page_with_a_message_is_not_kept(page, server):
 
 
 def test_pages_that_need_a_line_anyway_are_not_kept(page, server):
-    for path in ("/m/me/", "/m/selfcheck/", "/m/feedback/"):
+    for path in ("/m/me/", "/m/selfcheck/"):
         open_page(page, path)
 
     assert page.evaluate(KEPT) == ["/m/owner"]
@@ -163,7 +165,7 @@ def test_open_tasks_are_kept_and_asked_for_again_once_they_changed(page, server)
     page.evaluate("keepAll()")
 
     assert (server.asked["/m/tasks/HH1/"], server.asked["/m/tasks/HH2/"]) == (2, 1)
-    assert page.evaluate(KEPT) == ["/m/", "/m/outbox/", "/m/owner", "/m/report/", "/m/tasks/HH1/"]
+    assert page.evaluate(KEPT) == [*ALWAYS, "/m/report/", "/m/tasks/HH1/"]
 
 
 def test_one_lost_page_does_not_keep_the_others_from_being_kept(page, server):
@@ -171,4 +173,11 @@ def test_one_lost_page_does_not_keep_the_others_from_being_kept(page, server):
 
     page.evaluate("keepAll()")
 
-    assert page.evaluate(KEPT) == ["/m/", "/m/outbox/", "/m/owner", "/m/tasks/HH2/"]
+    assert page.evaluate(KEPT) == [*ALWAYS, "/m/tasks/HH2/"]
+
+
+def test_feedback_about_any_page_can_be_written_without_a_line(page, server):
+    page.evaluate("keepAll()")
+    server.lost = {"/m/feedback/"}
+
+    assert "ann: first" in open_page(page, "/m/feedback/?page=/m/report/")

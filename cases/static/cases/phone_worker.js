@@ -7,11 +7,12 @@ const STATIC = "cityops-static";
 const PAGES = "cityops-pages"; // of one person, and their small photos
 const OWNER = "/m/owner";
 const OUTBOX = "/m/outbox/";
+const FEEDBACK = "/m/feedback/";
 const PATIENCE_MS = 3000;
 const FRESH_MS = 600_000;
 const MOST_TASKS = 30;
 const HASHED = /\.[0-9a-f]{12}\./; // a hashed name never changes its content
-const KEPT = /^\/m\/((report|outbox|tasks\/[^/]+)\/)?$/;
+const KEPT = /^\/m\/((report|outbox|feedback|tasks\/[^/]+)\/)?$/;
 const MESSAGE = /<main id="content">\s*<p class="note"/; // said once, so not in a copy
 const CARD = /data-number="([^"]+)"\s+data-version="(\d+)"/g;
 const SMALL_PHOTO = /^\/photos\/\d+\/small\/$/;
@@ -69,9 +70,9 @@ const isSignIn = ({ referrer }) => referrer !== "" && new URL(referrer).pathname
 const isFromElsewhere = ({ referrer }) =>
   referrer !== "" && !new URL(referrer).pathname.startsWith("/m/");
 
-/** The last copy of a page: of /m/ whatever kind is asked for, of a report none about a component. */
+/** The last copy of a page: /m/ for any kind, feedback of any page, of a report none of a component. */
 function copyOf(url) {
-  const ignoreSearch = new URL(url).pathname === "/m/";
+  const ignoreSearch = ["/m/", FEEDBACK].includes(new URL(url).pathname);
   return caches.match(url, { cacheName: PAGES, ignoreSearch, ignoreVary: true });
 }
 
@@ -140,14 +141,15 @@ function keepSoon() {
   return keeping;
 }
 
-/** Keep the three pages, those of the open tasks, and all that any of them needs. */
+/** Keep the four pages, those of the open tasks, and all that any of them needs. */
 async function keepAll() {
   const asked = turn;
   const home = await text("/m/", asked);
   if (home === "") return;
-  const versions = new Map([["/m/report/", null], [OUTBOX, null]]);
+  const always = ["/m/report/", OUTBOX, FEEDBACK];
+  const versions = new Map(always.map((path) => [path, null]));
   for (const [, number, version] of home.matchAll(CARD)) versions.set(`/m/tasks/${number}/`, version);
-  const wanted = [...versions].slice(0, 2 + MOST_TASKS);
+  const wanted = [...versions].slice(0, always.length + MOST_TASKS);
   const pages = [home];
   for (const [path, version] of wanted) {
     if (turn === asked) pages.push(await text(path, asked, version));

@@ -279,7 +279,10 @@ class QueuedForm {
 
   _feedback() {
     const body = this._said();
-    return { kind: /** @type {const} */ ("feedback"), body, place: String(body.text).slice(0, SHOWN_LETTERS) };
+    // The phone's own copy of the page was made for no page in particular.
+    body.page = body.page ?? new URLSearchParams(location.search).get("page") ?? "";
+    const place = String(body.text).slice(0, SHOWN_LETTERS);
+    return { kind: /** @type {const} */ ("feedback"), body, place };
   }
 
   /** Post the form itself where the phone could keep nothing: no script could have done more. */
