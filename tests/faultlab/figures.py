@@ -47,6 +47,18 @@ class Figures:
         figure = {"value": round(value, 3), "unit": unit, "at_most": at_most, "at_least": at_least}
         self.found[name] = {key: given for key, given in figure.items() if given is not None}
 
+    def compare(
+        self, name: str, when: str, *, calm_s: float, found_s: float, times: float, hiccup_s: float
+    ) -> None:
+        """Keep a time of those a fault should leave alone beside that of a calm city, in seconds.
+
+        It may be so many times as long, or a hiccup of the machine more. A shortened run shares
+        its machine and is not judged by it.
+        """
+        self.note(f"{name}, p95 calm", calm_s, "s")
+        limit_s = None if self.size.short else max(times * calm_s, calm_s + hiccup_s)
+        self.note(f"{name}, p95 {when}", found_s, "s", at_most=limit_s)
+
     def missed(self) -> list[str]:
         """Return a sentence for each figure outside its limits."""
         return [

@@ -37,7 +37,6 @@ async address => {
     "DESK",
     "a simulated city at work, a random fault every 20 s, the desk open",
     is_told=False,
-    in_gate=False,
 )
 def watch_from_the_desk(lab: Lab, size: Size) -> Figures:
     """Break something again and again; the desk must end with the server's list, not reloaded."""

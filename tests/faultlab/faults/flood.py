@@ -22,7 +22,7 @@ HICCUP_S = 0.25
 FLOODING = "dispatcher-hecheng"
 
 
-@fault("F22", "one district floods with reports, lists and photos of 200 megapixels", in_gate=False)
+@fault("F22", "one district floods with reports, lists and photos of 200 megapixels")
 def flood(lab: Lab, size: Size) -> Figures:
     """Measure others before the flood and in it, with the limits a city has by default."""
     figures, calm_s = Figures(size), size.pick(60, 8)
@@ -45,10 +45,8 @@ def flood(lab: Lab, size: Size) -> Figures:
     for op in ("create", "act"):
         calm = share(load.took(op, since=calm_from, until=flood_from), 0.95)
         during = share(load.took(op, since=flood_from, until=until), 0.95)
-        figures.note(f"others, {op}, p95 calm", calm, "s")
-        # Flood, others and servers share two processors: a hiccup is not the flood.
-        worst = max(1.5 * calm, calm + HICCUP_S)
-        figures.note(f"others, {op}, p95 in the flood", during, "s", at_most=worst)
+        name, when = f"others, {op}", "in the flood"
+        figures.compare(name, when, calm_s=calm, found_s=during, times=1.5, hiccup_s=HICCUP_S)
     figures.note("others, 5xx", load.count(least=500), at_most=0)
     return figures
 

@@ -27,7 +27,7 @@ STOP_S = 30  # then supervisord would kill it
 COMMAND_S = 240  # a machine with other work to do starts six workers slowly
 
 
-@fault("F23", "SIGTERM to workers; a second home's workers join, work alone, leave", in_gate=False)
+@fault("F23", "SIGTERM to workers; a second home's workers join, work alone, leave")
 def stop_and_join(lab: Lab, size: Size) -> Figures:
     """A worker told to stop ends what it has begun; a second home's take over from none."""
     figures, draw, since = Figures(size), chance("F23", size), database_now(lab)

@@ -25,7 +25,7 @@ ALARM_S = 60
 CLICKS = 5
 
 
-@fault("F19", "tasks that kill, loop, leak, raise or return junk among good ones", in_gate=False)
+@fault("F19", "tasks that kill, loop, leak, raise or return junk among good ones")
 def poison(lab: Lab, size: Size) -> Figures:
     """Put poison into one district's queue; then cure it and run each again, clicked five times."""
     figures, draw = Figures(size), chance("F19", size)
@@ -129,10 +129,8 @@ def _note_others(lab: Lab, figures: Figures, *, load_began: float, poisoned: flo
         )
         for since, until in ((load_began, poisoned), (poisoned, time.time()))
     )
-    figures.note("other districts, p95 calm", calm, "s")
-    # A scheduling hiccup of 200 ms is not another district's suffering.
-    worst = max(1.5 * calm, calm + 0.2)
-    figures.note("other districts, p95 beside poison", during, "s", at_most=worst)
+    name, when = "other districts", "beside poison"
+    figures.compare(name, when, calm_s=calm, found_s=during, times=1.5, hiccup_s=0.2)
 
 
 # --- run again -----------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ GATHER_S = 30
 ALIVE_S = (1, 3)  # between deaths: a relay takes 1.5 s to start, and one never alive shows nothing
 
 
-@fault("F04", "kill -9 of the relay between lease and publishing", in_gate=False)
+@fault("F04", "kill -9 of the relay between lease and publishing")
 def kill_relays(lab: Lab, size: Size) -> Figures:
     """Let relays die with a leased batch: none of it published, half of it, all of it."""
     figures, draw, since = Figures(size), chance("F04", size), database_now(lab)

@@ -46,9 +46,7 @@ def come_whole(lab: Lab, screens: Screens, limit_s: float) -> float:
     return screens.wait_whole(lab.heads(), limit_s)
 
 
-@fault(
-    "F24", "live process killed, frames lost, phones asleep, a slow reader, a herd", in_gate=False
-)
+@fault("F24", "live process killed, frames lost, phones asleep, a slow reader, a herd")
 def bad_day(lab: Lab, size: Size) -> Figures:
     """Do to the screens what a day in the field does, under a load of events.
 
