@@ -208,6 +208,7 @@ class Screen:
         return made
 
     async def _take_next(self, connection: ClientConnection) -> bool:
+        await self._wait(0)  # a connection made while it sleeps is not paused
         is_greeted = bool(self.opened) and self.failures == 0
         async with asyncio.timeout(SILENT_S if is_greeted else HELLO_S):
             text = await connection.recv()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 
 import pytest
 from websockets.asyncio.server import serve
@@ -112,6 +113,26 @@ def test_what_was_heard_is_not_taken_again(listen):
     heard = listen(server, {"hecheng": 7})
 
     assert [line for line in heard if line[0] == "notice"] == [("notice", 6), ("notice", 7)]
+
+
+def test_who_sleeps_hears_nothing_on_a_connection_made_meanwhile(tmp_path, monkeypatch):
+    monkeypatch.setattr(Screens, "wait_after", lambda self, failures: 0.3)
+    server = Server([notice(8)], [notice(6)])
+    screens = Screens(f"ws://127.0.0.1:{server.port}/ws/live/", tmp_path / "sockets-1.jsonl")
+    try:
+        screens.open("screen", "key", user="dispatcher1")
+        screen = screens.clients["screen"]
+        screens.wait_until(lambda: screen.failures == 1, 10)
+
+        screens.vanish("screen", 1.5)
+        time.sleep(1)
+        heard = dict(screen.last)
+
+        screens.wait_whole({"hecheng": 6}, 10)
+    finally:
+        screens.stop()
+        server.stop()
+    assert heard == HEADS
 
 
 def test_a_resync_is_a_new_start(listen):
