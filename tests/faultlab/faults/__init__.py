@@ -22,19 +22,16 @@ class Fault:
     title: str
     steps: Steps
     is_told: bool  # every change is of a recorded client
-    in_gate: bool  # runs with every change, not only when asked for
 
 
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(
-    name: str, title: str, *, is_told: bool = True, in_gate: bool = True
-) -> Callable[[Steps], Steps]:
+def fault(name: str, title: str, *, is_told: bool = True) -> Callable[[Steps], Steps]:
     """Register a function as the steps of a fault."""
 
     def register(steps: Steps) -> Steps:
-        FAULTS[name] = Fault(name, title, steps, is_told, in_gate)
+        FAULTS[name] = Fault(name, title, steps, is_told)
         return steps
 
     return register

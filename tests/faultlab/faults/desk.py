@@ -33,11 +33,7 @@ async address => {
 """
 
 
-@fault(
-    "DESK",
-    "a simulated city at work, a random fault every 20 s, the desk open",
-    is_told=False,
-)
+@fault("DESK", "a simulated city at work, a random fault every 20 s, the desk open", is_told=False)
 def watch_from_the_desk(lab: Lab, size: Size) -> Figures:
     """Break something again and again; the desk must end with the server's list, not reloaded."""
     figures, draw, happened = Figures(size), chance("DESK", size), list[str]()
