@@ -302,7 +302,7 @@ def claimed_by_the_dead(kind):
     effect = Effect.objects.create(key=f"{kind}:1", kind=kind, queue="notify")
     assert together(lambda: claim_effect(effect)) == [True]
     effect.refresh_from_db()
-    for _ in range(200):  # PostgreSQL notices a moment later
+    for _ in range(1500):  # PostgreSQL notices a moment later, on a busy machine two
         with connection.cursor() as cursor:
             cursor.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [effect.claimed_by])
             if not cursor.fetchall():
