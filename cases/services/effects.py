@@ -185,6 +185,14 @@ def _lease_s(effect: Effect) -> float:
     return _LEASES.get(effect.kind, LEASE).total_seconds()
 
 
+_CLAIM = """
+    UPDATE cases_effect
+    SET runs = runs + 1, parked_at = NULL, claimed_by = pg_backend_pid(),
+      claimed_until = now() + make_interval(secs => %(lease)s),
+      next_at = now() + make_interval(secs => %(lease)s)
+"""
+
+
 def claim_effect(effect: Effect) -> bool:
     """Take the effect for one lease and count the run, committed before the work.
 
@@ -192,11 +200,8 @@ def claim_effect(effect: Effect) -> bool:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            UPDATE cases_effect
-            SET runs = runs + 1, parked_at = NULL, claimed_by = pg_backend_pid(),
-              claimed_until = now() + make_interval(secs => %(lease)s),
-              next_at = now() + make_interval(secs => %(lease)s)
+            f"""
+            {_CLAIM}
             WHERE id = %(id)s AND state = 'due' AND runs < max_runs
               AND (claimed_until IS NULL OR (claimed_until < now() AND NOT %(outside)s))
             RETURNING runs
@@ -216,11 +221,8 @@ def claim_dispatches(effect_ids: Sequence[int]) -> list[Effect]:
     before may be what broke that run, so it is left out.
     """
     claimed = Effect.objects.raw(
-        """
-        UPDATE cases_effect
-        SET runs = runs + 1, parked_at = NULL, claimed_by = pg_backend_pid(),
-          claimed_until = now() + make_interval(secs => %(lease)s),
-          next_at = now() + make_interval(secs => %(lease)s)
+        f"""
+        {_CLAIM}
         WHERE id = ANY(ARRAY(
           SELECT id FROM cases_effect
           WHERE queue IN (
@@ -230,7 +232,7 @@ def claim_dispatches(effect_ids: Sequence[int]) -> list[Effect]:
           ORDER BY id <> ALL(%(ids)s), urgency, due_at, id
           LIMIT %(most)s FOR UPDATE SKIP LOCKED))
         RETURNING *
-        """,
+        """,  # noqa: S608 - _CLAIM is our own
         {"lease": LEASE.total_seconds(), "ids": list(effect_ids), "most": AT_ONCE},
     )
     return sorted(claimed, key=lambda effect: effect.pk)

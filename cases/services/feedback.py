@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils.translation import gettext as _
 
-from cases.errors import KeyReused
 from cases.models import Effect, Feedback
+from cases.services.idempotency import key_reused
 from cases.services.photos import StoredPhoto
 from cityops.accounts.models import User
 
@@ -25,12 +24,7 @@ def leave_feedback(
     said = {"by": actor, "text": text, "sha256": sha256}
     feedback, is_new = Feedback.objects.get_or_create(key=key, defaults={**said, "page": page})
     if said != {name: getattr(feedback, name) for name in said}:
-        raise KeyReused(
-            _(
-                "This form was received before with other content. Submit again to send it"
-                " as a new one."
-            )
-        )
+        raise key_reused()
     if is_new and sha256:
         Effect.objects.create(
             key=f"screenshot:{feedback.pk}",

@@ -54,11 +54,16 @@ def claim(user: User | None, key: uuid.UUID | None, request: Any) -> Claim:
         return Claim(pk=row[0])
     before = IdempotencyKey.objects.get(user=user, key=key)
     if bytes(before.request_hash) != digest:
-        raise KeyReused(
-            _("This Idempotency-Key was used with another request: send a new key."),
-            fields={"Idempotency-Key": _("make a new UUID for a new request")},
-        )
+        raise key_reused()
     return Claim(answer=before.answer)
+
+
+def key_reused() -> KeyReused:
+    """Return the refusal of another request under a key that was used before."""
+    return KeyReused(
+        _("This Idempotency-Key was used with another request: send a new key."),
+        fields={"Idempotency-Key": _("make a new UUID for a new request")},
+    )
 
 
 def was_answered(user: User, key: uuid.UUID | None) -> bool:

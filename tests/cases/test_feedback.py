@@ -288,7 +288,7 @@ def test_a_key_under_which_something_else_was_said_is_refused(inspector):
 
     answer = say_by_api(client, key, text="字也太小")
 
-    assert fields_of(answer) == (422, "idempotency_key_reused", [])
+    assert fields_of(answer) == (422, "idempotency_key_reused", ["Idempotency-Key"])
     assert Feedback.objects.get().text == "拍照按钮太小"
 
 
