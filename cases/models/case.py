@@ -119,7 +119,7 @@ class Case(models.Model):
     )  # null until filed
     calendar_version = models.PositiveIntegerField(null=True)
 
-    point = models.PointField(srid=4326, null=True)  # lon, lat
+    point = models.PointField(srid=4326, null=True, spatial_index=False)  # lon, lat; see Meta
     accuracy_m = models.PositiveIntegerField(null=True)
     district = models.CharField(_("district"), max_length=20, blank=True)  # provisional until filed
     county = models.CharField(_("county"), max_length=6, blank=True)
