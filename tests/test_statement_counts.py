@@ -22,6 +22,8 @@ COUNTS = {
     ("dispatcher1", "/desk/queue/"): 5,
     ("dispatcher1", "/desk/queue/?view=decide"): 5,
     ("dispatcher1", "/desk/cases/"): 3,
+    ("dispatcher1", "/desk/cards/?numbers=HH2026111900001,HH2026111900002"): 3,
+    ("dispatcher1", "/desk/components/?box=109.96,27.54,109.98,27.56"): 3,
     ("dispatcher1", "/api/v1/cases/"): 3,
     ("dispatcher1", "/api/v1/cases/?q=hxl&stage=open"): 4,
     ("dispatcher1", "/cases/"): 10,

@@ -25,6 +25,7 @@ MOST_COUNTED = 10_000  # beyond it a list says "over 10,000"
 MOST_WORDS = 8
 LONGEST = 200  # characters of the words
 LIGHTS = ("late", "soon", "normal", "paused")
+PLACES = ("none",)  # of a case: none is known
 STAGES = ("open", "ended", *Stage.values)
 PERIODS = {"reported": "reported_at", "filed": "filed_at", "closed": "closed_at"}
 _CATEGORY = re.compile(rf"({'|'.join(Kind.values)})(-(\d\d)(\d\d)?)?")
@@ -98,7 +99,7 @@ class Filters:
 
 
 NAMES = (
-    *("q", "stage", "light", "district", "unit", "category", "source"),
+    *("q", "stage", "light", "district", "unit", "category", "source", "place"),
     *("period", "from", "to", "sort"),
 )
 _KNOWN: dict[str, Iterable[str]] = {
@@ -106,6 +107,7 @@ _KNOWN: dict[str, Iterable[str]] = {
     "light": LIGHTS,
     "district": DISTRICT_SLUGS,
     "source": Source.values,
+    "place": PLACES,
     "period": PERIODS,
     "sort": SORTS,
 }
@@ -174,6 +176,8 @@ def _conditions(filters: Filters, at: datetime) -> Iterable[Q]:
     for name in ("district", "unit", "source"):
         if value := get(name):
             yield Q((name, value))
+    if get("place"):
+        yield Q(point__isnull=True)
     if category := get("category"):
         yield (
             Q(minor=category)

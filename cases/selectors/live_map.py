@@ -1,4 +1,4 @@
-"""What the map of today shows: open cases in columns, built by one statement; components in a box."""
+"""What the map of today shows: open cases in columns, by one statement; components in a box."""
 
 from collections.abc import Sequence
 

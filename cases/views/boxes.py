@@ -15,7 +15,7 @@ def read_box(text: str) -> Box:
     except ValueError:
         west = south = east = north = float("nan")
     is_box = all(map(isfinite, (west, south, east, north))) and west < east and south < north
-    is_ours = -180 <= west and east <= 180 and -90 <= south and north <= 90
+    is_ours = west >= -180 and east <= 180 and south >= -90 and north <= 90
     if not (is_box and is_ours and max(east - west, north - south) <= WIDEST):
         raise InvalidInput(
             "This is no box.",

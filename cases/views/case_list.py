@@ -62,6 +62,7 @@ _LABELS = {
     "unit": gettext_lazy("Unit"),
     "category": gettext_lazy("Class"),
     "source": gettext_lazy("Source"),
+    "place": gettext_lazy("Place"),
     "period": gettext_lazy("Dates"),
     "from": gettext_lazy("From"),
     "to": gettext_lazy("To"),
@@ -227,6 +228,7 @@ def _selects(filters: Filters) -> list[Select]:
         "unit": (unit_options(dict(districts)), _("any unit")),
         "category": (class_options(), _("any class")),
         "source": (_plain((v, str(w)) for v, w in Source.choices), _("any source")),
+        "place": (_plain([("none", _("without a place"))]), _("any place")),
         "sort": (_plain((one, str(_SORT_WORDS[one])) for one in SORTS), ""),
     }
     return [

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cases.choices import Action, Role
-from cases.models import Case, Component
+from cases.models import Case
 from cases.selectors import live_map as selector
 from cases.selectors.live_map import components_in, live_map
 from cases.selectors.outline import outline_near, outline_within
 from cases.selectors.worklist import counts
-from tests.support.components import COVER, component
+from tests.support.components import component
 from tests.support.people import person
 from tests.support.spine import act, case_of, dispatched, report, signed
 
@@ -58,7 +58,8 @@ def test_who_has_signed_for_a_case_and_who_supervises_it_stand_in_the_columns(pe
     waiting = dispatched(people, condition)
     taken, _ = signed(people, condition)
     supervisor = person("s1", Role.SUPERVISOR)
-    act(taken, Action.SUPERVISE, supervisor, kind="important", note="today")
+    reply_by = (timezone.now() + timedelta(hours=5)).isoformat()
+    act(taken, Action.SUPERVISE, supervisor, note="today", reply_by=reply_by)
 
     feed = read(people.dispatcher)
 
@@ -202,7 +203,7 @@ def test_components_in_a_box_are_those_of_ones_reach(people):
 
 def test_components_outside_the_box_are_left_out_and_those_too_many_counted(people, monkeypatch):
     near = component()
-    far = component(**{"标识码": "4312020103000902", "经度": "109.9791"})
+    far = component(标识码="4312020103000902", 经度="109.9791")
     monkeypatch.setattr(selector, "MOST_COMPONENTS", 1)
 
     west, both = (

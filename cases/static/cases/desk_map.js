@@ -302,7 +302,8 @@ export class CaseMap {
       bounds.contains([geometry.coordinates[1], geometry.coordinates[0]]),
     );
     const numbers = this._worstFirst(inSight.map(({ properties }) => properties));
-    this.cards.open(numbers, bounds.getCenter(), button);
+    const beside = this.map.containerPointToLatLng([button.parentElement.offsetLeft, 40]);
+    this.cards.open(numbers, beside, button);
   }
 
   choose(number) {

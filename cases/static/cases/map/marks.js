@@ -57,7 +57,8 @@ export function clusterIcon(cluster) {
   const { point_count: count, late } = cluster;
   let from = 0;
   const arcs = shares(cluster).map(([light, share]) => {
-    const drawn = arc(from, from + share, `a-${light}`);
+    const edge = light === "soon" ? arc(from, from + share, "a-edge") : ""; // amber alone is pale
+    const drawn = edge + arc(from, from + share, `a-${light}`);
     from += share;
     return drawn;
   });
