@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 
 from cases.choices import Action, ClockKind
-from cases.models import Case, DistrictHead, Event, Rollup, RollupCase, RollupState, StageClock
+from cases.models import DistrictHead, Event, Rollup, RollupCase, RollupState, StageClock
 from cases.selectors.rollup import shares_wrong, sums_wrong
 from cases.services import rollup
 from cases.services.deadlines import scan_deadlines
