@@ -23,6 +23,7 @@ from cases.models.feedback import Feedback
 from cases.models.notice import Channel, ChannelSecret, Notice
 from cases.models.reconciliation import Alarm, Reconciliation
 from cases.models.request import Assist, Refusal, Reply, Request, Supervision
+from cases.models.rollup import Rollup, RollupCase, RollupState
 from cases.models.routing import (
     Change,
     DraftRule,
@@ -74,6 +75,9 @@ __all__ = [
     "Reply",
     "Request",
     "Responsibility",
+    "Rollup",
+    "RollupCase",
+    "RollupState",
     "RoutingDraft",
     "SavedSearch",
     "StageClock",

@@ -23,6 +23,7 @@ from cases.services.patience import as_long_again, at_most
 from cases.services.photo_store import prepare_photo, prepare_screenshot, sweep_photos
 from cases.services.recompute import recompute_slice
 from cases.services.reconcile import reconcile_minute, reconcile_nightly
+from cases.services.rollup import advance_rollup
 from cases.services.sending import reply, send, send_test
 from cases.services.upkeep import delete_old_ticks
 
@@ -56,6 +57,7 @@ _ON_ITS_OWN: dict[str, Callable[[Effect], str]] = {
     "draw_samples": lambda _: draw_samples(),
     "reconcile_minute": lambda _: reconcile_minute(),
     "reconcile_nightly": lambda _: reconcile_nightly(),
+    "advance_rollup": lambda _: advance_rollup(),
     "recompute_deadlines": recompute_slice,
     "photo": prepare_photo,
     "screenshot": prepare_screenshot,
@@ -76,6 +78,7 @@ _BRISK = {"dispatch", "notify"}
 # How long one run of a kind may take, where it is not LEASE. Longer work goes in slices.
 _LONGER = timedelta(seconds=60)
 _LEASES: dict[str, timedelta] = {
+    "advance_rollup": _LONGER,
     "ask_again": _LONGER,
     "delete_old_ticks": _LONGER,
     "draw_samples": _LONGER,

@@ -47,6 +47,7 @@ KIND_WORDS = {
     "sweep_photos": gettext_lazy("delete uploads nobody needs"),
     "reconcile_minute": gettext_lazy("reconcile, each minute"),
     "reconcile_nightly": gettext_lazy("reconcile, nightly"),
+    "advance_rollup": gettext_lazy("count for heat and trend"),
 }
 
 
