@@ -155,13 +155,13 @@ def _of_the_way(case: Case) -> Iterator[Flag]:
 # --- facts ----------------------------------------------------------------------------------------
 
 
-def facts(case: Case, rows: Beside, reader: User) -> list[Fact]:
+def facts(case: Case, rows: Beside, reader: User, *, is_disclosed: bool = False) -> list[Fact]:
     """Return the lines that stand below the facts every case has; only those that say something."""
     said = [
         Fact(_("Merged into"), [], [rows.survivor] if rows.survivor else []),
         Fact(_("Duplicates merged in"), [], rows.merged_in),
         Fact(_("12345 order"), _order(case), []),
-        Fact(_("Whom to answer"), [contact_words(case, reader)] if case.contact else [], []),
+        Fact(_("Whom to answer"), _contact(case, reader, is_disclosed=is_disclosed), []),
         Fact(_("Answer owed"), [_reply(row.action, row.reason) for row in rows.replies], []),
         Fact(_("Handler"), _handler(case, reader), []),
         Fact(_("On site"), _task(rows, reader), []),
@@ -177,6 +177,12 @@ def _order(case: Case) -> list[str]:
     if not case.order_number:
         return []
     return [" · ".join(filter(None, (case.order_number, case.get_order_kind_display())))]
+
+
+def _contact(case: Case, reader: User, *, is_disclosed: bool) -> list[str]:
+    if not case.contact:
+        return []
+    return [case.contact if is_disclosed else contact_words(case, reader)]
 
 
 def _reply(action: str, reason: str) -> str:

@@ -16,14 +16,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
+from cases import policy
 from cases.choices import Action, Role
 from cases.errors import Refusal
-from cases.models import Attachment, Case, CityOptions
+from cases.models import Attachment, Case, CityOptions, Event
 from cases.selectors.beside import beside
 from cases.selectors.duplicates import Candidate, candidates
 from cases.selectors.locator import locator
-from cases.selectors.telephones import said_to
+from cases.selectors.telephones import mask_telephones, said_to, sees_telephones
 from cases.selectors.timeline import events_of
+from cases.services.disclosure import disclose
 from cases.services.moves import require_may_try, take_action
 from cases.services.moves.merging import why_unfit
 from cases.views.action_forms import (
@@ -37,7 +39,8 @@ from cases.views.action_forms import (
     sent_version,
 )
 from cases.views.beside import facts, flags
-from cases.views.timeline import timeline
+from cases.views.case_tabs import tab_context
+from cases.views.timeline import opinion_in, timeline
 from cases.views.words import (
     deadline_words,
     hours_and_minutes,
@@ -120,6 +123,17 @@ def case_panel(request: UserRequest, number: str) -> HttpResponse:
     return render(request, PANEL, case_context(request, visible_case(request.user, number)))
 
 
+@login_required
+@require_POST
+def case_disclose(request: UserRequest, number: str) -> HttpResponse:
+    """Show the people of a case in full, once, after writing down who looked."""
+    case = visible_case(request.user, number)
+    disclose(case=case, reader=request.user)
+    answer = _page(request, case, is_disclosed=True)
+    answer["Cache-Control"] = "private, no-store"
+    return answer
+
+
 def is_fragment(request: UserRequest) -> bool:
     """Whether a part of a page was asked for, to stand in the page that is open."""
     return "HX-Request" in request.headers
@@ -150,18 +164,20 @@ def _panel_after(request: UserRequest, number: str, done: str) -> HttpResponse:
     return answer
 
 
-def _page(request: UserRequest, case: Case, refusal: Refusal | None = None) -> HttpResponse:
+def _page(
+    request: UserRequest,
+    case: Case,
+    refusal: Refusal | None = None,
+    *,
+    is_disclosed: bool = False,
+) -> HttpResponse:
     status = refusal.status if refusal else 200
-    context = case_context(request, case, refusal)
+    context = case_context(request, case, refusal, is_disclosed=is_disclosed)
     if is_fragment(request):
         return render(request, PANEL, context, status=status)
     address = request.build_absolute_uri(case.get_absolute_url())
-    context |= {
-        "locator": locator(case),
-        "address": address,
-        "qr": _qr(address),
-        "now": timezone.now(),
-    }
+    context |= {"locator": locator(case), "address": address, "qr": _qr(address)}
+    context |= tab_context(request, case, context)
     return render(request, "cases/case/page.html", context, status=status)
 
 
@@ -172,10 +188,15 @@ def _qr(address: str) -> SafeString:
 
 
 def case_context(
-    request: UserRequest, case: Case, refusal: Refusal | None = None
+    request: UserRequest,
+    case: Case,
+    refusal: Refusal | None = None,
+    *,
+    is_disclosed: bool = False,
 ) -> dict[str, Any]:
-    """Return what the page and the panel show of a case."""
+    """Return what the page and the panel show of a case; its people in full once disclosed."""
     now, events, user = timezone.now(), events_of(case), request.user
+    said_fully = str if is_disclosed else said_to(user)
     options, rows = CityOptions.objects.get(), beside(case, user)
     said = {name: ",".join(request.POST.getlist(name)) for name in request.POST}
     forms = action_forms(
@@ -191,20 +212,32 @@ def case_context(
         "flags": flags(case, rows, options, at=now),
         "place": place_words(case, at=now),
         "rule": rule_words(case, events),
-        "description": said_to(user)(case.description),
-        "beside": facts(case, rows, user),
+        "description": said_fully(case.description),
+        "beside": facts(case, rows, user, is_disclosed=is_disclosed),
+        "may_disclose": not is_disclosed and _may_disclose(user, case, events),
+        "is_disclosed": is_disclosed,
         "supports": sum(event.action == Action.SUPPORT for event in events),
         "photos": _photo_groups(case),
         "duplicates": _duplicates(case, user, forms, options),
         "photos_late": case.photos_late(at=now),
         "deadlines": deadline_words(case, events),
-        "lines": timeline(events, user),
+        "events": events,
+        "now": now,
+        "lines": timeline(events, user, said=said_fully),
         "offer": offer_of(forms, case),
         "next": request.GET.get("next", ""),
         "refusal": refusal,
         "refusal_words": refusal_words(refusal) if refusal else "",
         "refusal_hints": _unplaced(refusal, forms) if refusal else [],
     }
+
+
+def _may_disclose(user: User, case: Case, events: list[Event]) -> bool:
+    """Whether something of this case is hidden that `user` may have shown."""
+    if sees_telephones(user) or policy.discloses_as(user, case) is None:
+        return False
+    said = [case.description, *(opinion_in(event) for event in events)]
+    return bool(case.contact) or any(mask_telephones(text) != text for text in said)
 
 
 def _photo_groups(case: Case) -> dict[str, Any]:
