@@ -199,7 +199,7 @@ _DISCLOSED_TO = (
 
 
 def may_read_log(user: User, case: CaseLike) -> bool:
-    """Whether `user` sees the events of this case as they stand in the ledger: of their own posts."""
+    """Whether `user` sees the events of this case as they stand in the ledger: by post."""
     return not _LOG_READERS.isdisjoint(roles_over(user, case))
 
 

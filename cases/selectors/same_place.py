@@ -66,24 +66,28 @@ def same_place(case: Case, user: User) -> SamePlace:
 
 def _ways(case: Case, others: "QuerySet[Case]") -> Iterable["QuerySet[Case]"]:
     """Yield the cases near, in the same cell, and on the same component, each by its own index."""
+    measured = others
     if case.point is not None:
-        others = others.annotate(away=Distance("point", case.point))
-        yield near(case, others)
+        measured = others.annotate(away=Distance("point", case.point))
+        yield near(case, others, radius_m=RADIUS_M)
         if case.grid_cell and (box := _box_of(case.grid_cell)):
-            same = others.filter(point__bboverlaps=box, grid_cell=case.grid_cell)
+            same = measured.filter(point__bboverlaps=box, grid_cell=case.grid_cell)
             yield same.order_by("-reported_at", "pk")
     if case.component_id:
-        yield others.filter(component=case.component_id).order_by("-reported_at", "pk")
+        yield measured.filter(component=case.component_id).order_by("-reported_at", "pk")
 
 
-def near(case: Case, others: "QuerySet[Case]", *, radius_m: int = RADIUS_M) -> "QuerySet[Case]":
+def near(case: Case, others: "QuerySet[Case]", *, radius_m: int) -> "QuerySet[Case]":
     """Keep the cases within `radius_m` metres of a case that has a point, the nearest first.
 
-    A degree is longer north to south than west to east; the distance asked for is that of the
-    shorter, and what lies beyond the radius is left out by its metres.
+    Each gets `away`, its distance. A degree is longer north to south than west to east: the index
+    is asked for the shorter, and the metres leave out what lies beyond the radius.
     """
-    within = others.filter(point__dwithin=(case.point, radius_m / _METRES_IN_DEGREE))
-    return within.filter(away__lte=D(m=radius_m)).order_by("away", "pk")
+    measured = others.annotate(away=Distance("point", case.point))
+    within = measured.filter(
+        point__dwithin=(case.point, radius_m / _METRES_IN_DEGREE), away__lte=D(m=radius_m)
+    )
+    return within.order_by("away", "pk")
 
 
 _METRES_IN_DEGREE = 90_000  # of longitude at the city's latitude, rounded down

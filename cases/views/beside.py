@@ -13,6 +13,7 @@ from cases.choices import OPEN_STAGES, UNIT_STAGES, Action, Stage, Waiting
 from cases.guards import is_arbitrated
 from cases.models import Assist, Case, CityOptions, District, Request, Supervision
 from cases.selectors.beside import Beside
+from cases.selectors.place import neighbour_of
 from cases.views.words import (
     DOUBT_WORDS,
     EFFECT_WORDS,
@@ -128,8 +129,20 @@ def request_words(request: Request) -> str:
 def _of_the_place(case: Case, options: CityOptions) -> Iterator[Flag]:
     is_near = case.border_m is not None and case.border_m < options.border_warning_m
     if is_near and case.stage in OPEN_STAGES:
-        words = {"metres": case.border_m}
-        yield Flag("soon", _("%(metres)s m from the border of the district") % words)
+        yield Flag("soon", _border(case, options))
+
+
+def _border(case: Case, options: CityOptions) -> str:
+    words = {"metres": case.border_m}
+    within_m = options.border_warning_m + 1  # metres were rounded down
+    if case.point is not None and case.district:
+        across = neighbour_of(case.point, case.district, within_m=within_m)
+        if across is not None:
+            return _("%(metres)s m from the border, across it %(district)s") % {
+                **words,
+                "district": across.short_name,
+            }
+    return _("%(metres)s m from the border of the district") % words
 
 
 def _of_the_way(case: Case) -> Iterator[Flag]:

@@ -1,5 +1,6 @@
 """The case page: facts, photos, history, and the actions the table allows this reader."""
 
+import json
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,13 @@ from cases.views.action_forms import (
 )
 from cases.views.beside import facts, flags
 from cases.views.case_tabs import tab_context
+from cases.views.dispatching import (
+    After,
+    after_giving,
+    leads_on,
+    lost_words,
+    together_rows,
+)
 from cases.views.timeline import opinion_in, timeline
 from cases.views.words import (
     deadline_words,
@@ -87,15 +95,23 @@ def case_page(request: UserRequest, number: str) -> HttpResponse:
 def case_action(request: UserRequest, number: str) -> HttpResponse:
     """Take an action; a refusal shows the case as it stands, with the reason on top."""
     try:
+        rows = together_rows(request)
         action = act_as_sent(request, number)
     except Case.DoesNotExist:
         raise Http404 from None
     except Refusal as refusal:
         return _page(request, visible_case(request.user, number), refusal)
-    done = done_words(number, action)
+    after = After([])
+    if leads_on(action):
+        inputs, key = sent_inputs(request, action), sent_key(request)
+        after = after_giving(request, number, action, rows, inputs, key)
+    told = [(True, done_words(number, action)), *after.told]
     if is_fragment(request):
-        return _panel_after(request, number, done)
-    messages.success(request, done)
+        return _panel_after(request, number, told, after.next)
+    for is_done, words in told:
+        messages.add_message(request, messages.SUCCESS if is_done else messages.WARNING, words)
+    if after.next is not None and "next" not in request.GET:
+        return redirect(after.next)
     return redirect(_next(request, number))
 
 
@@ -155,12 +171,20 @@ def case_in_sight(user: User, number: str) -> Case | None:
     return found.filter(number=number).first()
 
 
-def _panel_after(request: UserRequest, number: str, done: str) -> HttpResponse:
-    """Return the panel as the case stands after an action; empty once out of one's sight."""
+def _panel_after(
+    request: UserRequest, number: str, told: list[tuple[bool, str]], following: Case | None
+) -> HttpResponse:
+    """Return the panel as the case stands after an action; empty once out of one's sight.
+
+    The desk opens the case that follows by itself.
+    """
     case = case_in_sight(request.user, number)
     context = case_context(request, case) if case else {}
-    answer = render(request, PANEL, {**context, "done": done})
-    answer["HX-Trigger"] = "case-changed"
+    answer = render(request, PANEL, {**context, "told": told})
+    heard: dict[str, Any] = {"case-changed": None}
+    if following is not None:
+        heard |= {"desk-next": {"number": following.number}}
+    answer["HX-Trigger"] = json.dumps(heard)
     return answer
 
 
@@ -205,6 +229,7 @@ def case_context(
         rows=rows,
         said=said if refusal else {},
         hints=refusal.fields if refusal else {},
+        events=events,
     )
     return {
         "case": case,
@@ -227,7 +252,7 @@ def case_context(
         "offer": offer_of(forms, case),
         "next": request.GET.get("next", ""),
         "refusal": refusal,
-        "refusal_words": refusal_words(refusal) if refusal else "",
+        "refusal_words": _refused(request, refusal, case, events) if refusal else "",
         "refusal_hints": _unplaced(refusal, forms) if refusal else [],
     }
 
@@ -293,6 +318,14 @@ def refusal_words(refusal: Refusal) -> str:
     """Return a refusal as one sentence; two are said otherwise to a person than to a program."""
     is_ours = refusal.code in ("stale_case", "idempotency_key_reused")
     return code_words(refusal.code) if is_ours else refusal.message
+
+
+def _refused(request: UserRequest, refusal: Refusal, case: Case, events: list[Event]) -> str:
+    """Return a refusal as one sentence; who was first, where two dispatched at once."""
+    is_dispatch = request.POST.get("action") == Action.DISPATCH
+    if is_dispatch and refusal.code in ("stale_case", "move_not_allowed"):
+        return lost_words(case, events) or refusal_words(refusal)
+    return refusal_words(refusal)
 
 
 def code_words(code: str) -> str:
