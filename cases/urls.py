@@ -9,7 +9,7 @@ from cases.api.routing import RoutingExplain
 from cases.api.session import Session
 from cases.views import centre, desk
 from cases.views.alarms import desk_health
-from cases.views.case import case_action, case_page, case_panel
+from cases.views.case import case_action, case_disclose, case_page, case_panel
 from cases.views.case_bulk import case_bulk
 from cases.views.case_list import case_list
 from cases.views.component import component_page
@@ -71,6 +71,7 @@ urlpatterns = [
     path("cases/<str:number>/", case_page, name="case"),
     path("cases/<str:number>/panel/", case_panel, name="case_panel"),
     path("cases/<str:number>/actions/", case_action, name="case_action"),
+    path("cases/<str:number>/people/", case_disclose, name="case_disclose"),
     path("replies/", centre.replies, name="replies"),
     path("draws/", centre.draws, name="draws"),
     path("refusals/", centre.refusals, name="refusals"),

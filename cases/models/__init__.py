@@ -16,10 +16,12 @@ from cases.models.case import (
 )
 from cases.models.category import Condition, Kind, MinorClass, PhotoRule, ProblemClass
 from cases.models.component import Component, ComponentState
+from cases.models.disclosure import Disclosure
 from cases.models.draw import Draw
 from cases.models.effect import Effect, EffectRuling
 from cases.models.event import DistrictHead, Event
 from cases.models.feedback import Feedback
+from cases.models.habit import Habit
 from cases.models.notice import Channel, ChannelSecret, Notice
 from cases.models.reconciliation import Alarm, Reconciliation
 from cases.models.request import Assist, Refusal, Reply, Request, Supervision
@@ -53,6 +55,7 @@ __all__ = [
     "ComponentState",
     "Condition",
     "DemoMonth",
+    "Disclosure",
     "District",
     "DistrictHead",
     "DraftRule",
@@ -61,6 +64,7 @@ __all__ = [
     "EffectRuling",
     "Event",
     "Feedback",
+    "Habit",
     "IdempotencyKey",
     "Kind",
     "MinorClass",
