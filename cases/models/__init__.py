@@ -19,7 +19,9 @@ from cases.models.component import Component, ComponentState
 from cases.models.draw import Draw
 from cases.models.effect import Effect, EffectRuling
 from cases.models.event import DistrictHead, Event
+from cases.models.export import Export
 from cases.models.feedback import Feedback
+from cases.models.list_columns import ListColumns
 from cases.models.notice import Channel, ChannelSecret, Notice
 from cases.models.reconciliation import Alarm, Reconciliation
 from cases.models.request import Assist, Refusal, Reply, Request, Supervision
@@ -59,9 +61,11 @@ __all__ = [
     "Effect",
     "EffectRuling",
     "Event",
+    "Export",
     "Feedback",
     "IdempotencyKey",
     "Kind",
+    "ListColumns",
     "MinorClass",
     "Notice",
     "NumberCounter",
