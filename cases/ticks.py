@@ -33,6 +33,7 @@ TICKS: dict[str, Tick] = {
     "reconcile_nightly": Tick("scoring", 20),  # a slice each, when a night's run is due
     "advance_rollup": Tick("scoring", 15),
     "sweep_photos": Tick("media", 600),
+    "sweep_exports": Tick("report", 3600),
     **{f"canary.{queue}": Tick(queue, 10) for queue in QUEUES},
 }
 

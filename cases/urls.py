@@ -3,6 +3,7 @@
 from django.urls import path
 
 from cases.api import views as api
+from cases.api.export import CaseExport
 from cases.api.feedback import FeedbackList
 from cases.api.photos import CasePhoto, Photo
 from cases.api.routing import RoutingExplain
@@ -11,8 +12,11 @@ from cases.views import centre, desk
 from cases.views.alarms import desk_health
 from cases.views.case import case_action, case_disclose, case_page, case_panel
 from cases.views.case_bulk import case_bulk
+from cases.views.case_columns import case_columns
+from cases.views.case_export import case_export
 from cases.views.case_list import case_list
 from cases.views.component import component_page
+from cases.views.downloads import download, download_drop, downloads
 from cases.views.live import live_events
 from cases.views.notices import notice_open, notices, notices_unread
 from cases.views.outbox import outbox
@@ -65,6 +69,8 @@ urlpatterns = [
     path("p/<str:code>/", component_page, name="component"),
     path("cases/", case_list, name="case_list"),
     path("cases/bulk/", case_bulk, name="case_bulk"),
+    path("cases/columns/", case_columns, name="case_columns"),
+    path("cases/export/", case_export, name="case_export"),
     path("cases/searches/", search_save, name="search_save"),
     path("cases/searches/<int:pk>/", search_change, name="search_change"),
     path("cases/searches/<int:pk>/delete/", search_delete, name="search_delete"),
@@ -72,6 +78,9 @@ urlpatterns = [
     path("cases/<str:number>/panel/", case_panel, name="case_panel"),
     path("cases/<str:number>/actions/", case_action, name="case_action"),
     path("cases/<str:number>/people/", case_disclose, name="case_disclose"),
+    path("downloads/", downloads, name="downloads"),
+    path("downloads/<int:pk>/", download, name="download"),
+    path("downloads/<int:pk>/drop/", download_drop, name="download_drop"),
     path("replies/", centre.replies, name="replies"),
     path("draws/", centre.draws, name="draws"),
     path("refusals/", centre.refusals, name="refusals"),
@@ -80,6 +89,7 @@ urlpatterns = [
     path("photos/<int:pk>/small/", photo_small, name="photo_small"),
     path("api/v1/cases/", api.CaseList.as_view(), name="api_cases"),
     path("api/v1/cases/bulk/", api.CaseBulk.as_view(), name="api_bulk"),
+    path("api/v1/cases/export/", CaseExport.as_view(), name="api_export"),
     path("api/v1/cases/near/", api.CasesNear.as_view(), name="api_near"),
     path("api/v1/cases/<str:number>/", api.CaseDetail.as_view(), name="api_case"),
     path("api/v1/cases/<str:number>/actions/", api.CaseActions.as_view(), name="api_actions"),

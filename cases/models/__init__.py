@@ -20,8 +20,10 @@ from cases.models.disclosure import Disclosure
 from cases.models.draw import Draw
 from cases.models.effect import Effect, EffectRuling
 from cases.models.event import DistrictHead, Event
+from cases.models.export import Export
 from cases.models.feedback import Feedback
 from cases.models.habit import Habit
+from cases.models.list_columns import ListColumns
 from cases.models.notice import Channel, ChannelSecret, Notice
 from cases.models.reconciliation import Alarm, Reconciliation
 from cases.models.request import Assist, Refusal, Reply, Request, Supervision
@@ -63,10 +65,12 @@ __all__ = [
     "Effect",
     "EffectRuling",
     "Event",
+    "Export",
     "Feedback",
     "Habit",
     "IdempotencyKey",
     "Kind",
+    "ListColumns",
     "MinorClass",
     "Notice",
     "NumberCounter",

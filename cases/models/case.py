@@ -258,6 +258,9 @@ class Case(models.Model):
             models.Index("reported_at", "id", name="case_reported"),
             models.Index("lamp_due_at", "id", name="case_due"),
             models.Index(F("closed_at").desc(nulls_last=True), F("id").desc(), name="case_closed"),
+            models.Index(
+                fields=["grid_cell"], name="case_grid_cell", opclasses=["varchar_pattern_ops"]
+            ),
             GistIndex("point", name="case_point"),
         ]
 
