@@ -20,6 +20,7 @@ from cases.models.draw import Draw
 from cases.models.effect import Effect, EffectRuling
 from cases.models.event import DistrictHead, Event
 from cases.models.feedback import Feedback
+from cases.models.handover import Handover, HandoverPaper
 from cases.models.notice import Channel, ChannelSecret, Notice
 from cases.models.reconciliation import Alarm, Reconciliation
 from cases.models.request import Assist, Refusal, Reply, Request, Supervision
@@ -34,6 +35,7 @@ from cases.models.routing import (
 from cases.models.saved_search import SavedSearch
 from cases.models.support import Support
 from cases.models.unit import Unit, UnitKind
+from cases.models.wall import Wall
 
 __all__ = [
     "Alarm",
@@ -60,6 +62,8 @@ __all__ = [
     "EffectRuling",
     "Event",
     "Feedback",
+    "Handover",
+    "HandoverPaper",
     "IdempotencyKey",
     "Kind",
     "MinorClass",
@@ -82,6 +86,7 @@ __all__ = [
     "Task",
     "Unit",
     "UnitKind",
+    "Wall",
     "WorkCalendar",
     "WorkCalendarDay",
     "WorkingTime",
