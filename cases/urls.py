@@ -34,6 +34,7 @@ from cases.views.routing_preview import routing_preview, routing_publish
 from cases.views.rule_list import routing
 from cases.views.searches import search_change, search_delete, search_save
 from cases.views.unit import unit_inbox
+from cases.views.wall import wall, wall_feed, wall_outline
 
 urlpatterns = [
     path("desk/", desk.desk, name="desk"),
@@ -51,6 +52,9 @@ urlpatterns = [
     path("desk/routing/drafts/<int:draft_id>/drop/", routing_drop, name="routing_drop"),
     path("desk/effects/", outbox, name="effects"),
     path("desk/health/", desk_health, name="desk_health"),
+    path("wall/<str:token>/", wall, name="wall"),
+    path("wall/<str:token>/feed/", wall_feed, name="wall_feed"),
+    path("wall/<str:token>/outline/", wall_outline, name="wall_outline"),
     path("live/events", live_events, name="live_events"),
     path("notices/", notices, name="notices"),
     path("notices/unread/", notices_unread, name="notices_unread"),

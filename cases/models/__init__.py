@@ -24,6 +24,7 @@ from cases.models.export import Export
 from cases.models.feedback import Feedback
 from cases.models.habit import Habit
 from cases.models.list_columns import ListColumns
+from cases.models.handover import Handover, HandoverPaper
 from cases.models.notice import Channel, ChannelSecret, Notice
 from cases.models.reconciliation import Alarm, Reconciliation
 from cases.models.request import Assist, Refusal, Reply, Request, Supervision
@@ -39,6 +40,7 @@ from cases.models.routing import (
 from cases.models.saved_search import SavedSearch
 from cases.models.support import Support
 from cases.models.unit import Unit, UnitKind
+from cases.models.wall import Wall
 
 __all__ = [
     "Alarm",
@@ -68,6 +70,8 @@ __all__ = [
     "Export",
     "Feedback",
     "Habit",
+    "Handover",
+    "HandoverPaper",
     "IdempotencyKey",
     "Kind",
     "ListColumns",
@@ -94,6 +98,7 @@ __all__ = [
     "Task",
     "Unit",
     "UnitKind",
+    "Wall",
     "WorkCalendar",
     "WorkCalendarDay",
     "WorkingTime",

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cases import policy
 from cases.choices import (
+    CITY,
     OPEN_STAGES,
     SCOPES,
     UNIT_STAGES,
@@ -62,6 +63,10 @@ class CaseQuerySet(models.QuerySet["Case"]):
         """
         is_told = user.is_active and user.holds(Role.INSPECTOR)
         return self.open() if is_told else self.open().visible_to(user)
+
+    def of_scope(self, scope: str) -> Self:
+        """Keep the cases a district answers for; all of them where `scope` is the city."""
+        return self if scope == CITY else self.filter(district=scope)
 
     def open(self) -> Self:
         """Keep cases still on their way."""

@@ -50,6 +50,7 @@ from tests.support.city import SmallCity, open_logs
 from tests.support.components import component, register
 from tests.support.people import person
 from tests.support.spine import act, photo, run_dispatch
+from tests.support.walls import a_wall
 
 BLANK = re.compile(r"<\w+:(?P<name>\w+)>")
 PASSWORD = "an-old-password"
@@ -147,6 +148,7 @@ class World:
         self.feedback = self._feedback()
         self.component = component(**COMPONENT).pk
         self.draft = self._draft()
+        self.wall = a_wall().token
         self.before = fingerprint()
         self.cookies = {name: _cookie(user) for name, user in self.actors.items() if user}
         User.objects.filter(username="off").update(is_active=False)
@@ -518,6 +520,9 @@ _FINGERPRINT = """
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_draftrule r),
            (SELECT md5(string_agg(f::text, '' ORDER BY id)) FROM cases_feedback f),
            (SELECT count(*) FROM cases_support),
+           (SELECT md5(string_agg(w::text, '' ORDER BY id)) FROM cases_wall w),
+           (SELECT md5(string_agg(h::text, '' ORDER BY id)) FROM cases_handover h),
+           (SELECT count(*) FROM cases_handoverpaper),
            (SELECT count(*) FROM django_admin_log)
 """
 
@@ -753,6 +758,7 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
         "pk": str(next((pk for word, pk in keys.items() if word in route), world.photos[whose])),
         "sha256": SHA256,
         "draft_id": str(world.draft.pk),
+        "token": world.wall,
         "period": f"{timezone.localdate():%Y-%m}",
         "body": DISTRICTS[whose],
         "count": "filed",
