@@ -13,7 +13,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0002_sign_in_lock_tried_at"),
-        ("cases", "0025_runs"),
+        ("cases", "0026_rollup"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

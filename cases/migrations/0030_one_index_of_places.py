@@ -8,7 +8,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("cases", "0025_runs")]
+    dependencies = [("cases", "0029_case_page")]
 
     operations = [
         migrations.AlterField(

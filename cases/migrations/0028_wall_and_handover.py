@@ -38,7 +38,7 @@ UNKEPT = """
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cases", "0025_runs"),
+        ("cases", "0027_export"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
