@@ -23,8 +23,8 @@ from cases.models.event import DistrictHead, Event
 from cases.models.export import Export
 from cases.models.feedback import Feedback
 from cases.models.habit import Habit
-from cases.models.list_columns import ListColumns
 from cases.models.handover import Handover, HandoverPaper
+from cases.models.list_columns import ListColumns
 from cases.models.notice import Channel, ChannelSecret, Notice
 from cases.models.reconciliation import Alarm, Reconciliation
 from cases.models.request import Assist, Refusal, Reply, Request, Supervision
