@@ -109,8 +109,8 @@ def components_in(user: User, box: Box) -> str:
     reach = reach_of(user)
     west, south, east, north = box
     middle = ((west + east) / 2, (south + north) / 2)
-    parameters = [*box, reach.is_whole, sorted(reach.districts), *middle, MOST_COMPONENTS]
+    districts = sorted(reach.districts)
     with connection.cursor() as cursor:
-        cursor.execute(_COMPONENTS, parameters)
+        cursor.execute(_COMPONENTS, [*box, reach.is_whole, districts, *middle, MOST_COMPONENTS])
         text: str = cursor.fetchone()[0]
     return text

@@ -29,7 +29,7 @@ function read() {
 export class Layers {
   /**
    * @param {L.Map} map
-   * @param {HTMLElement} box the choice; its data- attributes hold addresses, words and the key
+   * @param {HTMLDetailsElement} box the choice; its data- attributes hold addresses, words and the key
    */
   constructor(map, box) {
     this.map = map;
