@@ -94,7 +94,7 @@ _DECIDES = {
 # The keys of the desk and what each opens, the first that is offered.
 LETTERS = {
     "u": (Action.REMIND,),
-    "d": (Action.DISPATCH, Action.REASSIGN, Action.ARBITRATE, Action.REDISPATCH),
+    "d": (Action.DISPATCH, Action.REASSIGN, Action.ARBITRATE),
     "e": (Action.DECIDE_EXTENSION, Action.REQUEST_EXTENSION),
     "r": (Action.RETURN,),
     "v": (Action.ANSWER_CHECK, Action.CLOSE, Action.SEND_CHECK),

@@ -47,7 +47,7 @@ VIEW_NAMES = {
 }
 # Views without a key of their own: behind a counter, or behind the words on the map.
 _MORE_NAMES = {
-    "handling": gettext_lazy("With a unit"),
+    "handling": gettext_lazy("Being handled"),
     "soon": gettext_lazy("Due soon"),
     "late": gettext_lazy("Overdue"),
     "placeless": gettext_lazy("Without a place"),
