@@ -40,15 +40,18 @@ LIGHT = """
 """
 
 
-def live_map(user: User, *, numbers: Sequence[str] | None = None) -> str:
+def live_map(
+    user: User, *, numbers: Sequence[str] | None = None, among: QuerySet[Case] | None = None
+) -> str:
     """Return the JSON of the open cases `user` may see, the first due first, at most `MOST`.
 
-    With `numbers` only of those: one that is missing in the answer has left the map. `placeless`
+    With `among` of those of a view of theirs instead (`worklist.held`). With `numbers` only of those: one that is missing in the answer has left the map. `placeless`
     names those without a point, `not_shown` counts those beyond `MOST`, so every case that is open
     is in the answer once. `heads` is of the same snapshot: what comes after it is not in the
     columns yet.
     """
-    mine = Case.objects.all().visible_to(user).open().order_by()
+    mine = Case.objects.all().visible_to(user).open() if among is None else among
+    mine = mine.order_by()
     if numbers is not None:
         mine = mine.filter(number__in=numbers)
     try:
@@ -76,8 +79,8 @@ def live_map(user: User, *, numbers: Sequence[str] | None = None) -> str:
 
 
 def cards(user: User, numbers: Sequence[str]) -> QuerySet[Case]:
-    """Return those of the cases that are open and `user` may see, the first due first."""
-    found = Case.objects.all().visible_to(user).open().filter(number__in=numbers)
+    """Return those of the cases `user` may see, the first due first."""
+    found = Case.objects.all().visible_to(user).filter(number__in=numbers)
     return found.select_related("minor", "unit").order_by("lamp_due_at", "number")
 
 

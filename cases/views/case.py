@@ -35,6 +35,7 @@ from cases.views.action_forms import (
     sent_key,
     sent_photos,
     sent_version,
+    unoffered,
 )
 from cases.views.beside import facts, flags
 from cases.views.timeline import timeline
@@ -200,6 +201,7 @@ def case_context(
         "deadlines": deadline_words(case, events),
         "lines": timeline(events, user),
         "offer": offer_of(forms, case),
+        "unoffered": unoffered(user, case, rows),
         "next": request.GET.get("next", ""),
         "refusal": refusal,
         "refusal_words": refusal_words(refusal) if refusal else "",

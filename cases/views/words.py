@@ -7,8 +7,8 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cases import clock, policy
-from cases.choices import OPEN_STAGES, UNIT_STAGES, ClockKind, LimitUnit, Stage, Waiting
+from cases import policy
+from cases.choices import OPEN_STAGES, ClockKind, Stage, Waiting
 from cases.errors import CalendarMissing
 from cases.guards import CHECK_FAILED, REOPENED
 from cases.models import (
@@ -21,8 +21,7 @@ from cases.models import (
     Responsibility,
     Task,
 )
-from cases.selectors.calendars import load_calendar
-from cases.selectors.deadline import deadlines_of
+from cases.selectors.deadline import deadlines_of, seconds_left
 from cases.selectors.responsibility import REGISTER
 from cases.selectors.telephones import mask_telephones, sees_telephones
 from cases.selectors.timeline import shown_due
@@ -118,10 +117,9 @@ def _remaining(case: Case, due_at: datetime | None, *, at: datetime) -> str:
     if due_at is None or case.stage == Stage.SUSPENDED:
         return ""
     try:
-        left_s = _left_s(case, due_at, at=at)
+        return _left_words(seconds_left(case, due_at, at=at))
     except CalendarMissing:
         return ""
-    return _left_words(left_s)
 
 
 def light_of_task(task: Task, *, at: datetime) -> Light:
@@ -142,16 +140,6 @@ def hours_and_minutes(seconds: int) -> str:
     """Return a length of time as h:mm."""
     hours, minutes = divmod(seconds // 60, 60)
     return f"{hours}:{minutes:02}"
-
-
-def _left_s(case: Case, due_at: datetime, *, at: datetime) -> int:
-    is_working = case.stage in UNIT_STAGES and case.limit_unit in (
-        LimitUnit.WORK_HOUR,
-        LimitUnit.WORK_DAY,
-    )
-    if not is_working or case.calendar_version is None:
-        return int((due_at - at).total_seconds())
-    return clock.used(at, due_at, load_calendar(case.calendar_version), is_working=True)
 
 
 def photos_of(case: Case) -> list[Attachment]:
