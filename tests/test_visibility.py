@@ -93,7 +93,7 @@ def test_mistake_11_every_door_agrees_on_who_sees_a_case(world, client, seed):
         assert seen == set()
         return
     client.force_login(user)
-    assert {card.number for card in cards(user, [c.number for c in cases])} == shown
+    assert {card.number for card in cards(user, [c.number for c in cases])} == seen
     phone = client.get("/m/").context
     tasks = [row["card"].case for group in phone["groups"] for row in group["rows"]]
     reports = [row["case"] for row in phone["reports"]]

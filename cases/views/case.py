@@ -38,6 +38,7 @@ from cases.views.action_forms import (
     sent_key,
     sent_photos,
     sent_version,
+    unoffered,
 )
 from cases.views.beside import facts, flags
 from cases.views.case_tabs import tab_context
@@ -250,6 +251,7 @@ def case_context(
         "now": now,
         "lines": timeline(events, user, said=said_fully),
         "offer": offer_of(forms, case),
+        "unoffered": unoffered(user, case, rows),
         "next": request.GET.get("next", ""),
         "refusal": refusal,
         "refusal_words": _refused(request, refusal, case, events) if refusal else "",
