@@ -11,7 +11,7 @@ RIGHTS = "REVOKE UPDATE, DELETE, TRUNCATE ON cases_disclosure FROM cityops_web, 
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0002_sign_in_lock_tried_at"),
-        ("cases", "0025_runs"),
+        ("cases", "0028_wall_and_handover"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
