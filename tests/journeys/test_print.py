@@ -42,9 +42,7 @@ def test_a_usual_case_prints_on_one_sheet(desks, running_city):
 
 
 @pytest.mark.parametrize("tab", ["photos", "timeline", "place", "log"])
-def test_a_case_with_a_long_history_prints_the_same_sheet_from_every_tab(
-    desks, running_city, tab
-):
+def test_a_case_with_a_long_history_prints_the_same_sheet_from_every_tab(desks, running_city, tab):
     number = long_case(running_city)
     page = desks.open("dispatcher1", f"/cases/{number}/?tab={tab}", MONITOR, locale="zh-CN")
     expect(page.locator(f'[data-tabs] [data-tab="{tab}"]')).to_have_attribute(
@@ -61,7 +59,10 @@ def long_case(city) -> str:
     """Return a case that was reminded of twenty times and has much said about it."""
     if not hasattr(city, "long_case"):
         token, desk = city.manage("token", "inspector3"), city.manage("token", "dispatcher1")
-        said = {"description": "路口垃圾成堆，气味大。" * 30, "address": "迎丰中路与红星路交叉口东南角"}
+        said = {
+            "description": "路口垃圾成堆，气味大。" * 30,
+            "address": "迎丰中路与红星路交叉口东南角",
+        }
         minor = CONDITION.rpartition("-")[0]
         number = city.file_case(token, CONDITION, minor, HECHENG, **said)
         city.wait_for(number, "dispatched")
