@@ -41,7 +41,7 @@ from cases.views.action_forms import (
     unoffered,
 )
 from cases.views.beside import facts, flags
-from cases.views.case_tabs import tab_context
+from cases.views.case_tabs import tab_context, tab_of
 from cases.views.dispatching import (
     After,
     after_giving,
@@ -145,6 +145,7 @@ def case_panel(request: UserRequest, number: str) -> HttpResponse:
 def case_disclose(request: UserRequest, number: str) -> HttpResponse:
     """Show the people of a case in full, once, after writing down who looked."""
     case = visible_case(request.user, number)
+    tab_of(request, case)  # 404 before anything is written down
     disclose(case=case, reader=request.user)
     answer = _page(request, case, is_disclosed=True)
     answer["Cache-Control"] = "private, no-store"

@@ -109,6 +109,7 @@ def chooser(
     suggestions = [_suggestion(one, advice) for one in advice.options if one.unit.pk in offered]
     back = advice.last_gave_back
     is_dispatch = action == Action.DISPATCH
+    asks_for_next = case.stage in WAITING and user.holds(Role.DISPATCHER)
     return Chooser(
         heading=_heading(advice),
         suggestions=suggestions,
@@ -120,8 +121,8 @@ def chooser(
         goes_on_due_at=advice.goes_on_due_at if back is not None else None,
         goes_on_unit=back.unit if back is not None else "",
         alike=[_alike(one) for one in alike_waiting(case, user)] if is_dispatch else [],
-        asks_for_next=case.stage in WAITING and user.holds(Role.DISPATCHER),
-        opens_next=opens_next(user),
+        asks_for_next=asks_for_next,
+        opens_next=asks_for_next and opens_next(user),
     )
 
 
