@@ -39,6 +39,7 @@ _WIDGETS = {
     Input.CELL: "text",
     Input.INTO: "text",
     Input.REPLY_BY: "datetime-local",
+    Input.PROMISED_AT: "datetime-local",
     Input.UNTIL: "date",
     Input.PERIOD: "month",
     Input.NOTE: "note",
@@ -369,7 +370,7 @@ def _default(name: Input, action: Action, lists: "_Lists") -> str:
 def _bounds(name: Input, lists: "_Lists") -> tuple[str, str]:
     """Return the first and the last day or time a field takes, in its widget's words."""
     now = timezone.localtime()
-    if name == Input.REPLY_BY:
+    if name in (Input.REPLY_BY, Input.PROMISED_AT):
         return f"{now:%Y-%m-%dT%H:%M}", f"{now + LONGEST_REPLY:%Y-%m-%dT%H:%M}"
     if name == Input.UNTIL:
         last = now + timedelta(days=lists.options.max_suspension_days)

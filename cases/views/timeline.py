@@ -195,6 +195,8 @@ def _time(_event: Event, facts: dict[str, Any], _names: _Names) -> str:
         return _("until the end of %(day)s") % {"day": date_format(day, "Y-m-d")}
     if facts.get("reply_by"):
         return _("reply by %(at)s") % {"at": _moment(facts["reply_by"])}
+    if facts.get("promised_at"):
+        return _("promised for %(at)s") % {"at": _moment(facts["promised_at"])}
     if facts.get("own_due_at"):
         return _("instead of its own deadline %(at)s") % {"at": _moment(facts["own_due_at"])}
     return ""

@@ -33,7 +33,7 @@ from cityops.accounts.http import client_address
 
 SAME_S = 15  # lights change with time alone; the log is looked at with each question
 PAGE_NAMES = {
-    Wall.Page.TODAY: gettext_lazy("Today"),
+    Wall.Page.TODAY: gettext_lazy("The city today"),
     Wall.Page.COMPARE: gettext_lazy("Districts compared"),
     Wall.Page.TREND: gettext_lazy("Trend of classes"),
     Wall.Page.LATE: gettext_lazy("Overdue cases"),
