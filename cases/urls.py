@@ -13,6 +13,7 @@ from cases.views.case import case_action, case_page, case_panel
 from cases.views.case_bulk import case_bulk
 from cases.views.case_list import case_list
 from cases.views.component import component_page
+from cases.views.desk_alarms import alarm_acknowledge, alarm_choices, alarms
 from cases.views.live import live_events
 from cases.views.notices import notice_open, notices, notices_unread
 from cases.views.outbox import outbox
@@ -45,6 +46,9 @@ urlpatterns = [
     path("desk/routing/drafts/<int:draft_id>/drop/", routing_drop, name="routing_drop"),
     path("desk/effects/", outbox, name="effects"),
     path("desk/health/", desk_health, name="desk_health"),
+    path("desk/alarms/", alarms, name="desk_alarms"),
+    path("desk/alarms/choices/", alarm_choices, name="desk_alarm_choices"),
+    path("desk/alarms/<int:pk>/acknowledge/", alarm_acknowledge, name="desk_alarm_acknowledge"),
     path("live/events", live_events, name="live_events"),
     path("notices/", notices, name="notices"),
     path("notices/unread/", notices_unread, name="notices_unread"),

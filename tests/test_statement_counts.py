@@ -22,6 +22,7 @@ COUNTS = {
     ("dispatcher1", "/desk/queue/"): 5,
     ("dispatcher1", "/desk/queue/?view=decide"): 5,
     ("dispatcher1", "/desk/cases/"): 3,
+    ("dispatcher1", "/desk/alarms/"): 7,
     ("dispatcher1", "/api/v1/cases/"): 3,
     ("dispatcher1", "/api/v1/cases/?q=hxl&stage=open"): 4,
     ("dispatcher1", "/cases/"): 10,
