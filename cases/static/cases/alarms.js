@@ -21,6 +21,10 @@ const state = panel.querySelector(".sound-state");
 const muteButton = panel.querySelector(".sound-mute");
 /** @type {HTMLFormElement} */
 const choices = panel.querySelector("form");
+/** @type {Record<string, HTMLInputElement>} */
+const fields = Object.fromEntries(
+  [...choices.querySelectorAll("input")].map((field) => [field.name, field]),
+);
 /** @type {HTMLInputElement} */
 const token = stack.querySelector("[name=csrfmiddlewaretoken]");
 
@@ -217,14 +221,13 @@ function beat() {
 
 function fillChoices() {
   if (choices.contains(document.activeElement)) return;
-  const { volume, quiet_from: from, quiet_until: until } = choices.elements;
-  volume.value = String(told.volume);
-  from.value = told.quiet_from ?? "";
-  until.value = told.quiet_until ?? "";
+  fields.volume.value = String(told.volume);
+  fields.quiet_from.value = told.quiet_from;
+  fields.quiet_until.value = told.quiet_until;
 }
 
 async function keepChoices() {
-  told.volume = Number(choices.elements.volume.value);
+  told.volume = Number(fields.volume.value);
   const body = new URLSearchParams(/** @type {any} */ (new FormData(choices)));
   const failed = panel.querySelector(".sound-failed");
   try {
@@ -245,7 +248,7 @@ for (const name of ["pointerdown", "keydown"]) {
 }
 panel.querySelector(".sound-try").addEventListener("click", () => {
   sound.start();
-  const volume = Number(choices.elements.volume.value) / 100;
+  const volume = Number(fields.volume.value) / 100;
   sound.plan(1, 0, volume);
   sound.plan(2, 1_500, volume);
 });
