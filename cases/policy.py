@@ -184,6 +184,31 @@ _PHOTOGRAPHERS = frozenset(
 )
 
 
+# Who answers for what is written, or acts by it; a header holds no free text and no person.
+_LOG_READERS = frozenset(
+    {
+        *(Role.DISPATCHER, Role.DUTY_CHIEF, Role.SUPERVISOR),
+        *(Role.ASSESSOR, Role.LEADER, Role.ADMIN),
+    }
+)
+# Who may have to reach the people of a case; operators are told them anyway.
+_DISCLOSED_TO = (
+    *(Role.OPERATOR, Role.SUPERVISOR, Role.DUTY_CHIEF, Role.ACCEPTOR),
+    Role.DISPATCHER,
+)
+
+
+def may_read_log(user: User, case: CaseLike) -> bool:
+    """Whether `user` sees the events of this case as they stand in the ledger: by post."""
+    return not _LOG_READERS.isdisjoint(roles_over(user, case))
+
+
+def discloses_as(user: User, case: CaseLike) -> Role | None:
+    """Return the role in which `user` may have the people of this case shown in full, if any."""
+    held = roles_over(user, case)
+    return next((role for role in _DISCLOSED_TO if role in held), None)
+
+
 def may_edit_routing(user: User) -> bool:
     """Whether `user` may draft and publish routing rules: the city's administrators."""
     held = ((grant.role, grant.scope_kind) for grant in user.grants)

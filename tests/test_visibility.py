@@ -15,7 +15,7 @@ from cases.choices import OPEN_STAGES, Action, Role, Stage
 from cases.models import Attachment, Case, Event, Task
 from cases.policy import actions_for, can, reach_of
 from cases.selectors.feed import events_between, may_know, read_heads
-from cases.selectors.live_map import live_map
+from cases.selectors.live_map import cards, live_map
 from cases.selectors.worklist import counts, queue
 from cases.workflow import MOVES
 from cityops.accounts.models import Grant
@@ -93,10 +93,11 @@ def test_mistake_11_every_door_agrees_on_who_sees_a_case(world, client, seed):
         assert seen == set()
         return
     client.force_login(user)
+    assert {card.number for card in cards(user, [c.number for c in cases])} == shown
     phone = client.get("/m/").context
-    cards = [row["card"].case for group in phone["groups"] for row in group["rows"]]
+    tasks = [row["card"].case for group in phone["groups"] for row in group["rows"]]
     reports = [row["case"] for row in phone["reports"]]
-    assert {case.number for case in [*cards, *reports]} <= seen
+    assert {case.number for case in [*tasks, *reports]} <= seen
     listed = client.get("/api/v1/cases/").json()["cases"]
     assert {row["number"] for row in listed} == seen
     context = client.get("/cases/?show=200").context

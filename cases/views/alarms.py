@@ -80,6 +80,10 @@ FIXES: dict[str, str | Promise] = {
         "Look at the new cases of the unit: a real wave needs help from others, a wrong rule "
         "needs correcting."
     ),
+    What.ROLLUP: gettext_lazy(
+        "Tell IT: count everything anew with deploy/manage rollup --rebuild. No case and no score "
+        "is touched."
+    ),
 }
 
 

@@ -2,17 +2,21 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from cases.choices import Role
+from cases.errors import InvalidInput
+from cases.models import ComponentState
+from cases.selectors import live_map
 from cases.selectors.feed import read_heads
-from cases.selectors.live_map import live_map
 from cases.selectors.worklist import awaited, counts, queue
+from cases.views.boxes import read_box
 from cases.views.case import case_context, case_in_sight
 from cases.views.words import WAITING_WORDS, light_of
 from cityops.accounts.http import UserRequest
@@ -48,7 +52,7 @@ def desk(request: UserRequest) -> HttpResponse:
     """
     _require_desk(request)
     heads = read_heads()
-    context = {"heads": heads, **_queue_context(request), **_chosen(request)}
+    context = {"heads": heads, **_queue_context(request), **_chosen(request), **_layers()}
     return render(request, "cases/desk/desk.html", context)
 
 
@@ -69,8 +73,35 @@ def cases(request: UserRequest) -> HttpResponse:
     _require_desk(request)
     asked = request.GET.get("numbers")
     numbers = asked.split(",")[:MOST_NUMBERS] if asked is not None else None
-    text = live_map(request.user, numbers=numbers)
+    text = live_map.live_map(request.user, numbers=numbers)
     headers = {"Cache-Control": "private, no-store"}
+    return HttpResponse(text, content_type="application/json", headers=headers)
+
+
+@require_safe
+@login_required
+def cards(request: UserRequest) -> HttpResponse:
+    """Return the open cases of `numbers=A,B` in words: what a mark on the map stands for."""
+    _require_desk(request)
+    now, numbers = timezone.now(), request.GET.get("numbers", "").split(",")[:MOST_NUMBERS]
+    found = live_map.cards(request.user, numbers)
+    context = {"rows": [(case, light_of(case, at=now)) for case in found]}
+    answer = render(request, "cases/desk/_cards.html", context)
+    answer["Cache-Control"] = "private, no-store"
+    return answer
+
+
+@require_safe
+@login_required
+def components(request: UserRequest) -> HttpResponse:
+    """Return the columns of the registered components in `box`, the middle first."""
+    _require_desk(request)
+    try:
+        box = read_box(request.GET.get("box", ""))
+    except InvalidInput as refusal:
+        return HttpResponseBadRequest(refusal.fields["box"], content_type="text/plain")
+    text = live_map.components_in(request.user, box)
+    headers = {"Cache-Control": "private, max-age=60"}
     return HttpResponse(text, content_type="application/json", headers=headers)
 
 
@@ -103,6 +134,11 @@ def _queue_context(request: UserRequest) -> dict[str, Any]:
         "unshown": held[view] - len(rows),
         "chosen": request.GET.get("case", ""),
     }
+
+
+def _layers() -> dict[str, Any]:
+    """Return what the layers of the map need: the key of the base map, the words of components."""
+    return {"tianditu": settings.TIANDITU_KEY, "component_states": ComponentState.choices}
 
 
 def _chosen(request: UserRequest) -> dict[str, Any]:

@@ -47,8 +47,11 @@ KIND_WORDS = {
     "photo": gettext_lazy("make a photo ready"),
     "screenshot": gettext_lazy("make a screenshot ready"),
     "sweep_photos": gettext_lazy("delete uploads nobody needs"),
+    "export": gettext_lazy("write a list as a file"),
+    "sweep_exports": gettext_lazy("delete files that are a week old"),
     "reconcile_minute": gettext_lazy("reconcile, each minute"),
     "reconcile_nightly": gettext_lazy("reconcile, nightly"),
+    "advance_rollup": gettext_lazy("count for heat and trend"),
 }
 
 

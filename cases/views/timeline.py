@@ -54,11 +54,13 @@ class _Names:
     rules: list[Responsibility]  # every version
 
 
-def timeline(events: list[Event], reader: User) -> list[Line]:
-    """Return the lines of a case's history, oldest first."""
+def timeline(
+    events: list[Event], reader: User, *, said: Callable[[str], str] | None = None
+) -> list[Line]:
+    """Return the lines of a case's history, oldest first; `said` tells what people said."""
     secrets = [json.loads(event.private) if event.private else {} for event in events]
     names = _names(events, secrets, reader)
-    said = said_to(reader)
+    said = said or said_to(reader)
     return [
         _line(event, secret, names, said(secret.get("opinion") or ""))
         for event, secret in zip(events, secrets, strict=True)
@@ -67,8 +69,13 @@ def timeline(events: list[Event], reader: User) -> list[Line]:
 
 def opinion_of(event: Event, reader: User) -> str:
     """Return what the reader is told of what was said with an event; empty once erased."""
+    return said_to(reader)(opinion_in(event))
+
+
+def opinion_in(event: Event) -> str:
+    """Return what was said with an event, in full; empty once erased."""
     secret = json.loads(event.private) if event.private else {}
-    return said_to(reader)(secret.get("opinion") or "")
+    return str(secret.get("opinion") or "")
 
 
 def _line(event: Event, secret: dict[str, Any], names: _Names, opinion: str) -> Line:

@@ -30,6 +30,7 @@ PAGES = (
     Page("/score/", _("Ranking"), frozenset({Role.LEADER, Role.ASSESSOR})),
     Page("/desk/", _("Desk"), frozenset({*_DESK, Role.OPERATOR, Role.LEADER, Role.ADMIN})),
     Page("/cases/", _("Cases"), frozenset(set(Role) - {Role.INSPECTOR, Role.SYSTEM})),
+    Page("/downloads/", _("Downloads"), frozenset(set(Role) - {Role.INSPECTOR, Role.SYSTEM})),
     Page("/score/", _("Ranking"), frozenset({*_DESK, Role.ADMIN})),
     Page("/desk/routing/", _("Routing"), frozenset({*_ROUTING, Role.ADMIN})),
     Page("/replies/", _("Answers and revisits"), frozenset({Role.OPERATOR})),

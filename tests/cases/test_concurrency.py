@@ -575,3 +575,26 @@ def test_a_city_loaded_again_finds_the_unit_of_a_case_without(city, tmp_path):
 
     assert dispatch_again() == ["1 asked", "dispatched"]
     assert run_effect(Effect.objects.get(kind="ask_again").pk) == "held elsewhere"
+
+
+def test_a_dispatch_by_hand_and_the_automatic_one_at_once_one_wins(city):
+    inspector = person("i1", Role.INSPECTOR, grids=("431202",))
+    dispatcher = person("d1", Role.DISPATCHER)
+    for _ in range(6):
+        answer = report_case(report=REPORT, actor=inspector)
+        effect = Effect.objects.get(case__number=answer["number"], kind="dispatch")
+        words = {"number": answer["number"], "action": Action.DISPATCH, "actor": dispatcher}
+        words |= {"seen_version": answer["version"], "inputs": {"unit": "brigade"}}
+
+        results = together(
+            lambda words=words: take_action(**words), lambda pk=effect.pk: run_effect(pk)
+        )
+
+        case = Case.objects.get(number=answer["number"])
+        refused = [result for result in results if isinstance(result, Refusal)]
+        is_by_hand = case.unit_id == "brigade"
+        assert Event.objects.filter(case=case, action="dispatch").count() == 1
+        assert len(refused) == (0 if is_by_hand else 1)
+        assert ("superseded" in results) == is_by_hand
+        assert {refusal.code for refusal in refused} <= {"move_not_allowed", "stale_case"}
+    assert verify_ledger() == []

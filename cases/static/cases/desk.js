@@ -20,7 +20,6 @@ const fresh = document.getElementById("fresh");
 const moved = document.getElementById("moved");
 const said = document.getElementById("said");
 const chip = document.getElementById("chip");
-const totals = document.getElementById("totals");
 
 const address = new URL(location.href);
 let view = document.querySelector("#counters [aria-current]")?.dataset.view ?? "urgent";
@@ -157,7 +156,6 @@ for (const name of UNANSWERED) {
 document.body.addEventListener("case-changed", () => note(chosen));
 document.body.addEventListener("htmx:afterSettle", () => {
   markChosen(); // another may have been chosen while the queue was on its way
-  if (caseMap) sayTotals();
 });
 
 // --- map ---
@@ -170,11 +168,12 @@ function loadCases(numbers) {
 }
 
 async function askCases(numbers) {
+  // Of a map that does not hold all, no change tells which of the others comes up: ask for all.
+  if (caseMap?.notShown) numbers = undefined;
   const query = numbers ? `?numbers=${numbers.join(",")}` : "";
   const answer = await fetch(desk.dataset.cases + query);
   if (!answer.ok) throw new Error(String(answer.status));
-  caseMap?.take(await answer.json(), numbers);
-  if (caseMap) sayTotals();
+  await caseMap?.take(await answer.json(), numbers);
 }
 
 async function loadAll() {
@@ -187,18 +186,10 @@ async function loadAll() {
   }
 }
 
-function sayTotals() {
-  const all = Number(document.querySelector('#counters [data-view="all"]').dataset.count);
-  const shown = caseMap.cases.size;
-  totals.textContent = totals.dataset.words
-    .replace("{map}", String(shown))
-    .replace("{rest}", String(Math.max(0, all - shown)));
-}
-
 window.addEventListener("map:init", async ({ detail }) => {
   caseMap = new CaseMap(detail.map, choose);
   caseMap.chosen = chosen;
-  await Promise.all([caseMap.drawOutline(desk.dataset.outline, desk.dataset.near), loadAll()]);
+  await Promise.all([caseMap.drawOutline(desk.dataset.outline), loadAll()]);
   caseMap.fit();
 });
 

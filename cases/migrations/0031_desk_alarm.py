@@ -27,7 +27,7 @@ def make_rules(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0002_sign_in_lock_tried_at"),
-        ("cases", "0025_runs"),
+        ("cases", "0030_one_index_of_places"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
