@@ -14,6 +14,7 @@ from django.utils import timezone
 from cases.choices import OPEN_STAGES, Action, Role, Stage
 from cases.models import Attachment, Case, Event, Task
 from cases.policy import actions_for, can, reach_of
+from cases.selectors.desk_alarms import desk_alarms
 from cases.selectors.feed import events_between, may_know, read_heads
 from cases.selectors.live_map import cards, live_map
 from cases.selectors.worklist import counts, queue
@@ -88,6 +89,7 @@ def test_mistake_11_every_door_agrees_on_who_sees_a_case(world, client, seed):
     now = timezone.now()
     assert counts(user, at=now)["all"] == len(shown)
     assert {case.number for case in queue(user, "all", at=now)} == shown
+    assert {alarm.case.number for alarm in desk_alarms(user, at=now).rows} <= seen
 
     if not user.is_active:
         assert seen == set()
