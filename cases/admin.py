@@ -26,6 +26,8 @@ from cases.models import (
     CityOptions,
     Component,
     Condition,
+    DeskAlarm,
+    DeskAlarmRule,
     District,
     Effect,
     Event,
@@ -174,6 +176,37 @@ class CityOptionsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gener
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The row stays."""
         return False
+
+
+@admin.register(DeskAlarmRule)
+class DeskAlarmRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """How loud each alarm of the desk is."""
+
+    list_display = ("ring", "tier", "wait_s", "escalate_min")
+    readonly_fields = ("ring",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """What can ring stands in cases/ringing.py."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Each alarm keeps its row."""
+        return False
+
+
+@admin.register(DeskAlarm)
+class DeskAlarmAdmin(ReadOnly):
+    """What rang at the desk, who knew of it, and when it was over."""
+
+    list_display = ("raised_at", "ring", "tier", "case", "acknowledged_by", "ended_at")
+    list_filter = ("ring", "tier")
+    list_select_related = ("case", "acknowledged_by")
+    search_fields = ("case__number",)
+    fields = (
+        *("case", "ring", "clock", "tier", "roles", "due_at", "raised_at"),
+        *("acknowledged_at", "acknowledged_by", "escalated_at", "told", "ended_at"),
+    )
+    show_full_result_count = False
 
 
 @admin.register(Feedback)

@@ -27,6 +27,7 @@ class Tick(NamedTuple):
 
 TICKS: dict[str, Tick] = {
     "scan_deadlines": Tick("dispatch.city", 10),
+    "watch_desk": Tick("notify", 10),
     "delete_old_ticks": Tick("scoring", 3600),
     "draw_samples": Tick("scoring", 3600),
     "reconcile_minute": Tick("scoring", 50),  # an alarm stands within the minute

@@ -16,6 +16,7 @@ from cases.views.case_columns import case_columns
 from cases.views.case_export import case_export
 from cases.views.case_list import case_list
 from cases.views.component import component_page
+from cases.views.desk_alarms import alarm_acknowledge, alarm_choices, alarms
 from cases.views.downloads import download, download_drop, downloads
 from cases.views.handover import handover, handover_kept, handover_pdf
 from cases.views.live import live_events
@@ -56,6 +57,9 @@ urlpatterns = [
     path("desk/handover/<int:pk>/", handover_kept, name="handover_kept"),
     path("desk/handover/<int:pk>/pdf/", handover_pdf, name="handover_pdf"),
     path("desk/health/", desk_health, name="desk_health"),
+    path("desk/alarms/", alarms, name="desk_alarms"),
+    path("desk/alarms/choices/", alarm_choices, name="desk_alarm_choices"),
+    path("desk/alarms/<int:pk>/acknowledge/", alarm_acknowledge, name="desk_alarm_acknowledge"),
     path("wall/<str:token>/", wall, name="wall"),
     path("wall/<str:token>/feed/", wall_feed, name="wall_feed"),
     path("wall/<str:token>/outline/", wall_outline, name="wall_outline"),

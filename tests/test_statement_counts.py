@@ -23,6 +23,7 @@ COUNTS = {
     ("dispatcher1", "/desk/queue/"): 9,
     ("dispatcher1", "/desk/queue/?view=decide"): 9,
     ("dispatcher1", "/desk/cases/"): 3,
+    ("dispatcher1", "/desk/alarms/"): 7,
     ("dispatcher1", "/desk/cards/?numbers=HH2026111900001,HH2026111900002"): 3,
     ("dispatcher1", "/desk/components/?box=109.96,27.54,109.98,27.56"): 3,
     ("dispatcher1", "/api/v1/cases/"): 3,

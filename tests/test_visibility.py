@@ -15,6 +15,7 @@ from cases.choices import OPEN_STAGES, Action, Role, Stage
 from cases.models import Attachment, Case, Event, Task
 from cases.policy import actions_for, can, may_read_log, reach_of
 from cases.selectors.dispatch_advice import alike_waiting
+from cases.selectors.desk_alarms import desk_alarms
 from cases.selectors.feed import events_between, may_know, read_heads
 from cases.selectors.live_map import cards, live_map
 from cases.selectors.same_place import same_place
@@ -94,6 +95,7 @@ def test_mistake_11_every_door_agrees_on_who_sees_a_case(world, client, seed):
         assert {row.case.number for row in same_place(case, user).rows} <= seen - {case.number}
         assert {one.number for one in alike_waiting(case, user)} <= seen - {case.number}
         assert case.number in seen or not may_read_log(user, case)
+    assert {alarm.case.number for alarm in desk_alarms(user, at=now).rows} <= seen
 
     if not user.is_active:
         assert seen == set()

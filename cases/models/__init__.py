@@ -16,6 +16,7 @@ from cases.models.case import (
 )
 from cases.models.category import Condition, Kind, MinorClass, PhotoRule, ProblemClass
 from cases.models.component import Component, ComponentState
+from cases.models.desk_alarm import DeskAlarm, DeskAlarmChoice, DeskAlarmRule
 from cases.models.disclosure import Disclosure
 from cases.models.draw import Draw
 from cases.models.effect import Effect, EffectRuling
@@ -59,6 +60,9 @@ __all__ = [
     "ComponentState",
     "Condition",
     "DemoMonth",
+    "DeskAlarm",
+    "DeskAlarmChoice",
+    "DeskAlarmRule",
     "Disclosure",
     "District",
     "DistrictHead",

@@ -12,6 +12,7 @@ from cases.errors import Busy, CityFilling
 from cases.ledger import require_not_filling, retrying
 from cases.models import Case, Effect
 from cases.services.deadlines import scan_deadlines
+from cases.services.desk_alarms import watch_desk
 from cases.services.dispatch import dispatch_filed
 from cases.services.draws import draw_samples
 from cases.services.exports import make_export, sweep_exports
@@ -25,7 +26,7 @@ from cases.services.photo_store import prepare_photo, prepare_screenshot, sweep_
 from cases.services.recompute import recompute_slice
 from cases.services.reconcile import reconcile_minute, reconcile_nightly
 from cases.services.rollup import advance_rollup
-from cases.services.sending import reply, send, send_test
+from cases.services.sending import reply, send, send_alarm, send_test
 from cases.services.upkeep import delete_old_ticks
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ _IN_TRANSACTION: dict[str, Callable[[Sequence[Effect]], list[str]]] = {
 # Work that opens its own transactions, each safe to repeat.
 _ON_ITS_OWN: dict[str, Callable[[Effect], str]] = {
     "scan_deadlines": lambda _: scan_deadlines(),
+    "watch_desk": lambda _: watch_desk(),
     "delete_old_ticks": lambda _: delete_old_ticks(),
     "draw_samples": lambda _: draw_samples(),
     "reconcile_minute": lambda _: reconcile_minute(),
@@ -76,6 +78,7 @@ _ENDS_WITH_CONNECTION = (*_IN_TRANSACTION, "export")
 _OUTSIDE: dict[str, Outside] = {
     "send": Outside(send),
     "send_test": Outside(send_test),
+    "alarm": Outside(send_alarm),
     "reply": Outside(reply),
 }
 # Work of a few statements: a worker is given up to AT_ONCE of it at once.

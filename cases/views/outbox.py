@@ -41,6 +41,8 @@ KIND_WORDS = {
     "notify": gettext_lazy("tell people"),
     "send": gettext_lazy("send a notice out"),
     "send_test": gettext_lazy("send a test"),
+    "alarm": gettext_lazy("tell the shift lead of an alarm"),
+    "watch_desk": gettext_lazy("look at the alarms of the desk"),
     "reply": gettext_lazy("reply to the hotline"),
     "photo": gettext_lazy("make a photo ready"),
     "screenshot": gettext_lazy("make a screenshot ready"),

@@ -30,6 +30,7 @@ from cases.models import (
     Case,
     Channel,
     CityOptions,
+    DeskAlarm,
     Event,
     Export,
     Feedback,
@@ -39,6 +40,7 @@ from cases.models import (
     SavedSearch,
     StageClock,
 )
+from cases.ringing import Reason, Ring, Tier
 from cases.selectors.calendars import current_version
 from cases.selectors.dry_run import edition_of
 from cases.selectors.rule_book import rules_at
@@ -144,6 +146,7 @@ class World:
             "other": _export(self.inspectors["other"]),
         }
         self.notices = {whose: self._notice(whose) for whose in PLACES}
+        self.alarms = {whose: self._alarm(whose) for whose in PLACES}
         Channel.objects.create(name="a group", kind=Channel.Kind.WECOM)
         self.feedback = self._feedback()
         self.component = component(**COMPONENT).pk
@@ -152,6 +155,20 @@ class World:
         self.before = fingerprint()
         self.cookies = {name: _cookie(user) for name, user in self.actors.items() if user}
         User.objects.filter(username="off").update(is_active=False)
+
+    def _alarm(self, whose: str) -> int:
+        """Let the desk ring for the handling of a case."""
+        reason = Reason(Ring.LATE, "late:1", ClockKind.HANDLE)
+        alarm = DeskAlarm.objects.create(
+            case=Case.objects.get(number=self.cases["checking", whose]),
+            ring=reason.ring,
+            key=reason.key,
+            clock=reason.clock,
+            tier=Tier.RINGS,
+            roles=list(reason.roles),
+            raised_at=timezone.now(),
+        )
+        return int(alarm.pk)
 
     def _people(self) -> None:
         made = {
@@ -515,6 +532,8 @@ _FINGERPRINT = """
            (SELECT count(*) FROM cases_listcolumns),
            (SELECT md5(string_agg(c::text, '' ORDER BY code)) FROM cases_component c),
            (SELECT md5(string_agg(n::text, '' ORDER BY id)) FROM cases_notice n),
+           (SELECT md5(string_agg(a::text, '' ORDER BY id)) FROM cases_deskalarm a),
+           (SELECT count(*) FROM cases_deskalarmchoice),
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_responsibility r),
            (SELECT md5(string_agg(d::text, '' ORDER BY id)) FROM cases_routingdraft d),
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_draftrule r),
@@ -728,6 +747,7 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "desk/routing/drafts/<int:draft_id>/publish/"): publish_rules,
     ("POST", "m/feedback/"): form(text="a", key=lambda: str(uuid.uuid4())),
     ("POST", "api/v1/feedback/"): leave_feedback_by_api,
+    ("POST", "desk/alarms/choices/"): form(volume=50),
     ("POST", "desk/effects/"): form(ruling="redrive", rows="1:1"),
     ("POST", "cases/columns/"): form(columns="stage"),
     ("POST", "cases/export/"): form(query="stage=checking", export_key=str(uuid.uuid4())),
@@ -747,6 +767,7 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
     stage = ACTIONS[word].case if word else STAGES.get(route, "checking")
     whose = whose or "mine"
     keys = {
+        "alarms": world.alarms[whose],
         "notices": world.notices[whose],
         "searches": world.searches[whose].pk,
         "downloads": world.exports[whose].pk,
