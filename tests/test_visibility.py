@@ -14,8 +14,8 @@ from django.utils import timezone
 from cases.choices import OPEN_STAGES, Action, Role, Stage
 from cases.models import Attachment, Case, Event, Task
 from cases.policy import actions_for, can, may_read_log, reach_of
-from cases.selectors.dispatch_advice import alike_waiting
 from cases.selectors.desk_alarms import desk_alarms
+from cases.selectors.dispatch_advice import alike_waiting
 from cases.selectors.feed import events_between, may_know, read_heads
 from cases.selectors.live_map import cards, live_map
 from cases.selectors.same_place import same_place

@@ -600,6 +600,8 @@ def test_a_dispatch_by_hand_and_the_automatic_one_at_once_one_wins(city):
         assert ("superseded" in results) == is_by_hand
         assert {refusal.code for refusal in refused} <= {"move_not_allowed", "stale_case"}
     assert verify_ledger() == []
+
+
 def test_two_who_hand_a_desk_over_at_once_one_does(city):
     givers = [person(name, Role.DISPATCHER, "hecheng") for name in ("d1", "d2")]
     here = {"scope": "hecheng", "desk": "command", "notes": ""}
