@@ -24,6 +24,7 @@ from cases.models import Attachment, Case, CityOptions, Event
 from cases.selectors.beside import beside
 from cases.selectors.duplicates import Candidate, candidates
 from cases.selectors.locator import locator
+from cases.selectors.row_words import hours_and_minutes, light_of, place_words
 from cases.selectors.telephones import mask_telephones, said_to, sees_telephones
 from cases.selectors.timeline import events_of
 from cases.services.disclosure import disclose
@@ -50,14 +51,7 @@ from cases.views.dispatching import (
     together_rows,
 )
 from cases.views.timeline import opinion_in, timeline
-from cases.views.words import (
-    deadline_words,
-    hours_and_minutes,
-    light_of,
-    photos_of,
-    place_words,
-    rule_words,
-)
+from cases.views.words import deadline_words, photos_of, rule_words
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 

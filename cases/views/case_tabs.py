@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy
 from cases import policy
 from cases.choices import Role
 from cases.models import Attachment, Case, Disclosure, Event
+from cases.selectors.row_words import light_of
 from cases.selectors.same_place import RADIUS_M, same_place
 from cases.services.ledger_check import faults_of
-from cases.views.words import light_of
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 

@@ -19,10 +19,11 @@ from cases.models import Case, ComponentState
 from cases.selectors import live_map
 from cases.selectors.deadline import runs_in_working_time
 from cases.selectors.feed import read_heads
+from cases.selectors.row_words import LIGHT_WORDS, Light, light_of
 from cases.selectors.worklist import SavedView, awaited, counts, found, held, queue, saved_views
 from cases.views.boxes import read_box
 from cases.views.case import case_context, case_in_sight
-from cases.views.words import LIGHT_WORDS, WAITING_WORDS, Light, light_of
+from cases.views.words import WAITING_WORDS
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 

@@ -27,7 +27,7 @@ from cases.selectors.dispatch_advice import (
     alike_waiting,
 )
 from cases.selectors.responsibility import REGISTER, Load, Unrouted
-from cases.selectors.worklist import queue
+from cases.selectors.worklist import held, queue
 from cases.services import bulk
 from cases.services.habits import keep_habit
 from cases.views.words import REASON_WORDS
@@ -295,7 +295,7 @@ def _told(one: bulk.Result, action: Action) -> str:
 def next_to_dispatch(user: User, but: str) -> Case | None:
     """Return the case that waits most urgently for a dispatch this dispatcher may make."""
     now = timezone.now()
-    for case in queue(user, "dispatch", at=now)[:_MOST_LOOKED_AT]:
+    for case in queue(held(user, "dispatch", at=now), at=now)[:_MOST_LOOKED_AT]:
         if case.number != but and not GIVING.isdisjoint(policy.actions_for(user, case, at=now)):
             return case
     return None

@@ -20,8 +20,8 @@ from cases.errors import Refusal
 from cases.models import District, Handover, HandoverPaper
 from cases.models.area import in_language
 from cases.selectors.handover import LISTS, Matter, handovers_of, matter_of
+from cases.selectors.row_words import LIGHT_WORDS
 from cases.services.handover import give_over, keep_paper, take_over, withdraw
-from cases.views.words import LIGHT_WORDS
 from cityops.accounts.http import UserRequest
 
 A_PAGE = 30

@@ -16,6 +16,7 @@ from cases.choices import Action, ClockKind, LimitUnit, Role, Stage
 from cases.models import Condition, District, Event, Responsibility, Supervision, Unit
 from cases.models.category import limit_text
 from cases.selectors.responsibility import REGISTER
+from cases.selectors.row_words import hours_and_minutes
 from cases.selectors.telephones import said_to
 from cases.views.words import (
     DOUBT_WORDS,
@@ -23,7 +24,6 @@ from cases.views.words import (
     REASON_WORDS,
     RULING_WORDS,
     SATISFACTION_WORDS,
-    hours_and_minutes,
     may_see_people,
 )
 from cityops.accounts.models import User

@@ -27,8 +27,8 @@ from cases.choices import CITY
 from cases.models import District, Wall
 from cases.selectors import outline as areas
 from cases.selectors import wall as shown
+from cases.selectors.row_words import light_of
 from cases.selectors.wall import DAYS, Head, Place, Trend, WallAlarm
-from cases.views.words import light_of
 from cityops.accounts.http import client_address
 
 SAME_S = 15  # lights change with time alone; the log is looked at with each question
