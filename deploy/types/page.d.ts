@@ -7,6 +7,7 @@ declare const htmx: {
     path: string,
     context: { source: Element; target: Element; swap: string },
   ): Promise<void>;
+  process(element: Element): void;
 };
 
 /** The desk loads vendor/supercluster-9.1.0.min.js as a script of its own. */

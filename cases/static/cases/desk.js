@@ -49,6 +49,9 @@ let asked = Promise.resolve(); // the last request of the map: in turn, no answe
 let queueTurn = 0;
 const painted = { map: {}, queue: {} }; // the heads that each holds
 
+/** The numbers of the cases that map and list hold, for whoever wants to compare. */
+export const held = () => ({ map: [...(caseMap?.cases.keys() ?? [])], queue: rows.numbers });
+
 // --- asking -------------------------------------------------------------------------------------
 
 class SignedOut extends Error {}

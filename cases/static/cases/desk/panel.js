@@ -51,6 +51,14 @@ export class Panel {
         said.textContent = said.dataset.unanswered;
       });
     }
+    // Faster than htmx, which binds what it has swapped in only once that has settled.
+    box.addEventListener("submit", (event) => {
+      const form = /** @type {HTMLFormElement} */ (event.target);
+      if (event.defaultPrevented || !form.hasAttribute("hx-post")) return;
+      event.preventDefault();
+      htmx.process(form);
+      this._pressed(form).click();
+    });
     // Ctrl+Enter sends the form one is in; a form that ends in two buttons waits for one of them.
     box.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
@@ -147,13 +155,19 @@ export class Panel {
     if (![...form.querySelectorAll(FIELDS)].some(isEntered)) details.open = false;
   }
 
+  /** The button a form was sent with; the focused one, where it was one of its own. */
+  _pressed(form) {
+    const buttons = [...form.querySelectorAll("[type=submit]")];
+    return buttons.find((button) => button === document.activeElement) ?? buttons[0];
+  }
+
   _wait({ elt }) {
     if (elt.tagName !== "FORM") return;
+    const pressed = this._pressed(elt);
     for (const button of elt.querySelectorAll("button")) {
       button.dataset.words = button.innerHTML;
       button.disabled = true;
     }
-    const pressed = elt.querySelector("[data-pressed]") ?? elt.querySelector("[type=submit]");
     if (pressed) pressed.textContent = this.said.dataset.sending;
   }
 
