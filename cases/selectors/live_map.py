@@ -45,10 +45,10 @@ def live_map(
 ) -> str:
     """Return the JSON of the open cases `user` may see, the first due first, at most `MOST`.
 
-    With `among` of those of a view of theirs instead (`worklist.held`). With `numbers` only of those: one that is missing in the answer has left the map. `placeless`
-    names those without a point, `not_shown` counts those beyond `MOST`, so every case that is open
-    is in the answer once. `heads` is of the same snapshot: what comes after it is not in the
-    columns yet.
+    With `among` of those of a view of theirs instead (`worklist.held`). With `numbers` only of
+    those: one that is missing in the answer has left the map. `placeless` names those without a
+    point, `not_shown` counts those beyond `MOST`, so every case that is open is in the answer once.
+    `heads` is of the same snapshot: what comes after it is not in the columns yet.
     """
     mine = Case.objects.all().visible_to(user).open() if among is None else among
     mine = mine.order_by()

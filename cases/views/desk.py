@@ -123,7 +123,7 @@ def desk_queue(request: UserRequest) -> HttpResponse:
 @require_safe
 @login_required
 def cases(request: UserRequest) -> HttpResponse:
-    """Return the columns of the live map; `numbers=A,B` asks for those cases, `view` for its own."""
+    """Return the columns of the live map; `numbers=A,B` keeps those cases, `view` those of it."""
     _require_desk(request)
     user, now, view = request.user, timezone.now(), request.GET.get("view", "all")
     saved = {} if view in _NAMES else saved_views(user, at=now)
