@@ -28,7 +28,7 @@ NAMES: dict[str, Promise] = {
     LOG: gettext_lazy("Log (audit)"),
 }
 _HASH_SHOWN = 12  # hexadecimal digits that tell two events apart at a glance
-_ON_PAPER = 12  # lines of the timeline that fit beside four photos on one sheet
+_ON_PAPER = 11  # lines of the timeline that fit beside four photos on one sheet
 
 
 def tab_of(request: UserRequest, case: Case) -> str:

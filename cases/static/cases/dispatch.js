@@ -63,6 +63,12 @@ function take(chooser, code) {
   sayDue(chooser);
 }
 
+function sayAllDue() {
+  for (const chooser of document.querySelectorAll("[data-chooser]")) sayDue(chooser);
+}
+
+sayAllDue();
+document.body.addEventListener("htmx:afterSettle", sayAllDue);
 document.addEventListener("click", (event) => {
   const button = elementOf(event).closest("[data-take]");
   if (button) take(chooserOf(button), button.dataset.take);
