@@ -13,10 +13,12 @@ from cases.views.case import case_action, case_page, case_panel
 from cases.views.case_bulk import case_bulk
 from cases.views.case_list import case_list
 from cases.views.component import component_page
+from cases.views.heat import heat, heat_areas, trend
 from cases.views.live import live_events
 from cases.views.notices import notice_open, notices, notices_unread
 from cases.views.outbox import outbox
 from cases.views.outline import outline, outline_near
+from cases.views.past import past, past_cases
 from cases.views.phone_feedback import phone_feedback
 from cases.views.phone_home import phone_home
 from cases.views.phone_me import phone_me, phone_selfcheck
@@ -35,6 +37,11 @@ urlpatterns = [
     path("desk/", desk.desk, name="desk"),
     path("desk/queue/", desk.desk_queue, name="desk_queue"),
     path("desk/cases/", desk.cases, name="desk_cases"),
+    path("desk/heat/", heat, name="heat"),
+    path("desk/heat/areas/", heat_areas, name="heat_areas"),
+    path("desk/trend/", trend, name="trend"),
+    path("desk/past/", past, name="past"),
+    path("desk/past/cases/", past_cases, name="past_cases"),
     path("desk/routing/", routing, name="routing"),
     path("desk/routing/explain/", routing_explain, name="routing_explain"),
     path("desk/routing/drafts/", routing_drafts, name="routing_drafts"),
