@@ -18,6 +18,7 @@ from cases.views.case_list import case_list
 from cases.views.component import component_page
 from cases.views.desk_alarms import alarm_acknowledge, alarm_choices, alarms
 from cases.views.downloads import download, download_drop, downloads
+from cases.views.handover import handover, handover_kept, handover_pdf
 from cases.views.live import live_events
 from cases.views.notices import notice_open, notices, notices_unread
 from cases.views.outbox import outbox
@@ -52,6 +53,9 @@ urlpatterns = [
     path("desk/routing/drafts/<int:draft_id>/publish/", routing_publish, name="routing_publish"),
     path("desk/routing/drafts/<int:draft_id>/drop/", routing_drop, name="routing_drop"),
     path("desk/effects/", outbox, name="effects"),
+    path("desk/handover/", handover, name="handover"),
+    path("desk/handover/<int:pk>/", handover_kept, name="handover_kept"),
+    path("desk/handover/<int:pk>/pdf/", handover_pdf, name="handover_pdf"),
     path("desk/health/", desk_health, name="desk_health"),
     path("desk/alarms/", alarms, name="desk_alarms"),
     path("desk/alarms/choices/", alarm_choices, name="desk_alarm_choices"),

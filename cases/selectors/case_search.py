@@ -171,6 +171,14 @@ def search(user: User, filters: Filters, *, at: datetime) -> QuerySet[Case]:
     return found
 
 
+def condition_of(filters: Filters, *, at: datetime) -> Q:
+    """Return what every case answers to that the filters let through; lights of `at`."""
+    whole = Q()
+    for condition in _conditions(filters, at):
+        whole &= condition
+    return whole
+
+
 def _conditions(filters: Filters, at: datetime) -> Iterable[Q]:
     get = filters.get
     if stage := get("stage"):

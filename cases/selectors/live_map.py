@@ -40,15 +40,18 @@ LIGHT = """
 """
 
 
-def live_map(user: User, *, numbers: Sequence[str] | None = None) -> str:
+def live_map(
+    user: User, *, numbers: Sequence[str] | None = None, among: QuerySet[Case] | None = None
+) -> str:
     """Return the JSON of the open cases `user` may see, the first due first, at most `MOST`.
 
-    With `numbers` only of those: one that is missing in the answer has left the map. `placeless`
-    names those without a point, `not_shown` counts those beyond `MOST`, so every case that is open
-    is in the answer once. `heads` is of the same snapshot: what comes after it is not in the
-    columns yet.
+    With `among` of those of a view of theirs instead (`worklist.held`). With `numbers` only of
+    those: one that is missing in the answer has left the map. `placeless` names those without a
+    point, `not_shown` counts those beyond `MOST`, so every case that is open is in the answer
+    once. `heads` is of the same snapshot: what comes after it is not in the columns yet.
     """
-    mine = Case.objects.all().visible_to(user).open().order_by()
+    mine = Case.objects.all().visible_to(user).open() if among is None else among
+    mine = mine.order_by()
     if numbers is not None:
         mine = mine.filter(number__in=numbers)
     try:
@@ -76,8 +79,8 @@ def live_map(user: User, *, numbers: Sequence[str] | None = None) -> str:
 
 
 def cards(user: User, numbers: Sequence[str]) -> QuerySet[Case]:
-    """Return those of the cases that are open and `user` may see, the first due first."""
-    found = Case.objects.all().visible_to(user).open().filter(number__in=numbers)
+    """Return those of the cases `user` may see, the first due first."""
+    found = Case.objects.all().visible_to(user).filter(number__in=numbers)
     return found.select_related("minor", "unit").order_by("lamp_due_at", "number")
 
 
@@ -109,8 +112,8 @@ def components_in(user: User, box: Box) -> str:
     reach = reach_of(user)
     west, south, east, north = box
     middle = ((west + east) / 2, (south + north) / 2)
-    parameters = [*box, reach.is_whole, sorted(reach.districts), *middle, MOST_COMPONENTS]
+    districts = sorted(reach.districts)
     with connection.cursor() as cursor:
-        cursor.execute(_COMPONENTS, parameters)
+        cursor.execute(_COMPONENTS, [*box, reach.is_whole, districts, *middle, MOST_COMPONENTS])
         text: str = cursor.fetchone()[0]
     return text

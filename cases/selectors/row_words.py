@@ -7,11 +7,10 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cases import clock
-from cases.choices import OPEN_STAGES, UNIT_STAGES, LimitUnit, Stage
+from cases.choices import OPEN_STAGES, Stage
 from cases.errors import CalendarMissing
 from cases.models import Area, Case, Component, District
-from cases.selectors.calendars import load_calendar
+from cases.selectors.deadline import seconds_left
 from cases.selectors.telephones import mask_telephones, sees_telephones
 from cases.selectors.timeline import shown_due
 from cityops.accounts.models import User
@@ -51,10 +50,9 @@ def _remaining(case: Case, due_at: datetime | None, *, at: datetime) -> str:
     if due_at is None or case.stage == Stage.SUSPENDED:
         return ""
     try:
-        left_s = _left_s(case, due_at, at=at)
+        return left_words(seconds_left(case, due_at, at=at))
     except CalendarMissing:
         return ""
-    return left_words(left_s)
 
 
 def left_words(left_s: int) -> str:
@@ -67,16 +65,6 @@ def hours_and_minutes(seconds: int) -> str:
     """Return a length of time as h:mm."""
     hours, minutes = divmod(seconds // 60, 60)
     return f"{hours}:{minutes:02}"
-
-
-def _left_s(case: Case, due_at: datetime, *, at: datetime) -> int:
-    is_working = case.stage in UNIT_STAGES and case.limit_unit in (
-        LimitUnit.WORK_HOUR,
-        LimitUnit.WORK_DAY,
-    )
-    if not is_working or case.calendar_version is None:
-        return int((due_at - at).total_seconds())
-    return clock.used(at, due_at, load_calendar(case.calendar_version), is_working=True)
 
 
 def place_words(placed: Case | Component, *, at: datetime) -> str:

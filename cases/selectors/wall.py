@@ -14,17 +14,16 @@ from django.db.models import CharField, Count, F, FloatField, Func, Q, QuerySet,
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from cases.choices import CITY, Action, ClockKind, LimitUnit, Stage
+from cases.choices import CITY, EMERGENCY_UNITS, Action, ClockKind, Stage
 from cases.models import Area, Case, District, DistrictHead, Event, MinorClass, Supervision, Wall
 
 MOST_MARKS = 5_000
-MOST_LATE = 8
+MOST_LATE = 12  # the wall shows as many as fit
 MOST_PLACES = 8
 MOST_ALARMS = 20
 DAYS = 14
 MOST_CLASSES = 6
 ALARMS_FOR = timedelta(minutes=10)  # a wall that was away longer shows what is overdue, not each
-EMERGENCY = (LimitUnit.EMERGENCY_HOUR, LimitUnit.EMERGENCY_DAY)
 # The clocks whose passing interrupts a wall; the others are reminders.
 LOUD = (ClockKind.HANDLE, ClockKind.DISPATCH, ClockKind.ARBITRATE)
 LIGHTS = ("normal", "soon", "late", "paused")
@@ -249,7 +248,7 @@ def alarms_of(scope: str, *, at: datetime) -> list[WallAlarm]:
     wanted = (
         Q(action=Action.OVERDUE, data__facts__clock__in=LOUD)
         | Q(action=Action.SUPERVISE, data__facts__kind=Supervision.Kind.LEADER)
-        | Q(action=Action.FILE, case__limit_unit__in=EMERGENCY)
+        | Q(action=Action.FILE, case__limit_unit__in=EMERGENCY_UNITS)
     )
     still = Case.objects.all().of_scope(scope).open()
     events = (

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from cases import policy
 from cases.choices import CITY, Action, LimitUnit, Role, Stage
-from cases.errors import InvalidInput
+from cases.errors import InvalidInput, MoveNotAllowed, Refusal
 from cases.forms import ANSWER_WORDS
 from cases.models import Case, CityOptions, Condition, District, Event, Request, Supervision, Unit
 from cases.models.category import limit_text
@@ -39,6 +39,7 @@ _WIDGETS = {
     Input.CELL: "text",
     Input.INTO: "text",
     Input.REPLY_BY: "datetime-local",
+    Input.PROMISED_AT: "datetime-local",
     Input.UNTIL: "date",
     Input.PERIOD: "month",
     Input.NOTE: "note",
@@ -93,6 +94,16 @@ _DECIDES = {
     Action.ADJUST: Request.Kind.ADJUST,
 }
 
+# The keys of the desk and what each opens, the first that is offered.
+LETTERS = {
+    "u": (Action.REMIND,),
+    "d": (Action.DISPATCH, Action.REASSIGN, Action.ARBITRATE),
+    "e": (Action.DECIDE_EXTENSION, Action.REQUEST_EXTENSION),
+    "r": (Action.RETURN,),
+    "v": (Action.ANSWER_CHECK, Action.CLOSE, Action.SEND_CHECK),
+}
+_LETTER_OF = {action: letter for letter, actions in LETTERS.items() for action in actions}
+
 Choices = list[tuple[str, str]]
 Groups = list[tuple[str, Choices]]  # each with its heading; one without heading stands alone
 
@@ -144,6 +155,11 @@ class ActionForm:
     def is_final(self) -> bool:
         """Whether the action ends the case."""
         return self.action in FINAL
+
+    @property
+    def letter(self) -> str:
+        """The key of the desk that opens it; empty for none."""
+        return _LETTER_OF.get(Action(self.action), "")
 
 
 @dataclass(frozen=True)
@@ -212,6 +228,25 @@ def action_forms(
             )
         )
     return forms
+
+
+def unoffered(user: User, case: Case, rows: Beside) -> dict[str, str]:
+    """Return by key of the desk why it opens nothing on this case, for those that do not."""
+    assignee_id = rows.task.assignee_id if rows.task else None
+    told = {}
+    for letter, actions in LETTERS.items():
+        refusals: list[Refusal] = []
+        for action in actions:
+            try:
+                policy.require(user, action, case, at=timezone.now(), assignee_id=assignee_id)
+            except Refusal as refusal:
+                refusals.append(refusal)
+        if len(refusals) == len(actions):
+            # That the case does not stand so says more than that another may do it.
+            told[letter] = next(
+                (one for one in refusals if isinstance(one, MoveNotAllowed)), refusals[0]
+            ).message
+    return told
 
 
 def _gives(action: Action, case: Case) -> str:
@@ -335,7 +370,7 @@ def _default(name: Input, action: Action, lists: "_Lists") -> str:
 def _bounds(name: Input, lists: "_Lists") -> tuple[str, str]:
     """Return the first and the last day or time a field takes, in its widget's words."""
     now = timezone.localtime()
-    if name == Input.REPLY_BY:
+    if name in (Input.REPLY_BY, Input.PROMISED_AT):
         return f"{now:%Y-%m-%dT%H:%M}", f"{now + LONGEST_REPLY:%Y-%m-%dT%H:%M}"
     if name == Input.UNTIL:
         last = now + timedelta(days=lists.options.max_suspension_days)

@@ -14,13 +14,8 @@ from cases.guards import is_arbitrated
 from cases.models import Assist, Case, CityOptions, District, Request, Supervision
 from cases.selectors.beside import Beside
 from cases.selectors.place import neighbour_of
-from cases.views.words import (
-    DOUBT_WORDS,
-    EFFECT_WORDS,
-    REASON_WORDS,
-    contact_words,
-    may_see_people,
-)
+from cases.selectors.row_words import contact_words
+from cases.views.words import DOUBT_WORDS, EFFECT_WORDS, REASON_WORDS, may_see_people
 from cityops.accounts.models import User
 
 APPEAL_WORDS = {

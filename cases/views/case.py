@@ -24,6 +24,7 @@ from cases.models import Attachment, Case, CityOptions, Event
 from cases.selectors.beside import beside
 from cases.selectors.duplicates import Candidate, candidates
 from cases.selectors.locator import locator
+from cases.selectors.row_words import hours_and_minutes, light_of, place_words
 from cases.selectors.telephones import mask_telephones, said_to, sees_telephones
 from cases.selectors.timeline import events_of
 from cases.services.disclosure import disclose
@@ -38,9 +39,10 @@ from cases.views.action_forms import (
     sent_key,
     sent_photos,
     sent_version,
+    unoffered,
 )
 from cases.views.beside import facts, flags
-from cases.views.case_tabs import tab_context
+from cases.views.case_tabs import tab_context, tab_of
 from cases.views.dispatching import (
     After,
     after_giving,
@@ -49,14 +51,7 @@ from cases.views.dispatching import (
     together_rows,
 )
 from cases.views.timeline import opinion_in, timeline
-from cases.views.words import (
-    deadline_words,
-    hours_and_minutes,
-    light_of,
-    photos_of,
-    place_words,
-    rule_words,
-)
+from cases.views.words import deadline_words, photos_of, rule_words
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
@@ -144,6 +139,7 @@ def case_panel(request: UserRequest, number: str) -> HttpResponse:
 def case_disclose(request: UserRequest, number: str) -> HttpResponse:
     """Show the people of a case in full, once, after writing down who looked."""
     case = visible_case(request.user, number)
+    tab_of(request, case)  # 404 before anything is written down
     disclose(case=case, reader=request.user)
     answer = _page(request, case, is_disclosed=True)
     answer["Cache-Control"] = "private, no-store"
@@ -250,6 +246,7 @@ def case_context(
         "now": now,
         "lines": timeline(events, user, said=said_fully),
         "offer": offer_of(forms, case),
+        "unoffered": unoffered(user, case, rows),
         "next": request.GET.get("next", ""),
         "refusal": refusal,
         "refusal_words": _refused(request, refusal, case, events) if refusal else "",

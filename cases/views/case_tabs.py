@@ -11,10 +11,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
 from cases import policy
+from cases.choices import Role
 from cases.models import Attachment, Case, Disclosure, Event
+from cases.selectors.row_words import light_of
 from cases.selectors.same_place import RADIUS_M, same_place
 from cases.services.ledger_check import faults_of
-from cases.views.words import light_of
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
@@ -139,6 +140,7 @@ class Entry:
     """An event as the ledger holds it; `fault` says what does not add up, once it was verified."""
 
     event: Event
+    role: str
     hash: str
     prev: str
     header: str
@@ -147,13 +149,14 @@ class Entry:
 
 
 def _log(request: UserRequest, case: Case, events: list[Event]) -> dict[str, Any]:
-    is_verified = "verify" in request.GET
+    is_verified, roles = "verify" in request.GET, dict(Role.choices)
     faults = faults_of(case) if is_verified else {}
     shown = Disclosure.objects.filter(case=case).select_related("by").order_by("-at", "-pk")
     return {
         "entries": [
             Entry(
                 event,
+                str(roles.get(event.actor_role, event.actor_role)),
                 bytes(event.hash).hex()[:_HASH_SHOWN],
                 bytes(event.prev_hash).hex()[:_HASH_SHOWN],
                 json.dumps(json.loads(event.header), indent=2, ensure_ascii=False),

@@ -27,7 +27,7 @@ from cases.selectors.dispatch_advice import (
     alike_waiting,
 )
 from cases.selectors.responsibility import REGISTER, Load, Unrouted
-from cases.selectors.worklist import queue
+from cases.selectors.worklist import held, queue
 from cases.services import bulk
 from cases.services.habits import keep_habit
 from cases.views.words import REASON_WORDS
@@ -109,6 +109,7 @@ def chooser(
     suggestions = [_suggestion(one, advice) for one in advice.options if one.unit.pk in offered]
     back = advice.last_gave_back
     is_dispatch = action == Action.DISPATCH
+    asks_for_next = case.stage in WAITING and user.holds(Role.DISPATCHER)
     return Chooser(
         heading=_heading(advice),
         suggestions=suggestions,
@@ -120,8 +121,8 @@ def chooser(
         goes_on_due_at=advice.goes_on_due_at if back is not None else None,
         goes_on_unit=back.unit if back is not None else "",
         alike=[_alike(one) for one in alike_waiting(case, user)] if is_dispatch else [],
-        asks_for_next=case.stage in WAITING and user.holds(Role.DISPATCHER),
-        opens_next=opens_next(user),
+        asks_for_next=asks_for_next,
+        opens_next=asks_for_next and opens_next(user),
     )
 
 
@@ -294,7 +295,7 @@ def _told(one: bulk.Result, action: Action) -> str:
 def next_to_dispatch(user: User, but: str) -> Case | None:
     """Return the case that waits most urgently for a dispatch this dispatcher may make."""
     now = timezone.now()
-    for case in queue(user, "dispatch", at=now)[:_MOST_LOOKED_AT]:
+    for case in queue(held(user, "dispatch", at=now), at=now)[:_MOST_LOOKED_AT]:
         if case.number != but and not GIVING.isdisjoint(policy.actions_for(user, case, at=now)):
             return case
     return None

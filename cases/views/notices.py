@@ -11,7 +11,7 @@ from cases.choices import Role
 from cases.models import Notice, Task
 from cases.notices import TABLE, telling_of
 from cases.selectors.feed import read_heads
-from cases.views.words import places_of
+from cases.selectors.row_words import places_of
 from cityops.accounts.http import UserRequest
 
 SHOWN = 100

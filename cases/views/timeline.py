@@ -16,6 +16,7 @@ from cases.choices import Action, ClockKind, LimitUnit, Role, Stage
 from cases.models import Condition, District, Event, Responsibility, Supervision, Unit
 from cases.models.category import limit_text
 from cases.selectors.responsibility import REGISTER
+from cases.selectors.row_words import hours_and_minutes
 from cases.selectors.telephones import said_to
 from cases.views.words import (
     DOUBT_WORDS,
@@ -23,7 +24,6 @@ from cases.views.words import (
     REASON_WORDS,
     RULING_WORDS,
     SATISFACTION_WORDS,
-    hours_and_minutes,
     may_see_people,
 )
 from cityops.accounts.models import User
@@ -195,6 +195,8 @@ def _time(_event: Event, facts: dict[str, Any], _names: _Names) -> str:
         return _("until the end of %(day)s") % {"day": date_format(day, "Y-m-d")}
     if facts.get("reply_by"):
         return _("reply by %(at)s") % {"at": _moment(facts["reply_by"])}
+    if facts.get("promised_at"):
+        return _("promised for %(at)s") % {"at": _moment(facts["promised_at"])}
     if facts.get("own_due_at"):
         return _("instead of its own deadline %(at)s") % {"at": _moment(facts["own_due_at"])}
     return ""

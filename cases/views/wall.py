@@ -27,13 +27,13 @@ from cases.choices import CITY
 from cases.models import District, Wall
 from cases.selectors import outline as areas
 from cases.selectors import wall as shown
+from cases.selectors.row_words import light_of
 from cases.selectors.wall import DAYS, Head, Place, Trend, WallAlarm
-from cases.views.words import light_of
 from cityops.accounts.http import client_address
 
 SAME_S = 15  # lights change with time alone; the log is looked at with each question
 PAGE_NAMES = {
-    Wall.Page.TODAY: gettext_lazy("Today"),
+    Wall.Page.TODAY: gettext_lazy("The city today"),
     Wall.Page.COMPARE: gettext_lazy("Districts compared"),
     Wall.Page.TREND: gettext_lazy("Trend of classes"),
     Wall.Page.LATE: gettext_lazy("Overdue cases"),

@@ -18,13 +18,7 @@ from cases.models import (
 )
 from cases.selectors.deadline import deadlines_of
 from cases.selectors.responsibility import REGISTER
-from cases.selectors.row_words import LIGHT_WORDS, left_words
-from cases.selectors.row_words import Light as Light
-from cases.selectors.row_words import contact_words as contact_words
-from cases.selectors.row_words import hours_and_minutes as hours_and_minutes
-from cases.selectors.row_words import light_of as light_of
-from cases.selectors.row_words import place_words as place_words
-from cases.selectors.row_words import places_of as places_of
+from cases.selectors.row_words import LIGHT_WORDS, Light, left_words
 from cityops.accounts.models import User
 
 REASON_WORDS = {

@@ -37,6 +37,7 @@ PAGES = (
     Page("/refusals/", _("Refusal ledger"), frozenset({Role.SUPERVISOR, Role.ASSESSOR})),
     Page("/draws/", _("Draws"), frozenset({Role.SUPERVISOR, Role.ASSESSOR})),
     Page("/desk/effects/", _("Follow-up work"), frozenset({Role.DISPATCHER, Role.ADMIN})),
+    Page("/desk/handover/", _("Hand-over"), frozenset({*_DESK, Role.OPERATOR})),
     Page("/desk/health/", _("Alarms"), _DECIDE),
     Page("/admin/", _("Administration"), frozenset({Role.ADMIN})),
     Page("/health/", _("Health"), frozenset({Role.ADMIN})),

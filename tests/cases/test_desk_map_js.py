@@ -32,6 +32,7 @@ MARKUP = """
       <label><input type="radio" name="base" value="none" checked></label>
       <label><input type="checkbox" value="grid" checked></label>
       <label><input type="checkbox" value="components"></label>
+      <label><input type="checkbox" value="of_view"></label>
       <label hidden><input type="checkbox" value="heat"></label>
       <p role="status"></p>
     </details>
@@ -519,3 +520,15 @@ def test_an_overlay_of_others_is_offered_and_remembered(page):
 
     assert page.evaluate("map.hasLayer(window.heat)")
     assert page.evaluate("JSON.parse(localStorage.getItem('desk-layers')).heat") is True
+
+
+def test_the_page_is_told_when_only_the_view_is_to_be_shown(page):
+    page.evaluate(
+        "() => document.addEventListener('map-scope', () => window.chosen.push(cases.isOfView))"
+    )
+    page.locator(".map-layers summary").click()
+
+    page.locator("input[value=of_view]").check()
+    page.locator("input[value=of_view]").uncheck()
+
+    assert page.evaluate("window.chosen") == [True, False]

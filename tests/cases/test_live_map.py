@@ -17,7 +17,7 @@ from cases.models import Case
 from cases.selectors import live_map as selector
 from cases.selectors.live_map import components_in, live_map
 from cases.selectors.outline import outline_near, outline_within
-from cases.selectors.worklist import counts
+from cases.selectors.worklist import counts, held
 from tests.support.components import component
 from tests.support.people import person
 from tests.support.spine import act, case_of, dispatched, report, signed
@@ -120,7 +120,11 @@ def test_map_and_placeless_and_not_shown_are_the_list(small_log, seed, most):
     people, numbers = small_log
     rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
     for number in numbers:
+        views_of = ["accepted", "reported", "verifying"]
         values = {
+            "stage": rng.choice(views_of),
+            "waiting_for": rng.choice([[], ["reply"]]),
+            "lamp_soon_at": timezone.now() + timedelta(hours=rng.randint(-9, 9)),
             "point": rng.choice([None, Point(109.97 + rng.random() / 50, 27.55, srid=4326)]),
             "district": rng.choice(["hecheng", "zhongfang"]),
             "lamp_due_at": timezone.now() + timedelta(hours=rng.randint(-9, 9)),
@@ -137,8 +141,27 @@ def test_map_and_placeless_and_not_shown_are_the_list(small_log, seed, most):
             )
             asked = read(who, numbers=numbers)
             assert of_all(asked) == feed["total"]
+            _every_view_agrees(who)
     finally:
         selector.MOST = before
+
+
+def _every_view_agrees(who):
+    now = timezone.now()
+    for view, counted in counts(who, at=now).items():
+        feed = read(who, among=held(who, view, at=now))
+        assert of_all(feed) == feed["total"] == counted, view
+
+
+def test_a_view_is_asked_for_by_name(people, condition):
+    number, other = (report(people, condition)["number"] for _ in range(2))
+    Case.objects.filter(number=number).update(stage="reported")
+    client = client_of(people.dispatcher)
+
+    assert client.get("/desk/cases/?view=accept").json()["number"] == [number]
+    asked = client.get(f"/desk/cases/?view=accept&numbers={number},{other}").json()
+    assert (asked["number"], asked["total"]) == ([number], 1)
+    assert client.get("/desk/cases/?view=nothing").status_code == 400
 
 
 @pytest.fixture
@@ -169,7 +192,7 @@ def test_a_card_tells_class_light_place_and_unit(people, condition):
         assert word in page
 
 
-def test_cards_are_of_open_cases_in_sight_only(people, condition):
+def test_cards_are_of_cases_in_sight_only(people, condition):
     number = report(people, condition)["number"]
     other = person("z1", Role.DISPATCHER, "zhongfang")
 

@@ -49,6 +49,7 @@ export class CaseMap {
     this.layer = L.layerGroup().addTo(map);
     map.createPane("places").style.zIndex = "450"; // over the outlines, under the marks
     this.chosen = "";
+    this.isOfView = false;
     this.drawnAt = -REBUILD_MS;
     map.on("moveend", () => this.draw());
     map.on("move", () => this._drawAhead());
@@ -61,7 +62,8 @@ export class CaseMap {
   /** Bind what stands around the map in its section. */
   _furnish(box) {
     this.cards = new Cards(this.map, box, this.onChoose);
-    this.layers = new Layers(this.map, box.querySelector(".map-layers"));
+    const ofView = { show: (on) => this._showView(on) };
+    this.layers = new Layers(this.map, box.querySelector(".map-layers"), [["of_view", ofView]]);
     this.counts = box.querySelector(".map-counts");
     this.map.zoomControl?.remove(); // its words are English
     const tools = box.querySelector(".map-tools");
@@ -90,6 +92,13 @@ export class CaseMap {
     const zoom = this.map.getZoom();
     const scale = zoom < STREETS_ZOOM ? "city" : zoom < GRID_ZOOM ? "street" : "cell";
     this.map.getContainer().dataset.scale = scale;
+  }
+
+  /** Whether only the cases of the desk's view are shown; the page loads them. */
+  _showView(on) {
+    if (on === this.isOfView) return;
+    this.isOfView = on;
+    document.dispatchEvent(new Event("map-scope"));
   }
 
   /** Let a layer be chosen beside the others, under a name that stands in the layers' box. */

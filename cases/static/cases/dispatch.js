@@ -33,6 +33,7 @@ function search(chooser, words) {
     if (shown.children.length) select.append(shown);
   }
   select.value = chosen;
+  /** @type {HTMLOptionElement} */
   const first = select.querySelector("optgroup option");
   if (asked.length && select.selectedIndex < 1 && first) select.value = first.value;
   if (select.selectedIndex < 0) select.selectedIndex = 0;
@@ -67,7 +68,7 @@ document.addEventListener("click", (event) => {
   if (button) take(chooserOf(button), button.dataset.take);
 });
 document.addEventListener("input", (event) => {
-  const box = elementOf(event);
+  const box = /** @type {HTMLInputElement} */ (event.target);
   if (box.matches("[data-unit-search]")) search(chooserOf(box), box.value);
 });
 document.addEventListener("change", (event) => {

@@ -54,7 +54,7 @@ const clock = new Intl.DateTimeFormat(language, {
 });
 const calendar = new Intl.DateTimeFormat(language, {
   timeZone: "Asia/Shanghai",
-  month: "numeric",
+  month: "short",
   day: "numeric",
   weekday: "short",
 });
@@ -122,6 +122,7 @@ function take(feed) {
     if (html === null || html === undefined) continue;
     section.querySelector("[data-content]").innerHTML = html;
     drawable.add(section);
+    fit(section);
   }
   if (feed.map) {
     maps.forEach((map) => map.take(feed.map));
@@ -172,9 +173,28 @@ function turn() {
   }
 }
 
+/** Leave out the last rows of a table that does not fit, and say how many are not there. */
+function fit(section) {
+  const rest = section.querySelector("[data-unshown]");
+  const content = section.querySelector("[data-content]");
+  if (!rest || section.hidden) return;
+  const rows = [...section.querySelectorAll("tbody tr")];
+  rows.forEach((row) => (row.hidden = false));
+  const tell = () => {
+    const count = Number(rest.dataset.unshown) + rows.filter((row) => row.hidden).length;
+    rest.textContent = count ? rest.dataset.words.replace("{n}", String(count)) : "";
+  };
+  tell();
+  for (let last = rows.length - 1; last > 0 && content.scrollHeight > content.clientHeight; last--) {
+    rows[last].hidden = true;
+    tell();
+  }
+}
+
 function show(section) {
   for (const one of sections) one.hidden = one !== section;
   maps.get(section)?.draw();
+  fit(section);
   const dots = rotated.map((one) => {
     const dot = document.createElement("i");
     dot.className = one === section ? "is-shown" : "";
@@ -236,6 +256,7 @@ async function outline() {
   maps.forEach((map) => map.outline(areas));
 }
 
+addEventListener("resize", () => sections.forEach(fit));
 setInterval(tick, 1000);
 outline();
 tick();

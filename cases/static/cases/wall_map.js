@@ -6,6 +6,7 @@
 const LIGHTS = ["normal", "soon", "late", "paused"];
 const NEAR_ZOOM = 15.5; // some 1.5 km across: streets and their names are seen
 const APART = 3.4; // between two marks at least, in sizes of the text
+const NAME_STEPS = [0, -2, 2, -4, 4, -6, 6, -8, 8]; // up and down, in sizes of the text
 const SVG = "http://www.w3.org/2000/svg";
 
 const xOf = (lon) => (lon + 180) / 360;
@@ -77,7 +78,13 @@ export class WallMap {
     this.width = width;
     this.height = height;
     this._look();
-    this.svg.replaceChildren(...this._outlines(), ...this._marks(), ...this._target());
+    const marks = this._clusters();
+    this.svg.replaceChildren(
+      ...this._outlines(),
+      ...marks.map(({ properties, at }) => this._mark(properties, at)),
+      ...this._target(),
+      ...this._names(marks.map(({ at }) => at)),
+    );
   }
 
   /** Choose the middle and the scale: near the target, else so that all is seen. */
@@ -112,7 +119,7 @@ export class WallMap {
     ];
   }
 
-  _isInside([x, y], margin = 0) {
+  _isInside([x, y], margin) {
     return x > margin && y > margin && x < this.width - margin && y < this.height - margin;
   }
 
@@ -123,7 +130,6 @@ export class WallMap {
   }
 
   _outlines() {
-    const isNear = this.target !== null;
     const districts = this.areas.filter(({ properties }) => properties.level === "district");
     const streets = this.areas.filter(({ properties }) => properties.level === "street");
     const path = (feature, level) => {
@@ -132,20 +138,38 @@ export class WallMap {
         .join("");
       return element("path", { d, class: `outline outline-${level}` });
     };
-    const named = isNear ? streets : districts;
-    const names = named.flatMap(({ properties }) => {
-      const at = this._at(properties.lon, properties.lat);
-      if (!this._isInside(at, 2 * this.size)) return [];
-      return [element("text", { x: at[0], y: at[1], class: "area-name" }, properties[this.name])];
-    });
     return [
       ...districts.map((one) => path(one, "district")),
       ...streets.map((one) => path(one, "street")),
-      ...names,
     ];
   }
 
-  _marks() {
+  /** Names of the districts, from near by of the streets, each where no mark and no name stands. */
+  _names(taken) {
+    const level = this.target ? "street" : "district";
+    const u = this.size;
+    const boxes = taken.map(([x, y]) => [x - 2.2 * u, y - 2.4 * u, x + 2.8 * u, y + 2.2 * u]);
+    const legend = [this.width - 24 * u, this.height - 2.4 * u, this.width, this.height];
+    if (!this.target) boxes.push(legend);
+    const named = this.areas.filter(({ properties }) => properties.level === level);
+    return named.flatMap(({ properties }) => {
+      const text = properties[this.name];
+      const half = (text.length * u * (this.name === "zh" ? 1 : 0.58)) / 2 + 0.2 * u;
+      const [x, middle] = this._at(properties.lon, properties.lat);
+      for (const step of NAME_STEPS) {
+        const y = middle + step * u;
+        const box = [x - half, y - u, x + half, y + 0.4 * u];
+        const isSeen = box[0] > 0 && box[1] > 0 && box[2] < this.width && box[3] < this.height;
+        if (!isSeen || boxes.some((other) => overlaps(box, other))) continue;
+        boxes.push(box);
+        return [element("text", { x, y, class: "area-name" }, text)];
+      }
+      return [];
+    });
+  }
+
+  /** The marks within the window, each with where it is drawn. */
+  _clusters() {
     if (!this.points?.length) return [];
     const zoom = Math.max(0, Math.floor(Math.log2(this.scale / 256)));
     const radius = Math.round(APART * this.size);
@@ -155,9 +179,8 @@ export class WallMap {
     }
     return this.index
       .getClusters([-180, -85, 180, 85], zoom)
-      .map((one) => ({ one, at: this._at(...one.geometry.coordinates) }))
-      .filter(({ at }) => this._isInside(at, -this.size))
-      .map(({ one, at }) => this._mark(one.properties, at));
+      .map((one) => ({ properties: one.properties, at: this._at(...one.geometry.coordinates) }))
+      .filter(({ at }) => this._isInside(at, -this.size));
   }
 
   _mark(properties, [x, y]) {
@@ -190,6 +213,8 @@ export class WallMap {
     return [element("circle", { cx, cy, r: this.size * 2.4, class: "target" })];
   }
 }
+
+const overlaps = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
 
 /** A single case in the shape of its light. */
 function spot(light, r) {

@@ -29,9 +29,10 @@ function read() {
 export class Layers {
   /**
    * @param {L.Map} map
-   * @param {HTMLElement} box the choice; its data- attributes hold addresses, words and the key
+   * @param {HTMLDetailsElement} box the choice; its data- attributes hold addresses, words and the key
+   * @param {[string, {show(on: boolean): void}][]} more what else is chosen there
    */
-  constructor(map, box) {
+  constructor(map, box, more) {
     this.map = map;
     this.box = box;
     this.said = box.querySelector("[role=status]");
@@ -42,6 +43,7 @@ export class Layers {
       /** @type {[string, {show(on: boolean): void}][]} */ ([
         ["grid", new Grid(map, box.dataset.near)],
         ["components", new Components(map, box, (words) => this._say(words))],
+        ...more,
       ]),
     );
     for (const input of this._inputs()) {
