@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from cases.choices import ClockKind, LimitUnit
+from cases.choices import UNIT_STAGES, ClockKind, LimitUnit
 from cases.clock import (
     Calendar,
     Explanation,
@@ -18,6 +18,7 @@ from cases.clock import (
     explain,
     explain_minutes,
     explain_named,
+    used,
     work_days_between,
 )
 from cases.models import Case, Event, StageClock
@@ -95,6 +96,25 @@ class Story:
     def _go_on(self, at: datetime) -> "Story":
         *before, last = self.pauses
         return replace(self, pauses=(*before, replace(last, end=at)))
+
+
+def runs_in_working_time(case: Case) -> bool:
+    """Whether the clock that people are shown of a case counts working time only."""
+    return (
+        case.stage in UNIT_STAGES
+        and case.limit_unit in (LimitUnit.WORK_HOUR, LimitUnit.WORK_DAY)
+        and case.calendar_version is not None
+    )
+
+
+def seconds_left(case: Case, due_at: datetime, *, at: datetime) -> int:
+    """Return the seconds left until `due_at` as the case's clock counts them; negative once over.
+
+    Raises CalendarMissing.
+    """
+    if not runs_in_working_time(case):
+        return int((due_at - at).total_seconds())
+    return used(at, due_at, _pinned(case), is_working=True)
 
 
 def handling_story(

@@ -3,16 +3,23 @@
 All views but one are of open cases; what waits for a decision may be an appeal of a closed one.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import parse_qsl
 
 from django.db.models import Count, Q, QuerySet
 
-from cases.choices import Role, Stage, Waiting
-from cases.models import Case
+from cases.choices import UNIT_STAGES, LimitUnit, Role, Stage, Waiting
+from cases.errors import CalendarMissing, InvalidInput
+from cases.models import Case, SavedSearch
+from cases.selectors.case_search import condition_of, read_filters
+from cases.selectors.deadline import seconds_left
 from cityops.accounts.models import User
 from cityops.accounts.roles import ScopeKind
 
 MOST_SHOWN = 200
+MOST_SAVED = 50  # what a person keeps; see views/searches.py
 DECIDE = "decide"
 # What waits for whom: requests, unanswered supervision orders, and disputes beside them.
 _DECIDES = {
@@ -35,7 +42,36 @@ def views(at: datetime) -> dict[str, Q]:
         "check": Q(stage__in=[Stage.HANDLED, Stage.CHECKING]),
         "close": Q(stage=Stage.CHECKED),
         "all": Q(),
+        "handling": Q(stage__in=sorted(UNIT_STAGES)),
+        "soon": Q(lamp_soon_at__lte=at, lamp_due_at__gte=at),
+        "late": Q(lamp_due_at__lt=at),
+        "placeless": Q(point=None),
     }
+
+
+@dataclass(frozen=True)
+class SavedView:
+    """A search somebody keeps, as a view of the desk: of the cases it finds those that are open."""
+
+    key: str
+    name: str
+    where: Q
+
+
+def saved_views(user: User, *, at: datetime) -> dict[str, SavedView]:
+    """Return the searches `user` keeps, as views by key.
+
+    One whose filters are known no more is left out.
+    """
+    found = {}
+    for row in SavedSearch.objects.of(user).order_by("name", "pk")[:MOST_SAVED]:
+        try:
+            filters = read_filters(dict(parse_qsl(row.query)))
+        except InvalidInput:
+            continue
+        key = f"saved{row.pk}"
+        found[key] = SavedView(key, row.name, condition_of(filters, at=at))
+    return found
 
 
 def awaited(user: User) -> list[Waiting]:
@@ -59,21 +95,62 @@ def _to_decide(user: User) -> Q:
     return wanted
 
 
-def _held(user: User, view: str, *, at: datetime) -> QuerySet[Case]:
+def counts(user: User, *, at: datetime, saved: Mapping[str, SavedView] = {}) -> dict[str, int]:
+    """Return how many cases of `user` each view holds, in two statements."""
+    wheres = views(at) | {key: view.where for key, view in saved.items()}
+    counted = {name: Count("pk", filter=where or None) for name, where in wheres.items()}
+    visible = Case.objects.all().visible_to(user)
+    return visible.open().aggregate(**counted) | {DECIDE: visible.filter(_to_decide(user)).count()}
+
+
+def held(
+    user: User, view: str, *, at: datetime, saved: Mapping[str, SavedView] = {}
+) -> QuerySet[Case]:
+    """Return the cases of a view `user` may see, in no order."""
     visible = Case.objects.all().visible_to(user)
     if view == DECIDE:
         return visible.filter(_to_decide(user))
-    return visible.open().filter(views(at)[view])
+    return visible.open().filter(saved[view].where if view in saved else views(at)[view])
 
 
-def counts(user: User, *, at: datetime) -> dict[str, int]:
-    """Return how many cases of `user` each view holds, in two statements."""
-    counted = {name: Count("pk", filter=where or None) for name, where in views(at).items()}
-    of_open = Case.objects.all().visible_to(user).open().aggregate(**counted)
-    return of_open | {DECIDE: _held(user, DECIDE, at=at).count()}
+def found(user: User, words: str, *, at: datetime) -> QuerySet[Case]:
+    """Return the open cases `user` may see that hold the words. Raises InvalidInput."""
+    where = condition_of(read_filters({"q": words}), at=at)
+    return Case.objects.all().visible_to(user).open().filter(where)
 
 
-def queue(user: User, view: str, *, at: datetime) -> QuerySet[Case]:
-    """Return the cases of a view `user` may see, the first due first, at most `MOST_SHOWN`."""
-    found = _held(user, view, at=at)
-    return found.select_related("minor", "unit").order_by("lamp_due_at", "number")[:MOST_SHOWN]
+# Of two cases on the same kind of clock the one due first has less time left; so the first of each
+# kind, put in order together, are the first of all.
+_RUNS = ~Q(stage__in=[Stage.SUSPENDED, Stage.HANDLED, Stage.CHECKED]) & Q(lamp_due_at__isnull=False)
+_IN_WORKING_TIME = (
+    Q(stage__in=sorted(UNIT_STAGES))
+    & Q(limit_unit__in=[LimitUnit.WORK_HOUR, LimitUnit.WORK_DAY])
+    & Q(calendar_version__isnull=False)
+)
+
+
+def queue(cases: QuerySet[Case], *, at: datetime) -> list[Case]:
+    """Return the cases with the least time left, as their clocks count it, at most `MOST_SHOWN`.
+
+    Those on no running clock come last.
+    """
+    ordered = cases.select_related("minor", "unit").order_by("lamp_due_at", "number")
+    running = ordered.filter(_RUNS)
+    first = [
+        *running.filter(_IN_WORKING_TIME)[:MOST_SHOWN],
+        *running.exclude(_IN_WORKING_TIME)[:MOST_SHOWN],
+    ]
+    first.sort(key=lambda case: _place(case, at))
+    if len(first) < MOST_SHOWN:
+        first += ordered.exclude(_RUNS)[: MOST_SHOWN - len(first)]
+    return first[:MOST_SHOWN]
+
+
+def _place(case: Case, at: datetime) -> tuple[int, datetime, str]:
+    due_at = case.lamp_due_at
+    assert due_at is not None
+    try:
+        left_s = seconds_left(case, due_at, at=at)
+    except CalendarMissing:
+        left_s = int((due_at - at).total_seconds())
+    return left_s, due_at, case.number

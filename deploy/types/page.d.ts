@@ -7,6 +7,7 @@ declare const htmx: {
     path: string,
     context: { source: Element; target: Element; swap: string },
   ): Promise<void>;
+  process(element: Element): void;
 };
 
 /** The desk loads vendor/supercluster-9.1.0.min.js as a script of its own. */
@@ -53,16 +54,19 @@ interface Element {
 interface HtmxDetail {
   elt: Element;
   xhr: XMLHttpRequest;
-  requestConfig: { verb: string; elt: Element };
+  requestConfig: { verb: string; path: string; elt: Element };
   shouldSwap: boolean;
 }
 
 interface HTMLElementEventMap {
   "htmx:beforeSwap": CustomEvent<HtmxDetail>;
+  "htmx:beforeRequest": CustomEvent<HtmxDetail>;
   "htmx:afterRequest": CustomEvent<HtmxDetail>;
   "htmx:responseError": CustomEvent<HtmxDetail>;
   "htmx:sendError": CustomEvent<HtmxDetail>;
   "htmx:timeout": CustomEvent<HtmxDetail>;
+  /** The server names the case to dispatch next. */
+  "desk-next": CustomEvent<{ number: string }>;
 }
 
 interface WindowEventMap {
@@ -73,4 +77,14 @@ interface WindowEventMap {
 interface DocumentEventMap {
   /** live.js has heard of a case. */
   "live-notice": CustomEvent<{ scope: string; dseq: number; kind: string; case: string }>;
+  /** live.js says how the connection stands, and when anything was heard last, in ms. */
+  "live-state": CustomEvent<{ state: string; heard: number }>;
+  /** A case has been chosen on the desk. */
+  "desk-chosen": CustomEvent<{ number: string }>;
+  /** Somebody asks the desk to choose a case, and to show where it is. */
+  "desk-choose": CustomEvent<{ number: string }>;
+  /** Somebody asks the desk for a view. */
+  "desk-show": CustomEvent<{ view: string }>;
+  /** Map and queue hold everything up to these heads. */
+  "desk-painted": CustomEvent<{ heads: Record<string, number> }>;
 }

@@ -34,7 +34,7 @@ def read(user, address):
 
 def counted(user):
     page = client_of(user).get("/desk/queue/")
-    return {key: count for key, _, count in page.context["views"]}
+    return {view.key: view.count for view in page.context["views"]}
 
 
 def test_columns_and_totals_equal_the_open_cases(people, condition):
@@ -97,8 +97,8 @@ def test_the_page_shows_the_urgent_queue_or_all_and_the_chosen_case(people, cond
     page = client_of(people.dispatcher).get("/desk/", {"case": number})
 
     assert page.context["view"] == "all"
-    assert [case.number for case, *_ in page.context["rows"]] == [number]
-    assert {key: count for key, _, count in page.context["views"]}["all"] == 1
+    assert [row.case.number for row in page.context["rows"]] == [number]
+    assert {view.key: view.count for view in page.context["views"]}["all"] == 1
     assert page.context["case"].number == number
     assert page.context["heads"]["hecheng"] > 0
 
@@ -110,7 +110,7 @@ def test_a_view_counts_what_it_lists(people, condition):
 
     for view in VIEW_NAMES:
         page = client.get("/desk/queue/", {"view": view})
-        counts = {key: count for key, _, count in page.context["views"]}
+        counts = {view.key: view.count for view in page.context["views"]}
         assert len(page.context["rows"]) == counts[view]
 
 
@@ -131,11 +131,9 @@ def asked(people, condition):
 def to_decide(user):
     """Return the numbers and marks of the view; what it counts is what it lists."""
     page = client_of(user).get("/desk/queue/", {"view": "decide"})
-    rows = {
-        case.number: [str(wait) for wait in waits] for case, _, _, waits in page.context["rows"]
-    }
+    rows = {row.case.number: row.waits for row in page.context["rows"]}
     assert counted(user)["decide"] == len(rows)
-    assert all(str(wait) in page.content.decode() for waits in rows.values() for wait in waits)
+    assert all(wait in page.content.decode() for waits in rows.values() for wait in waits)
     return rows
 
 

@@ -24,7 +24,7 @@ async ({ tags, rules }) => {
 """
 # A link that covers its card is as large as the card, a box to tick as large as its label.
 _SMALL = """
-() => {
+({ alone, inText }) => {
   const SELECTOR = "a[href], button, input:not([type=hidden]), select, textarea, summary";
   const size = (box) => box.getBoundingClientRect();
   const isShown = (one) => one.checkVisibility() && size(one).width > 1 && size(one).right > 0;
@@ -35,7 +35,7 @@ _SMALL = """
   };
   const extent = (box) => Math.min(size(box).width, size(box).height);
   return [...document.querySelectorAll(SELECTOR)].filter(isShown).flatMap((one) => {
-    const least = getComputedStyle(one).display === "inline" ? 44 : 48;
+    const least = getComputedStyle(one).display === "inline" ? inText : alone;
     if (Math.max(...boxesOf(one).map(extent)) > least - 0.5) return [];
     const { width, height } = size(one);
     const name = one.id || one.name || one.textContent.trim().slice(0, 30);
@@ -80,9 +80,9 @@ def axe(page: Page, *, tags: list[str], rules: list[str]) -> list[str]:
     return found
 
 
-def small_targets(page: Page) -> list[str]:
-    """Return what a glove misses: under 48 px, in a line of text under 44."""
-    found: list[str] = page.evaluate(_SMALL)
+def small_targets(page: Page, *, alone: int = 48, in_text: int = 44) -> list[str]:
+    """Return what a glove misses: under 48 px, in a line of text under 44; a mouse less."""
+    found: list[str] = page.evaluate(_SMALL, {"alone": alone, "inText": in_text})
     return found
 
 

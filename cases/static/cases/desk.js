@@ -1,212 +1,314 @@
 // Keeps the desk live: map, queue, counters and the chosen case follow the log.
 
 import { CaseMap } from "./desk_map.js";
+import { askIn, closeDialog, openDialog } from "./desk/dialogs.js";
+import { Freshness } from "./desk/freshness.js";
+import { areKeysOn, bindKeys, turnKeys } from "./desk/keys.js";
+import { Panel } from "./desk/panel.js";
+import { Rows } from "./desk/rows.js";
+import { SignIn } from "./desk/sign_in.js";
+import { share } from "./desk/windows.js";
+import { Heat } from "./heat.js";
 import { follow } from "./live.js";
 
 // Every desk hears of an event at once; so that they do not ask at once, each waits a little.
 const someMs = (least, most) => least + Math.random() * (most - least);
-const gatherMs = () => someMs(200, 900);
+const gatherMs = () => someMs(100, 500);
 const againMs = () => someMs(3_000, 6_000); // after a request that failed
+const ANSWER_MS = 15_000; // an answer that has not come by then is none
 const MOST_NUMBERS = 200;
 const QUEUE_AGAIN_MS = 60_000; // remaining times in the queue grow old by themselves
-const STALE_MS = 30_000;
+const POLL_MS = 10_000; // where the connection does not come back
 const elementOf = (event) => /** @type {HTMLElement} */ (event.target);
 const isWide = () => matchMedia("(min-width: 1024px)").matches;
 
 const desk = document.getElementById("desk");
-const queue = document.getElementById("queue");
-const panel = document.getElementById("panel");
-const fresh = document.getElementById("fresh");
-const moved = document.getElementById("moved");
-const said = document.getElementById("said");
 const chip = document.getElementById("chip");
-const totals = document.getElementById("totals");
+/** @type {HTMLInputElement} */
+const search = document.getElementById("q");
+const hasMap = document.getElementById("map") !== null;
+const title = document.title;
+
+const rows = new Rows(document.getElementById("queue"), document.getElementById("fresh"));
+const panel = new Panel({
+  box: document.getElementById("panel"),
+  said: document.getElementById("said"),
+  moved: document.getElementById("moved"),
+  onSignedOut,
+});
+const fresh = new Freshness(hasMap ? ["map", "queue"] : ["queue"]);
 
 const address = new URL(location.href);
-let view = document.querySelector("#counters [aria-current]")?.dataset.view ?? "urgent";
+let view = document.getElementById("queue").dataset.view;
+let words = search.value;
 let chosen = address.searchParams.get("case") ?? "";
+let acted = ""; // the case an action was just taken on: once it leaves the view the next is chosen
 let caseMap = null;
 let changed = new Set();
 let gathering = null;
-const behindSince = { map: null, queue: null }; // what changed then could not be asked for yet
-let isQueueWhole = true; // whether the last request for it was answered
-let asked = Promise.resolve();
+let asked = Promise.resolve(); // the last request of the map: in turn, no answer covers a newer one
+let queueTurn = 0;
+const painted = { map: {}, queue: {} }; // the heads that each holds
 
-// --- queue and panel ---
+/** The numbers of the cases that map and list hold, for whoever wants to compare. */
+export const held = () => ({ map: [...(caseMap?.cases.keys() ?? [])], queue: rows.numbers });
 
-/** Ask for the queue and show it; rejects when the server does not answer it. */
-async function loadQueue() {
-  fresh.hidden = true;
-  const query = new URLSearchParams({ view, case: chosen });
-  const address = `${desk.dataset.queue}?${query}`;
-  await htmx.ajax("GET", address, { source: queue, target: queue, swap: "innerHTML" });
-  if (!isQueueWhole) throw new Error("the queue was not answered");
-  behindSince.queue = null;
+// --- asking -------------------------------------------------------------------------------------
+
+class SignedOut extends Error {}
+
+/** Ask the server; rejects where it does not answer, or answers with the sign-in page. */
+async function ask(path) {
+  const stop = new AbortController();
+  const alarm = setTimeout(() => stop.abort(), ANSWER_MS);
+  try {
+    const answer = await fetch(path, { signal: stop.signal });
+    if (answer.redirected) {
+      onSignedOut();
+      throw new SignedOut();
+    }
+    if (!answer.ok) throw new Error(String(answer.status));
+    return await answer.text();
+  } finally {
+    clearTimeout(alarm);
+  }
+}
+
+/** Ask for views, counts and queue, and show them. */
+async function loadQueue({ isAsked = false } = {}) {
+  queueTurn += 1;
+  const turn = queueTurn;
+  const mark = fresh.ask();
+  const query = new URLSearchParams({ view, case: chosen, ...(words && { q: words }) });
+  const text = await ask(`${desk.dataset.queue}?${query}`);
+  if (turn !== queueTurn) return; // a newer question is on its way
+  const answer = new DOMParser().parseFromString(text, "text/html");
+  for (const id of ["counters", "views", "found"]) {
+    const [old, now] = [document.getElementById(id), answer.getElementById(id)];
+    if (old && now) renewPart(old, document.importNode(now, true));
+  }
+  const before = rows.numbers;
+  const list = document.importNode(answer.querySelector("ol"), true);
+  const now = rows.cards(list).map((card) => card.dataset.case);
+  rows.take(list, { isAsked });
+  markChosen();
+  sayTitle();
+  fresh.hold("queue", mark, { isWhole: true });
+  hasPainted("queue", JSON.parse(answer.getElementById("heads").textContent));
+  goOn(before, now);
+}
+
+/** Put a part in the place of the old one, with the focus where it was. */
+function renewPart(old, now) {
+  const at = [...old.querySelectorAll("a")].indexOf(document.activeElement);
+  old.replaceWith(now);
+  if (at >= 0) now.querySelectorAll("a")[at]?.focus();
 }
 
 /** Show the queue, if not now then as soon as the server answers. */
-async function refreshQueue() {
+async function refreshQueue(how) {
   try {
-    await loadQueue();
-  } catch {
-    behindSince.queue = behindSince.queue ?? Date.now();
-    setTimeout(refreshQueue, againMs());
+    await loadQueue(how);
+  } catch (error) {
+    if (!(error instanceof SignedOut)) setTimeout(refreshQueue, againMs());
   }
 }
-
-function loadPanel() {
-  moved.hidden = true;
-  const address = desk.dataset.panel.replace("NUMBER", encodeURIComponent(chosen));
-  // With a source of its own a request for the panel and one for the queue never replace each other.
-  htmx.ajax("GET", address, { source: panel, target: panel, swap: "innerHTML" });
-}
-
-function keepAddress() {
-  address.searchParams.set("view", view);
-  if (chosen) address.searchParams.set("case", chosen);
-  else address.searchParams.delete("case");
-  history.replaceState(null, "", address);
-}
-
-function markChosen() {
-  for (const row of queue.querySelectorAll("a[data-case]")) {
-    if (row.dataset.case === chosen) row.setAttribute("aria-current", "true");
-    else row.removeAttribute("aria-current");
-  }
-}
-
-function choose(number) {
-  if (!isWide()) panel.scrollIntoView();
-  if (number === chosen) return;
-  chosen = number;
-  said.textContent = "";
-  keepAddress();
-  markChosen();
-  caseMap?.choose(chosen);
-  if (chosen) loadPanel();
-  else panel.textContent = "";
-}
-
-function show(name) {
-  view = name;
-  keepAddress();
-  refreshQueue();
-}
-
-function step(by) {
-  const rows = [...queue.querySelectorAll("a[data-case]")];
-  if (rows.length === 0) return;
-  const at = rows.findIndex((row) => row.dataset.case === chosen);
-  const row = rows[at < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, at + by))];
-  choose(row.dataset.case);
-  row.scrollIntoView({ block: "nearest" });
-}
-
-// A form was opened, or something was entered into the one that stands open.
-const isTyping = () =>
-  panel.querySelector("details[open]") !== null ||
-  [...panel.querySelectorAll(".turn :is(input, select, textarea)")].some(isEntered);
-
-function isEntered(field) {
-  if (field === document.activeElement) return true;
-  if (field.type === "checkbox") return field.checked !== field.defaultChecked;
-  if (field.tagName === "SELECT") {
-    const first = field.querySelector("[selected]")?.value ?? "";
-    return field.value !== first;
-  }
-  return field.value !== field.defaultValue;
-}
-
-document.addEventListener("click", (event) => {
-  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-  const link = elementOf(event).closest("#queue a[data-case], #counters a[data-view]");
-  if (!link) return;
-  event.preventDefault();
-  if (link.dataset.case) choose(link.dataset.case);
-  else show(link.dataset.view);
-});
-fresh.addEventListener("click", refreshQueue);
-moved.addEventListener("click", () => {
-  panel.textContent = "";
-  loadPanel();
-});
-// A form that was opened while its case was asked for again stays.
-panel.addEventListener("htmx:beforeSwap", ({ detail }) => {
-  const shown = panel.querySelector("[data-case]")?.dataset.case;
-  if (detail.requestConfig.verb !== "get" || shown !== chosen || !isTyping()) return;
-  detail.shouldSwap = false;
-  moved.hidden = false;
-});
-// To htmx a request that was refused is done too.
-queue.addEventListener("htmx:afterRequest", ({ detail }) => {
-  isQueueWhole = detail.xhr.status === 200;
-});
-// The queue is asked for again by itself. Of what else is refused the server's own words are shown;
-// nginx, or a server that is gone, has none for this place.
-document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
-  if (detail.xhr.status < 429) return;
-  detail.shouldSwap = detail.requestConfig.elt !== queue && detail.xhr.getResponseHeader("HX-Retarget") !== null;
-});
-const UNANSWERED = /** @type {const} */ (["htmx:responseError", "htmx:sendError", "htmx:timeout"]);
-for (const name of UNANSWERED) {
-  document.body.addEventListener(name, ({ detail }) => {
-    if (detail.elt === queue || detail.xhr?.getResponseHeader("HX-Retarget")) return;
-    said.textContent = said.dataset.unanswered;
-  });
-}
-document.body.addEventListener("case-changed", () => note(chosen));
-document.body.addEventListener("htmx:afterSettle", () => {
-  markChosen(); // another may have been chosen while the queue was on its way
-  if (caseMap) sayTotals();
-});
-
-// --- map ---
 
 /** Ask for all cases of the map or some; in turn, so that no older answer covers a newer one. */
 function loadCases(numbers) {
-  const ask = () => askCases(numbers);
-  asked = asked.then(ask, ask);
+  if (!hasMap) return Promise.resolve();
+  const next = () => askCases(numbers);
+  asked = asked.then(next, next);
   return asked;
 }
 
-async function askCases(numbers) {
-  const query = numbers ? `?numbers=${numbers.join(",")}` : "";
-  const answer = await fetch(desk.dataset.cases + query);
-  if (!answer.ok) throw new Error(String(answer.status));
-  caseMap?.take(await answer.json(), numbers);
-  if (caseMap) sayTotals();
+async function askCases(some) {
+  // Of a map that does not hold all, no change tells which of the others comes up: ask for all.
+  const numbers = caseMap?.notShown ? undefined : some;
+  const mark = fresh.ask();
+  const heads = live.heads(); // what was told up to here is among the numbers, or was before
+  const query = new URLSearchParams(numbers && { numbers: numbers.join(",") });
+  if (caseMap?.isOfView) query.set("view", view);
+  const text = await ask(`${desk.dataset.cases}?${query}`);
+  const columns = JSON.parse(text);
+  await caseMap?.take(columns, numbers);
+  fresh.hold("map", mark, { isWhole: !numbers });
+  hasPainted("map", numbers ? heads : columns.heads);
 }
 
 async function loadAll() {
   try {
     await loadCases();
-    behindSince.map = null;
-  } catch {
-    behindSince.map = behindSince.map ?? Date.now();
-    setTimeout(loadAll, againMs());
+  } catch (error) {
+    if (!(error instanceof SignedOut)) setTimeout(loadAll, againMs());
   }
 }
 
-function sayTotals() {
-  const all = Number(document.querySelector('#counters [data-view="all"]').dataset.count);
-  const shown = caseMap.cases.size;
-  totals.textContent = totals.dataset.words
-    .replace("{map}", String(shown))
-    .replace("{rest}", String(Math.max(0, all - shown)));
+/** Tell the page once map and queue hold everything up to a position of each log. */
+function hasPainted(part, heads) {
+  painted[part] = heads;
+  const other = hasMap ? painted.map : painted.queue;
+  const both = {};
+  for (const [scope, head] of Object.entries(painted.queue)) {
+    both[scope] = Math.min(head, other[scope] ?? 0);
+  }
+  const tell = () =>
+    document.dispatchEvent(new CustomEvent("desk-painted", { detail: { heads: both } }));
+  if (document.hidden) tell();
+  else requestAnimationFrame(() => setTimeout(tell, 0));
+  sayFreshness();
 }
 
+// --- choosing -----------------------------------------------------------------------------------
+
+function keepAddress({ isNew = false } = {}) {
+  const top = rows.box.scrollTop;
+  history.replaceState({ top }, "");
+  for (const [name, value] of Object.entries({ view, q: words, case: chosen })) {
+    if (value) address.searchParams.set(name, value);
+    else address.searchParams.delete(name);
+  }
+  if (isNew) history.pushState({ top: 0 }, "", address);
+  else history.replaceState({ top }, "", address);
+}
+
+function markChosen() {
+  for (const card of rows.cards()) {
+    if (card.dataset.case === chosen) card.setAttribute("aria-current", "true");
+    else card.removeAttribute("aria-current");
+  }
+}
+
+function choose(number, { isTold = false, keepsWords = false } = {}) {
+  if (number && !isWide()) panel.box.scrollIntoView();
+  if (number === chosen) return;
+  const said = panel.said.innerHTML;
+  chosen = number;
+  acted = "";
+  if (!isTold) tellWindows({ number });
+  keepAddress();
+  markChosen();
+  caseMap?.choose(chosen);
+  panel.show(chosen, desk.dataset.panel.replace("NUMBER", encodeURIComponent(chosen)));
+  if (keepsWords) panel.said.innerHTML = said;
+  document.dispatchEvent(new CustomEvent("desk-chosen", { detail: { number } }));
+}
+
+/** Choose the next case where the one just acted on has left the view. */
+function goOn(before, now) {
+  if (!acted || acted !== chosen) return;
+  const at = before.indexOf(acted);
+  acted = "";
+  if (at < 0 || now.includes(chosen)) return;
+  choose(now[Math.min(at, now.length - 1)] ?? "", { keepsWords: true });
+  focusCard();
+}
+
+function show(name) {
+  [view, words, search.value] = [name, "", ""];
+  keepAddress({ isNew: true });
+  refreshQueue({ isAsked: true });
+  if (caseMap?.isOfView) loadAll();
+}
+
+function step(by) {
+  const numbers = rows.numbers;
+  if (numbers.length === 0) return;
+  const isIn = rows.box.contains(document.activeElement);
+  const at = numbers.indexOf(chosen);
+  choose(numbers[at < 0 ? 0 : Math.min(numbers.length - 1, Math.max(0, at + by))]);
+  const card = rows.card(chosen);
+  card.scrollIntoView({ block: "nearest" });
+  if (isIn) card.focus({ preventScroll: true });
+}
+
+function focusCard() {
+  const card = rows.card(chosen) ?? rows.cards()[0];
+  (card ?? rows.box).focus();
+}
+
+document.addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const link = elementOf(event).closest("#queue a[data-case], a[data-view], a[data-window]");
+  if (!link) return;
+  event.preventDefault();
+  if (link.dataset.case) {
+    choose(link.dataset.case);
+    openDrawer(true);
+  } else if (link.dataset.view) show(link.dataset.view);
+  else window.open(link.getAttribute("href"), `desk-${link.dataset.window}`, "popup");
+});
+document.addEventListener("desk-choose", ({ detail }) => {
+  choose(detail.number);
+  caseMap?.centre();
+});
+document.addEventListener("map-scope", () => loadAll());
+document.addEventListener("desk-show", ({ detail }) => show(detail.view));
+
+let searching = null;
+search.form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  seek();
+});
+search.addEventListener("input", () => {
+  clearTimeout(searching);
+  searching = setTimeout(seek, 400);
+});
+
+function seek() {
+  clearTimeout(searching);
+  const now = search.value.trim();
+  if (now === words) return;
+  const isNew = !words;
+  words = now;
+  keepAddress({ isNew });
+  refreshQueue({ isAsked: true });
+}
+
+window.addEventListener("popstate", async ({ state }) => {
+  const asked = new URL(location.href).searchParams;
+  address.search = location.search;
+  [view, words] = [asked.get("view") ?? view, asked.get("q") ?? ""];
+  search.value = words;
+  choose(asked.get("case") ?? chosen);
+  if (caseMap?.isOfView) loadAll();
+  await refreshQueue({ isAsked: true });
+  rows.box.scrollTop = state?.top ?? 0;
+});
+window.addEventListener("pagehide", () => keepAddress());
+
+const drawer = document.getElementById("drawer");
+function openDrawer(isOpen) {
+  drawer?.classList.toggle("is-open", isOpen);
+}
+document.getElementById("drawer-close")?.addEventListener("click", () => {
+  openDrawer(false);
+  focusCard();
+});
+
+const tellWindows = share(desk.dataset.user, ({ number, isSignedIn }) => {
+  if (isSignedIn && signIn.dialog.open) signIn.look();
+  if (number !== undefined) choose(number, { isTold: true });
+});
+
+// --- map ----------------------------------------------------------------------------------------
+
 window.addEventListener("map:init", async ({ detail }) => {
-  caseMap = new CaseMap(detail.map, choose);
+  caseMap = new CaseMap(detail.map, (number) => {
+    choose(number);
+    openDrawer(true);
+  });
   caseMap.chosen = chosen;
-  await Promise.all([caseMap.drawOutline(desk.dataset.outline, desk.dataset.near), loadAll()]);
+  caseMap.addOverlay("heat", new Heat(detail.map, document.getElementById("heat")).layer);
+  await Promise.all([caseMap.drawOutline(desk.dataset.outline), loadAll()]);
   caseMap.fit();
 });
 
-// --- live ---
+// --- live ---------------------------------------------------------------------------------------
 
-function note(number) {
+function note(number, wait = gatherMs()) {
   changed.add(number);
-  gather(gatherMs());
+  gather(wait);
 }
 
 function gather(wait) {
@@ -216,102 +318,188 @@ function gather(wait) {
 async function catchUp() {
   const numbers = [...changed];
   changed = new Set();
-  try {
-    await loadCases(numbers.length > MOST_NUMBERS ? undefined : numbers);
-    if (queue.matches(":hover")) fresh.hidden = false;
-    else await loadQueue();
-    if (numbers.includes(chosen)) {
-      if (isTyping()) moved.hidden = false;
-      else loadPanel();
-    }
-    behindSince.map = null;
-  } catch {
-    numbers.forEach((number) => changed.add(number));
-    behindSince.map = behindSince.map ?? Date.now();
-  }
+  const loaded = await Promise.all(
+    [loadCases(numbers.length > MOST_NUMBERS ? undefined : numbers), loadQueue()].map((one) =>
+      one.then(() => true, (error) => error),
+    ),
+  );
+  const isDone = loaded.every((one) => one === true);
+  if (!isDone) numbers.forEach((number) => changed.add(number));
+  else if (numbers.includes(chosen)) panel.refresh();
   gathering = null;
-  if (changed.size) gather(behindSince.map ? againMs() : gatherMs());
+  if (changed.size && !loaded.some((one) => one instanceof SignedOut)) {
+    gather(isDone ? gatherMs() : againMs());
+  }
 }
 
-let state = null; // until the connection has opened or failed
-const heard = follow({
+const live = follow({
   heads: JSON.parse(document.getElementById("heads").textContent),
   onNotice: ({ kind, case: number }) => {
+    fresh.tell();
     if (kind === "gone" && number === chosen) choose("");
     note(number);
   },
   onResync: () => {
+    fresh.tell();
     loadAll();
     refreshQueue();
-    if (chosen && !isTyping()) loadPanel();
+    panel.refresh();
   },
-  onState: (now) => {
-    state = now;
+  onState: (state, detail) => {
+    fresh.connect(state, detail);
+    if (state === "signed_out") onSignedOut();
     sayFreshness();
   },
 });
 
 function sayFreshness() {
-  if (state === null) return;
-  const behind = Math.min(behindSince.map ?? Infinity, behindSince.queue ?? Infinity);
-  const trueAt = Math.min(heard(), behind);
-  const age = Date.now() - trueAt;
-  const time = new Date(trueAt).toLocaleTimeString(document.documentElement.lang);
-  const isStale = (state === "live" || state === "polling") && (behind < Infinity || age > STALE_MS);
-  const kind = isStale ? "stale" : state;
-  const words = chip.dataset[{ signed_out: "signedOut" }[kind] ?? kind].replace("{time}", time);
-  const ago = chip.dataset.ago.replace("{s}", String(Math.round(age / 1000)));
-  chip.textContent = kind === "live" || kind === "polling" ? `${words} · ${ago}` : words;
+  fresh.hear(live.heard());
+  const { kind, trueAt, ageMs, missed } = fresh.look();
+  const time = new Date(trueAt).toLocaleTimeString(document.documentElement.lang, { hour12: false });
+  const name = { signed_out: "signedOut" }[kind] ?? kind;
+  const told = kind === "resumed" && missed === null ? "anew" : name;
+  chip.textContent = chip.dataset[told]
+    .replace("{time}", time)
+    .replace("{s}", String(Math.round(ageMs / 1000)))
+    .replace("{n}", String(missed));
   chip.dataset.state = kind;
+  chip.dataset.trueAt = String(trueAt);
+  desk.classList.toggle("is-veiled", kind === "veiled");
 }
 
-if (!chosen && isWide()) step(1); // the worst case is on top, and open
+function poll() {
+  if (!fresh.isAsking) return;
+  loadCases().catch(() => {});
+  loadQueue().catch(() => {});
+}
+
+function onSignedOut() {
+  fresh.connect("signed_out", { heard: live.heard(), missed: 0 });
+  sayFreshness();
+  signIn.ask();
+}
+
+const signIn = new SignIn(document.getElementById("signed-out"), desk.dataset.user, () => {
+  tellWindows({ isSignedIn: true });
+  live.retry();
+  loadAll();
+  refreshQueue();
+  gather(0);
+});
+
+document.addEventListener("visibilitychange", () => {
+  sayFreshness(); // timers of a hidden page are late
+  if (!document.hidden && signIn.dialog.open) signIn.look();
+});
 setInterval(sayFreshness, 1000);
-setInterval(() => {
-  if (!queue.matches(":hover")) refreshQueue();
-}, QUEUE_AGAIN_MS);
+setInterval(poll, POLL_MS);
+setInterval(() => refreshQueue(), QUEUE_AGAIN_MS);
 
-// --- keys ---
+// --- what was done ------------------------------------------------------------------------------
 
+document.body.addEventListener("case-changed", () => {
+  acted = chosen;
+  fresh.tell();
+  note(chosen, 0);
+});
+document.body.addEventListener("htmx:afterSettle", ({ target }) => {
+  const isHere = panel.box.contains(/** @type {Node} */ (target));
+  if (isHere && document.activeElement === document.body && acted) focusCard();
+});
+
+function sayTitle() {
+  document.title = document.getElementById("counters").dataset.title || title;
+}
+
+// --- keys ---------------------------------------------------------------------------------------
+
+/** @type {HTMLDialogElement} */
+const help = document.getElementById("keys-help");
 /** @type {HTMLInputElement} */
 const keysOn = document.getElementById("keys-on");
-keysOn.checked = localStorage.getItem("desk-keys") !== "off";
+keysOn.checked = areKeysOn();
+document.body.classList.toggle("keys-off", !keysOn.checked);
 keysOn.addEventListener("change", () => {
-  localStorage.setItem("desk-keys", keysOn.checked ? "on" : "off");
-  keysOn.blur(); // so that the next key is not taken for one of the box
+  turnKeys(keysOn.checked);
+  document.body.classList.toggle("keys-off", !keysOn.checked);
 });
+document.getElementById("keys-open").addEventListener("click", () => openDialog(help));
+document.getElementById("keys-close").addEventListener("click", () => closeDialog(help));
 
-const keys = {
-  j: () => step(1),
-  k: () => step(-1),
-  g: () => caseMap?.fit(),
-  o: () => panel.querySelector("h2 a")?.click(),
-  enter: () => caseMap?.centre(),
-  escape: () => queue.querySelector("[aria-current]")?.focus(),
-};
+function openForm(letter) {
+  if (!chosen) return;
+  openDrawer(true);
+  panel.openBy(letter);
+}
 
-// Ctrl+Enter sends the form one is in; a form that ends in two buttons waits for one of them.
-panel.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
-  const buttons = elementOf(event).closest("form")?.querySelectorAll("[type=submit]");
-  if (buttons?.length === 1) buttons[0].click();
-});
-
-document.addEventListener("keydown", (event) => {
-  if (!keysOn.checked || event.isComposing) return;
-  if (event.ctrlKey || event.altKey || event.metaKey) return;
-  const target = elementOf(event);
-  if (target.closest("input, select, textarea, [contenteditable]")) {
-    if (event.key === "Escape") target.blur();
+/** Ask, then press the button that says yes. */
+async function pass() {
+  const form = panel.form("v");
+  if (!form) {
+    panel.sayWhyNot("v");
     return;
   }
-  const key = event.key.toLowerCase();
-  if (key === "enter" && target.closest("a, button, summary, .leaflet-marker-icon")) return;
-  const viewLink = /^[1-8]$/.test(key)
-    ? document.querySelectorAll("#counters a")[Number(key) - 1]
-    : null;
-  if (!viewLink && !keys[key]) return;
-  event.preventDefault();
-  if (viewLink) show(viewLink.dataset.view);
-  else keys[key]();
+  openDrawer(true);
+  panel.open(form, form.querySelector("[type=submit]"));
+  const button = form.querySelector("[type=submit]");
+  const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("ask"));
+  const ask = dialog.dataset.words
+    .replace("{number}", panel.shown)
+    .replace("{what}", button.textContent.trim());
+  if (await askIn(dialog, ask)) button.click();
+}
+
+const send = (name) => document.dispatchEvent(new Event(name));
+bindKeys({
+  isOn: () => keysOn.checked,
+  keys: {
+    j: () => step(1),
+    k: () => step(-1),
+    g: () => caseMap?.fit(),
+    o: () => panel.box.querySelector("a[data-page]")?.click(),
+    u: () => openForm("u"),
+    d: () => openForm("d"),
+    e: () => openForm("e"),
+    r: () => openForm("r"),
+    n: () => {
+      openDrawer(true);
+      panel.openNote();
+    },
+    v: pass,
+    a: () => send("alarm-acknowledge"),
+    m: () => send("alarm-mute"),
+    "/": () => search.focus(),
+    "?": () => openDialog(help),
+    escape: () => {
+      openDrawer(false);
+      focusCard();
+    },
+  },
+  onDigit: (digit) => {
+    const link = document.querySelector(`#views [data-digit="${digit}"]`);
+    if (link) show(link.dataset.view);
+    return link !== null;
+  },
+  onEnter: (target) => {
+    const card = target.closest("#queue a[data-case]");
+    if (!card && target.closest("a, button, summary, .leaflet-marker-icon")) return false;
+    if (card) choose(card.dataset.case);
+    openDrawer(true);
+    caseMap?.centre();
+    return true;
+  },
+  onLeave: (field) => {
+    if (field === search && search.value) {
+      search.value = "";
+      seek();
+    } else if (panel.box.contains(field)) panel.fold(field);
+    focusCard();
+  },
 });
+
+document.body.classList.add("is-scripted");
+sayTitle();
+const { top } = history.state ?? {};
+if (top) rows.box.scrollTop = top;
+if (!chosen && isWide()) step(1); // the worst case is on top, and open
+else if (chosen && desk.dataset.only !== "map") openDrawer(true);
