@@ -10,7 +10,18 @@ from deploy.console import Refusal
 from deploy.home import Home, pick_port
 from deploy.python_env import ROOT
 
-NAMES = ("locate", "list", "feed", "score", "fanout", "create", "dispatch", "drain", "flood")
+NAMES = (
+    "locate",
+    "list",
+    "feed",
+    "heat",
+    "score",
+    "fanout",
+    "create",
+    "dispatch",
+    "drain",
+    "flood",
+)
 CASES = 100_000
 
 
