@@ -24,7 +24,7 @@ LIGHT_WORDS = {
 _NO_CLOCK = frozenset(set(Stage) - OPEN_STAGES | {Stage.HANDLED, Stage.CHECKED})
 
 
-def has_no_clock(stage: Stage) -> bool:
+def has_no_clock(stage: str) -> bool:
     """Whether a case at this stage shows the stage instead of a time light."""
     return stage in _NO_CLOCK
 

@@ -23,6 +23,7 @@ from cases.selectors.row_words import LIGHT_WORDS, Light, light_of
 from cases.selectors.worklist import SavedView, awaited, counts, found, held, queue, saved_views
 from cases.views.boxes import read_box
 from cases.views.case import case_context, case_in_sight
+from cases.views.heat_words import heat_choices
 from cases.views.words import WAITING_WORDS
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
@@ -106,6 +107,7 @@ def desk(request: UserRequest) -> HttpResponse:
         **_queue_context(request),
         **_chosen(request),
         **_layers(),
+        **heat_choices(),
         "only": only if only in _PARTS else "",
     }
     return render(request, "cases/desk/desk.html", context)

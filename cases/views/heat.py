@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
@@ -12,39 +12,22 @@ from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
-from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from cases.errors import InvalidInput
-from cases.models import District, MinorClass
+from cases.models import District
 from cases.models.area import in_language
 from cases.selectors import heat as counted
 from cases.selectors.heat import Asked
 from cases.selectors.rollup import COLUMNS
 from cases.selectors.spans import BUCKETS, DEFAULT, Span, parse_span
 from cases.views.desk import DESK_ROLES
+from cases.views.heat_words import BUCKET_WORDS, COUNT_WORDS, SPAN_WORDS, class_choices
 from cityops.accounts.http import UserRequest
 
 CELL_ZOOM = 14  # from this zoom on cells are told apart
-COUNT_WORDS = {
-    "reported": gettext_lazy("reported"),
-    "filed": gettext_lazy("filed"),
-    "closed": gettext_lazy("closed"),
-    "overdue": gettext_lazy("first overdue"),
-}
-SPAN_WORDS = {
-    "7d": gettext_lazy("last 7 days"),
-    "30d": gettext_lazy("last 30 days"),
-    "90d": gettext_lazy("last 90 days"),
-    "365d": gettext_lazy("last 365 days"),
-}
-BUCKET_WORDS = {
-    "day": gettext_lazy("by day"),
-    "week": gettext_lazy("by week"),
-    "month": gettext_lazy("by month"),
-}
 
 
 @require_safe
@@ -198,20 +181,6 @@ def _districts(request: UserRequest) -> list[District]:
     return list(rows if mine is None else rows.filter(slug__in=mine))
 
 
-def class_choices() -> list[tuple[str, str]]:
-    """Return kinds, major and minor classes as (code, name), in catalogue order."""
-    found: dict[str, str] = {}
-    is_english = (get_language() or "").startswith("en")
-    for minor in MinorClass.objects.filter(is_active=True).order_by(
-        "-kind", "major_code", "minor_code"
-    ):
-        found.setdefault(minor.kind, str(minor.get_kind_display()))
-        major = minor.major_en if is_english else minor.major_zh
-        found.setdefault(f"{minor.kind}-{minor.major_code}", f"– {major}")
-        found[minor.pk] = f"– – {minor.name}"
-    return list(found.items())
-
-
 def _links(request: UserRequest, asked: Asked) -> list[tuple[str, str]]:
     """Return (name, query) of the areas around the place, outermost first."""
     found = []
@@ -299,8 +268,3 @@ def _rounded_up(n: int) -> int:
             if most >= n:
                 break
     return most
-
-
-def heat_choices() -> dict[str, Any]:
-    """Return what the layer of heat lets one choose."""
-    return {"counts": COUNT_WORDS, "spans": SPAN_WORDS, "classes": class_choices()}

@@ -17,7 +17,8 @@ from cases.errors import InvalidInput
 from cases.models.area import in_language
 from cases.selectors.history import Past, PastCase, past_list, past_map
 from cases.selectors.row_words import LIGHT_WORDS, has_no_clock
-from cases.views.heat import heat_choices, require_desk
+from cases.views.heat import require_desk
+from cases.views.heat_words import heat_choices
 from cityops.accounts.http import UserRequest
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -54,8 +54,8 @@ def locate(home: Home) -> Figure:
     calls = (("GET", f"/api/v1/locate/?lon={x}&lat={y}", None, headers) for x, y in places * 2)
     web.ask(calls, clients=1, count=20)
     outcome = web.ask(calls, clients=1, count=POINTS)
-    statements = cycle([_captured(partial(locate_place, *at)) for at in places])
-    bare = _bare(home, lambda: next(statements), times=POINTS)
+    statements = cycle([captured(partial(locate_place, *at)) for at in places])
+    bare = bare_s(home, lambda: next(statements), times=POINTS)
     return Figure("locate, one client", "1/s", outcome.rate, "bare PostGIS query", 1 / bare)
 
 
@@ -73,15 +73,15 @@ def _against(
     call = ("GET", path, None, headers)
     web.ask(repeat(call), clients=1, count=5)
     rate = web.ask(repeat(call), clients=1, count=times).rate
-    statements = _captured(work)
-    bare = _bare(home, lambda: statements, times=times)
+    statements = captured(work)
+    bare = bare_s(home, lambda: statements, times=times)
     return Figure(f"{what}, one client", "1/s", rate, "bare SQL", 1 / bare)
 
 
 Statements = list[tuple[str, Any]]
 
 
-def _captured(work: Callable[[], object]) -> Statements:
+def captured(work: Callable[[], object]) -> Statements:
     """Return the statements `work` sends."""
     found: Statements = []
 
@@ -94,7 +94,7 @@ def _captured(work: Callable[[], object]) -> Statements:
     return found
 
 
-def _bare(home: Home, statements: Callable[[], Statements], *, times: int) -> float:
+def bare_s(home: Home, statements: Callable[[], Statements], *, times: int) -> float:
     """Return the median time of sending the statements and fetching their rows."""
     with psycopg.connect(home.variables()["DATABASE_URL_WEB"], autocommit=True) as bare:
 

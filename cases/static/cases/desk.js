@@ -8,6 +8,7 @@ import { Panel } from "./desk/panel.js";
 import { Rows } from "./desk/rows.js";
 import { SignIn } from "./desk/sign_in.js";
 import { share } from "./desk/windows.js";
+import { Heat } from "./heat.js";
 import { follow } from "./live.js";
 
 // Every desk hears of an event at once; so that they do not ask at once, each waits a little.
@@ -298,6 +299,7 @@ window.addEventListener("map:init", async ({ detail }) => {
     openDrawer(true);
   });
   caseMap.chosen = chosen;
+  caseMap.addOverlay("heat", new Heat(detail.map, document.getElementById("heat")).layer);
   await Promise.all([caseMap.drawOutline(desk.dataset.outline), loadAll()]);
   caseMap.fit();
 });

@@ -86,7 +86,7 @@ addEventListener("popstate", () => go(location.search.slice(1), { keeps: false }
 
 addEventListener("map:init", async ({ detail: { map } }) => {
   cases = new CaseMap(map, choose);
-  cases.drawOutline(desk.dataset.outline, desk.dataset.near);
+  cases.drawOutline(desk.dataset.outline);
   heat = new Heat(map, document.getElementById("heat"));
   heat.until = past().dataset.day;
   const choice = /** @type {HTMLInputElement} */ (document.getElementById("heat-on"));
