@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -17,6 +18,7 @@ from django.views.decorators.http import require_POST
 from leaflet.admin import LeafletGeoAdmin
 
 from cases.forms.channel import ChannelForm
+from cases.forms.wall import WallForm
 from cases.models import (
     Area,
     Case,
@@ -24,6 +26,8 @@ from cases.models import (
     CityOptions,
     Component,
     Condition,
+    DeskAlarm,
+    DeskAlarmRule,
     District,
     Effect,
     Event,
@@ -31,6 +35,7 @@ from cases.models import (
     MinorClass,
     Responsibility,
     Unit,
+    Wall,
     WorkCalendar,
     WorkCalendarDay,
 )
@@ -173,6 +178,37 @@ class CityOptionsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gener
         return False
 
 
+@admin.register(DeskAlarmRule)
+class DeskAlarmRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """How loud each alarm of the desk is."""
+
+    list_display = ("ring", "tier", "wait_s", "escalate_min")
+    readonly_fields = ("ring",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """What can ring stands in cases/ringing.py."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Each alarm keeps its row."""
+        return False
+
+
+@admin.register(DeskAlarm)
+class DeskAlarmAdmin(ReadOnly):
+    """What rang at the desk, who knew of it, and when it was over."""
+
+    list_display = ("raised_at", "ring", "tier", "case", "acknowledged_by", "ended_at")
+    list_filter = ("ring", "tier")
+    list_select_related = ("case", "acknowledged_by")
+    search_fields = ("case__number",)
+    fields = (
+        *("case", "ring", "clock", "tier", "roles", "due_at", "raised_at"),
+        *("acknowledged_at", "acknowledged_by", "escalated_at", "told", "ended_at"),
+    )
+    show_full_result_count = False
+
+
 @admin.register(Feedback)
 class FeedbackAdmin(ReadOnly):
     """What people say about the pages; nobody answers for them, an administrator reads it."""
@@ -258,6 +294,70 @@ class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic a
         if len(asked) < len(chosen):
             text = _("A channel is tested once a minute at most.")
             self.message_user(request, text, messages.WARNING)
+
+
+@admin.register(Wall)
+class WallAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Walls; the address of a new one is shown once, and an open one ends within seconds."""
+
+    form = WallForm
+    list_display = ("name", "scope", "addresses", "expires_at", "state", "created_by")
+    list_filter = ("scope",)
+    list_select_related = ("created_by",)
+    readonly_fields = ("state", "created_at", "created_by")
+    actions = ("revoke",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Keep the scope of a wall that has a token."""
+        kept = ("state", "created_at", "created_by")
+        return ("scope", *kept) if obj else kept
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A wall is revoked, not deleted: who made it and what it could show stays known."""
+        return False
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, wall: Wall) -> str:
+        """Say whether the token opens anything."""
+        if not wall.pk:
+            return _("new")
+        if wall.revoked_at:
+            at = date_format(timezone.localtime(wall.revoked_at), "m-d H:i")
+            return _("■ revoked %(at)s") % {"at": at}
+        return _("▲ expired") if wall.expires_at <= timezone.now() else _("in use")
+
+    def save_model(self, request: HttpRequest, obj: Wall, form: Any, change: Any) -> None:
+        """Give a new wall its token."""
+        if not change:
+            obj.created_by = cast("User", request.user)
+            obj.give_token()
+        super().save_model(request, obj, form, change)
+
+    def response_add(
+        self, request: HttpRequest, obj: Wall, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Show the address of a new wall, once.
+
+        Rendered at once and never stored: a message would travel in a cookie. The admin site
+        itself forbids caches to keep its pages.
+        """
+        address = request.build_absolute_uri(reverse("wall", args=[obj.token]))
+        context = {
+            **self.admin_site.each_context(request),
+            "wall": obj,
+            "address": address,
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "cases/wall/made.html", context)
+
+    @admin.action(description=gettext_lazy("Revoke"), permissions=["change"])
+    def revoke(self, request: HttpRequest, chosen: "QuerySet[Wall]") -> None:
+        """End the chosen walls for good; the screens show it within seconds."""
+        ended = chosen.filter(revoked_at=None)
+        for wall in ended:
+            self.log_change(request, wall, "revoked")
+        count = ended.update(revoked_at=timezone.now())
+        self.message_user(request, _("Revoked: %(count)d") % {"count": count})
 
 
 @admin.register(Area)

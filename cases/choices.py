@@ -8,6 +8,7 @@ from cityops.accounts.roles import Role  # a user holds roles, so that list live
 __all__ = [
     "CITY",
     "DISTRICT_SLUGS",
+    "EMERGENCY_UNITS",
     "ENDED_STAGES",
     "FILED_STAGES",
     "OPEN_STAGES",
@@ -182,3 +183,6 @@ class LimitUnit(TextChoices):
     EMERGENCY_DAY = "emergency_day", _("emergency day")
     WORK_HOUR = "work_hour", _("work hour")
     WORK_DAY = "work_day", _("work day")
+
+
+EMERGENCY_UNITS = frozenset({LimitUnit.EMERGENCY_HOUR, LimitUnit.EMERGENCY_DAY})

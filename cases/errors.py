@@ -131,6 +131,13 @@ class OtherUser(Refusal):
     status = 401
 
 
+class HandoverMoved(Refusal):
+    """The hand-over was opened, taken over or withdrawn by somebody else meanwhile."""
+
+    code = "handover_moved"
+    status = 409
+
+
 class BadPhoto(Refusal):
     """The upload is not a photo that can be stored."""
 

@@ -29,6 +29,7 @@ from cases.choices import SCOPES, Action, ClockKind, Role
 from cases.errors import Busy, CityFilling, StaleCase
 from cases.models import Case, DistrictHead, Effect, Event, StageClock
 from cases.notices import telling_of
+from cases.ringing import raised_by, standing
 from cityops.accounts.models import User
 
 # Held exclusively while a demo month is written, shared by every other writer.
@@ -250,6 +251,7 @@ class Book:
         self.events: list[Event] = []
         self._folders: dict[int, Folder] = {}
         self._effects: list[tuple[Effect, Event]] = []
+        self._rung = 0  # events the desk has rung for
 
     def start_clock(
         self,
@@ -422,8 +424,9 @@ class Book:
         self._effects.append((effect, event))
 
     def close(self) -> None:
-        """Write cases, clocks, effects, events and heads, in that order."""
+        """Write cases, clocks, effects, events, heads and alarms, in that order."""
         folders = list(self._folders.values())
+        known = {folder.case.pk for folder in folders if not folder.case._state.adding}
         dirty = {"case_seq"}.union(*(folder.dirty for folder in folders))
         _write([folder.case for folder in folders], dirty)
         _write_clocks(folders)
@@ -434,6 +437,9 @@ class Book:
             event.case = event.case  # the key of a case inserted just now
         _insert(self.events)
         _move_heads([head for head in self.heads.values() if head.at == self.at])
+        if not self.is_past:
+            _ring(folders, known, self.events[self._rung :], at=self.at)
+        self._rung = len(self.events)
         self._folders, self._effects = {}, []
 
 
@@ -544,6 +550,64 @@ def _move_heads(heads: list[DistrictHead]) -> None:
                 "UPDATE cases_districthead SET dseq = %s, hash = %s, at = %s WHERE scope = %s",
                 [head.dseq, bytes(head.hash), head.at, head.scope],
             )
+
+
+_RING = """
+    WITH ended AS (
+      UPDATE cases_deskalarm alarm SET ended_at = greatest(%(at)s, alarm.raised_at)
+      FROM json_to_recordset(%(known)s::json) AS stands(case_id bigint, keys text[], rings text[])
+      WHERE alarm.case_id = stands.case_id AND alarm.ended_at IS NULL
+        AND alarm.key <> ALL(stands.keys) AND alarm.ring <> ALL(stands.rings))
+    INSERT INTO cases_deskalarm (case_id, event_id, ring, key, clock, tier, roles, due_at,
+                                 raised_at, escalate_at, told)
+    SELECT raised.case_id, event_id, ring, key, clock, tier, roles, due_at, %(at)s,
+      CASE tier WHEN '1' THEN %(at)s + make_interval(mins => escalate_min) END, 0
+    FROM json_to_recordset(%(raised)s::json) AS raised(case_id bigint, event_id bigint, ring text,
+        key text, clock text, roles text[], due_at timestamptz)
+      JOIN cases_deskalarmrule rule USING (ring)
+    WHERE tier IN ('1', '2')
+    ON CONFLICT (case_id, key) DO NOTHING
+"""
+
+
+def _ring(
+    folders: Iterable[Folder], known: Collection[int], events: Iterable[Event], *, at: datetime
+) -> None:
+    """Ring the desk for what the events say, and end what stands no more; in one statement."""
+    by_case = {id(folder.case): folder for folder in folders}
+    raised = []
+    for event in events:
+        folder = by_case[id(event.case)]
+        case, facts = folder.case, event.data["facts"]
+        unit = _expected_unit(case)
+        reason = raised_by(event.action, facts, event.case_seq, case, folder.clocks, unit)
+        if reason is None:
+            continue
+        raised.append(
+            {
+                "case_id": case.pk,
+                "event_id": event.pk,
+                "ring": reason.ring,
+                "key": reason.key,
+                "clock": reason.clock,
+                "roles": reason.roles,
+                "due_at": reason.due_at,
+            }
+        )
+    told = []
+    for folder in by_case.values():
+        if folder.case.pk in known:
+            keys, rings = standing(folder.case, folder.clocks.values(), _expected_unit(folder.case))
+            told.append({"case_id": folder.case.pk, "keys": [*keys], "rings": [*rings]})
+    if raised or told:
+        words: dict[str, Any] = {"at": at, "known": _as_json(told), "raised": _as_json(raised)}
+        with connection.cursor() as cursor:
+            cursor.execute(_RING, words)
+
+
+def _expected_unit(case: Case) -> str:
+    """Return the unit of the limit a case will have when it is filed; empty once it is."""
+    return "" if case.limit_unit or case.condition is None else case.condition.limit_unit
 
 
 @contextmanager

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from cases.choices import SCOPES, Action, Role
+from cases.choices import CITY, SCOPES, Action, Role
 from cases.errors import MoveNotAllowed, NotAllowed
 from cases.guards import CaseFacts
 from cases.workflow import MOVES, Input, Who, not_from, not_yours, refusal_of
 from cityops.accounts.models import Grant, User
-from cityops.accounts.roles import ScopeKind
+from cityops.accounts.roles import COMMAND_CENTRE, ScopeKind
 
 _UNIT_ROLES = (Role.UNIT, Role.UNIT_HEAD)
 # Posts of the centres and leaders; nobody sees or acts as the system.
@@ -181,6 +181,61 @@ def may_send_photos(user: User) -> bool:
 
 _PHOTOGRAPHERS = frozenset(
     role for move in MOVES.values() if Input.PHOTOS in move.inputs for role in move.roles
+)
+
+
+# Who answers for what is written, or acts by it; a header holds no free text and no person.
+_LOG_READERS = frozenset(
+    {
+        *(Role.DISPATCHER, Role.DUTY_CHIEF, Role.SUPERVISOR),
+        *(Role.ASSESSOR, Role.LEADER, Role.ADMIN),
+    }
+)
+# Who may have to reach the people of a case; operators are told them anyway.
+_DISCLOSED_TO = (
+    *(Role.OPERATOR, Role.SUPERVISOR, Role.DUTY_CHIEF, Role.ACCEPTOR),
+    Role.DISPATCHER,
+)
+
+
+def may_read_log(user: User, case: CaseLike) -> bool:
+    """Whether `user` sees the events of this case as they stand in the ledger: by post."""
+    return not _LOG_READERS.isdisjoint(roles_over(user, case))
+
+
+def discloses_as(user: User, case: CaseLike) -> Role | None:
+    """Return the role in which `user` may have the people of this case shown in full, if any."""
+    held = roles_over(user, case)
+    return next((role for role in _DISCLOSED_TO if role in held), None)
+
+
+def desks_of(user: User) -> list[tuple[str, str]]:
+    """Return the (scope, desk) whose shifts `user` works, to hand over and take over."""
+    if not user.is_active:
+        return []
+    found = [
+        (grant.scope_key or CITY, "command" if grant.role in COMMAND_CENTRE else "supervision")
+        for grant in user.grants
+        if grant.role in _SHIFTS and grant.scope_kind in (ScopeKind.CITY, ScopeKind.DISTRICT)
+    ]
+    return sorted(dict.fromkeys(found))
+
+
+def handover_scopes(user: User) -> frozenset[str]:
+    """Return the scopes whose hand-overs `user` may read: each by its own posts alone."""
+    if not user.is_active:
+        return frozenset()
+    return frozenset(
+        grant.scope_key or CITY
+        for grant in user.grants
+        if grant.role in (*_SHIFTS, Role.LEADER, Role.ADMIN)
+        and grant.scope_kind in (ScopeKind.CITY, ScopeKind.DISTRICT)
+    )
+
+
+# Posts that are staffed in shifts at a desk.
+_SHIFTS = frozenset(
+    {Role.ACCEPTOR, Role.DUTY_CHIEF, Role.OPERATOR, Role.SUPERVISOR, Role.DISPATCHER}
 )
 
 

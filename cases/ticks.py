@@ -27,11 +27,14 @@ class Tick(NamedTuple):
 
 TICKS: dict[str, Tick] = {
     "scan_deadlines": Tick("dispatch.city", 10),
+    "watch_desk": Tick("notify", 10),
     "delete_old_ticks": Tick("scoring", 3600),
     "draw_samples": Tick("scoring", 3600),
     "reconcile_minute": Tick("scoring", 50),  # an alarm stands within the minute
     "reconcile_nightly": Tick("scoring", 20),  # a slice each, when a night's run is due
+    "advance_rollup": Tick("scoring", 15),
     "sweep_photos": Tick("media", 600),
+    "sweep_exports": Tick("report", 3600),
     **{f"canary.{queue}": Tick(queue, 10) for queue in QUEUES},
 }
 

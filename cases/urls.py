@@ -3,16 +3,22 @@
 from django.urls import path
 
 from cases.api import views as api
+from cases.api.export import CaseExport
 from cases.api.feedback import FeedbackList
 from cases.api.photos import CasePhoto, Photo
 from cases.api.routing import RoutingExplain
 from cases.api.session import Session
 from cases.views import centre, desk
 from cases.views.alarms import desk_health
-from cases.views.case import case_action, case_page, case_panel
+from cases.views.case import case_action, case_disclose, case_page, case_panel
 from cases.views.case_bulk import case_bulk
+from cases.views.case_columns import case_columns
+from cases.views.case_export import case_export
 from cases.views.case_list import case_list
 from cases.views.component import component_page
+from cases.views.desk_alarms import alarm_acknowledge, alarm_choices, alarms
+from cases.views.downloads import download, download_drop, downloads
+from cases.views.handover import handover, handover_kept, handover_pdf
 from cases.views.live import live_events
 from cases.views.notices import notice_open, notices, notices_unread
 from cases.views.outbox import outbox
@@ -30,11 +36,14 @@ from cases.views.routing_preview import routing_preview, routing_publish
 from cases.views.rule_list import routing
 from cases.views.searches import search_change, search_delete, search_save
 from cases.views.unit import unit_inbox
+from cases.views.wall import wall, wall_feed, wall_outline
 
 urlpatterns = [
     path("desk/", desk.desk, name="desk"),
     path("desk/queue/", desk.desk_queue, name="desk_queue"),
     path("desk/cases/", desk.cases, name="desk_cases"),
+    path("desk/cards/", desk.cards, name="desk_cards"),
+    path("desk/components/", desk.components, name="desk_components"),
     path("desk/routing/", routing, name="routing"),
     path("desk/routing/explain/", routing_explain, name="routing_explain"),
     path("desk/routing/drafts/", routing_drafts, name="routing_drafts"),
@@ -44,7 +53,16 @@ urlpatterns = [
     path("desk/routing/drafts/<int:draft_id>/publish/", routing_publish, name="routing_publish"),
     path("desk/routing/drafts/<int:draft_id>/drop/", routing_drop, name="routing_drop"),
     path("desk/effects/", outbox, name="effects"),
+    path("desk/handover/", handover, name="handover"),
+    path("desk/handover/<int:pk>/", handover_kept, name="handover_kept"),
+    path("desk/handover/<int:pk>/pdf/", handover_pdf, name="handover_pdf"),
     path("desk/health/", desk_health, name="desk_health"),
+    path("desk/alarms/", alarms, name="desk_alarms"),
+    path("desk/alarms/choices/", alarm_choices, name="desk_alarm_choices"),
+    path("desk/alarms/<int:pk>/acknowledge/", alarm_acknowledge, name="desk_alarm_acknowledge"),
+    path("wall/<str:token>/", wall, name="wall"),
+    path("wall/<str:token>/feed/", wall_feed, name="wall_feed"),
+    path("wall/<str:token>/outline/", wall_outline, name="wall_outline"),
     path("live/events", live_events, name="live_events"),
     path("notices/", notices, name="notices"),
     path("notices/unread/", notices_unread, name="notices_unread"),
@@ -63,12 +81,18 @@ urlpatterns = [
     path("p/<str:code>/", component_page, name="component"),
     path("cases/", case_list, name="case_list"),
     path("cases/bulk/", case_bulk, name="case_bulk"),
+    path("cases/columns/", case_columns, name="case_columns"),
+    path("cases/export/", case_export, name="case_export"),
     path("cases/searches/", search_save, name="search_save"),
     path("cases/searches/<int:pk>/", search_change, name="search_change"),
     path("cases/searches/<int:pk>/delete/", search_delete, name="search_delete"),
     path("cases/<str:number>/", case_page, name="case"),
     path("cases/<str:number>/panel/", case_panel, name="case_panel"),
     path("cases/<str:number>/actions/", case_action, name="case_action"),
+    path("cases/<str:number>/people/", case_disclose, name="case_disclose"),
+    path("downloads/", downloads, name="downloads"),
+    path("downloads/<int:pk>/", download, name="download"),
+    path("downloads/<int:pk>/drop/", download_drop, name="download_drop"),
     path("replies/", centre.replies, name="replies"),
     path("draws/", centre.draws, name="draws"),
     path("refusals/", centre.refusals, name="refusals"),
@@ -77,6 +101,7 @@ urlpatterns = [
     path("photos/<int:pk>/small/", photo_small, name="photo_small"),
     path("api/v1/cases/", api.CaseList.as_view(), name="api_cases"),
     path("api/v1/cases/bulk/", api.CaseBulk.as_view(), name="api_bulk"),
+    path("api/v1/cases/export/", CaseExport.as_view(), name="api_export"),
     path("api/v1/cases/near/", api.CasesNear.as_view(), name="api_near"),
     path("api/v1/cases/<str:number>/", api.CaseDetail.as_view(), name="api_case"),
     path("api/v1/cases/<str:number>/actions/", api.CaseActions.as_view(), name="api_actions"),

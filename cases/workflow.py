@@ -58,6 +58,7 @@ class Input(TextChoices):
     INTO = "into", gettext_lazy("Merge into the case")
     KIND = "kind", gettext_lazy("Kind of supervision")
     REPLY_BY = "reply_by", gettext_lazy("Reply by")
+    PROMISED_AT = "promised_at", gettext_lazy("Promised for")
     UNTIL = "until", gettext_lazy("Until the day")
     PERIOD = "period", gettext_lazy("Period")
     EFFECT = "effect", gettext_lazy("Effect")
@@ -371,6 +372,7 @@ MOVES: dict[Action, Move] = {
         OPEN_STAGES,
         STAYS,
         {_R.ACCEPTOR, _R.DUTY_CHIEF, _R.DISPATCHER, _R.SUPERVISOR, _R.SYSTEM},
+        optional={_I.PROMISED_AT, _I.NOTE},
     ),
     # 附议: the answer to a duplicate hint; the place is the one the hint was asked for.
     _A.SUPPORT: _move(

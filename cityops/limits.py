@@ -28,6 +28,7 @@ from cityops.accounts.tokens import bearer_of
 from cityops.refusals import answer_of
 
 NOBODY = "nobody"  # whoever has not signed in shares one room
+WALLS = "walls"  # but walls, which nobody signs in at, have one of their own
 SEATS, REPORT_SEATS = 3, 2
 MOST = 10  # in a room, seated or waiting; both rooms of a scope together leave threads free
 MOST_NOBODY = 6  # in the one room of whoever has not signed in
@@ -36,7 +37,7 @@ KNOWN_S = 60.0  # whose share a sign-in uses; a new role takes effect on it as s
 MOST_KNOWN = 10_000
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Pages that read a whole month or more: theirs is a room apart, so that a stuck one stops no work.
-REPORTS = ("/score/", "/api/v1/assessments/", "/desk/routing/")
+REPORTS = ("/score/", "/api/v1/assessments/", "/desk/routing/", "/desk/handover/")
 
 
 class Room:
@@ -97,6 +98,7 @@ class Bulkheads:
     def __init__(self) -> None:
         self._rooms = {scope: Room(seats=SEATS) for scope in SCOPES}
         self._rooms[NOBODY] = Room(seats=SEATS, most=MOST_NOBODY)
+        self._rooms[WALLS] = Room(seats=SEATS)
         self._reports = {scope: Room(seats=REPORT_SEATS) for scope in SCOPES}
         self._senders: dict[str, Sender] = {}
 
@@ -116,6 +118,8 @@ class Bulkheads:
             return answer_of(request, refusal)
 
     def _room_of(self, scope: str, path: str) -> Room:
+        if path.startswith("/wall/"):
+            return self._rooms[WALLS]
         is_report = path.startswith(REPORTS) and scope != NOBODY
         return (self._reports if is_report else self._rooms)[scope]
 

@@ -254,6 +254,11 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
 FILE_UPLOAD_PERMISSIONS = 0o644
 
+# --- base map: none but our own outlines unless a key of 天地图 is given --------------------------
+
+TIANDITU_KEY = env.str("CITYOPS_TIANDITU_KEY", default="")
+_TILE_HOSTS = [f"https://t{n}.tianditu.gov.cn" for n in range(8)] if TIANDITU_KEY else []
+
 # --- headers ------------------------------------------------------------------------------------
 
 _HTTPS = env.bool("CITYOPS_HTTPS", default=False)
@@ -278,7 +283,7 @@ CONTENT_SECURITY_POLICY = {
         "default-src": [NONE],
         "script-src": [SELF, NONCE],
         "style-src": [SELF, NONCE],
-        "img-src": [SELF, "data:", "blob:"],
+        "img-src": [SELF, "data:", "blob:", *_TILE_HOSTS],
         "connect-src": [SELF],
         "font-src": [SELF],
         "manifest-src": [SELF],

@@ -113,13 +113,14 @@ def queues_of(home: Home) -> dict[str, int]:
 def _can_work(home: Home, queue: str) -> bool:
     """Tell whether this home has what a queue needs: one of workers only may not.
 
-    `media` needs the folder of photos, `notify` the settings of what may leave the city.
+    `media` and `report` need the folder of photos and files, `notify` the settings of what may
+    leave the city.
     """
     if not home.state.workers_only:
         return True
     if queue == "notify":
         return any(home.state.given.get(name) for name in LETTING_OUT)
-    return queue != "media"
+    return queue not in ("media", "report")
 
 
 def _wish(word: str) -> tuple[str, int]:

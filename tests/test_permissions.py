@@ -9,6 +9,7 @@ said who may have it.
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,6 +138,8 @@ def world(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Worl
             patch.setattr(module, "compute_run", lambda p: run_in_snapshot(p, scheme_of()))
         # Who may read the description is asked here, not what it says, which takes a second.
         patch.setattr("drf_spectacular.generators.SchemaGenerator.get_schema", lambda *a, **k: {})
+        # And a file reads in one.
+        patch.setattr("cases.services.exports.one_snapshot", nullcontext)
         patch.setattr(logging.getLogger("django.request"), "disabled", True)  # thousands of 405
         access.load_table_city(tmp_path_factory.mktemp("city"))
         yield World()

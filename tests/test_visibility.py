@@ -13,9 +13,12 @@ from django.utils import timezone
 
 from cases.choices import OPEN_STAGES, Action, Role, Stage
 from cases.models import Attachment, Case, Event, Task
-from cases.policy import actions_for, can, reach_of
+from cases.policy import actions_for, can, may_read_log, reach_of
+from cases.selectors.desk_alarms import desk_alarms
+from cases.selectors.dispatch_advice import alike_waiting
 from cases.selectors.feed import events_between, may_know, read_heads
-from cases.selectors.live_map import live_map
+from cases.selectors.live_map import cards, live_map
+from cases.selectors.same_place import same_place
 from cases.selectors.worklist import counts, queue
 from cases.workflow import MOVES
 from cityops.accounts.models import Grant
@@ -88,15 +91,21 @@ def test_mistake_11_every_door_agrees_on_who_sees_a_case(world, client, seed):
     now = timezone.now()
     assert counts(user, at=now)["all"] == len(shown)
     assert {case.number for case in queue(user, "all", at=now)} == shown
+    for case in cases:
+        assert {row.case.number for row in same_place(case, user).rows} <= seen - {case.number}
+        assert {one.number for one in alike_waiting(case, user)} <= seen - {case.number}
+        assert case.number in seen or not may_read_log(user, case)
+    assert {alarm.case.number for alarm in desk_alarms(user, at=now).rows} <= seen
 
     if not user.is_active:
         assert seen == set()
         return
     client.force_login(user)
+    assert {card.number for card in cards(user, [c.number for c in cases])} == seen
     phone = client.get("/m/").context
-    cards = [row["card"].case for group in phone["groups"] for row in group["rows"]]
+    tasks = [row["card"].case for group in phone["groups"] for row in group["rows"]]
     reports = [row["case"] for row in phone["reports"]]
-    assert {case.number for case in [*cards, *reports]} <= seen
+    assert {case.number for case in [*tasks, *reports]} <= seen
     listed = client.get("/api/v1/cases/").json()["cases"]
     assert {row["number"] for row in listed} == seen
     context = client.get("/cases/?show=200").context

@@ -61,23 +61,30 @@ PAGE = 100
 MOST_LISTED = 200
 
 
+# What a list is asked by; "cursor" and "limit" apart.
+FILTER_PARAMETERS = (
+    OpenApiParameter("q", str, description="words, a number or its part, pinyin initials"),
+    OpenApiParameter("stage", str, enum=STAGES),
+    OpenApiParameter("light", str, enum=LIGHTS),
+    OpenApiParameter("district", str, enum=DISTRICT_SLUGS),
+    OpenApiParameter("unit", str, description="code of the unit"),
+    OpenApiParameter("category", str, description="event, event-01 or event-0112"),
+    OpenApiParameter("source", str, enum=Source.values),
+    OpenApiParameter("period", str, enum=list(PERIODS), description="what the days are of"),
+    OpenApiParameter("grid", str, description="digits of a street, community or cell"),
+    OpenApiParameter("from", OpenApiTypes.DATE, description="first day"),
+    OpenApiParameter("to", OpenApiTypes.DATE, description="last day"),
+    OpenApiParameter("sort", str, enum=list(SORTS)),
+)
+
+
 class CaseList(APIView):
     """Cases you may see; and the door new ones come in by."""
 
     @extend_schema(
         operation_id="cases_list",
         parameters=[
-            OpenApiParameter("q", str, description="words, a number or its part, pinyin initials"),
-            OpenApiParameter("stage", str, enum=STAGES),
-            OpenApiParameter("light", str, enum=LIGHTS),
-            OpenApiParameter("district", str, enum=DISTRICT_SLUGS),
-            OpenApiParameter("unit", str, description="code of the unit"),
-            OpenApiParameter("category", str, description="event, event-01 or event-0112"),
-            OpenApiParameter("source", str, enum=Source.values),
-            OpenApiParameter("period", str, enum=list(PERIODS), description="what the days are of"),
-            OpenApiParameter("from", OpenApiTypes.DATE, description="first day"),
-            OpenApiParameter("to", OpenApiTypes.DATE, description="last day"),
-            OpenApiParameter("sort", str, enum=list(SORTS)),
+            *FILTER_PARAMETERS,
             OpenApiParameter("cursor", str, description="`next` of the page before"),
             OpenApiParameter("limit", int, description=f"1 to {MOST_LISTED}, {PAGE} if left out"),
         ],
@@ -86,15 +93,7 @@ class CaseList(APIView):
     def get(self, request: Request) -> HttpResponse:
         """List cases, newest first unless `sort` is given; `next` is null on the last page."""
         asked = request.query_params
-        unknown = sorted(set(asked) - {*NAMES, "cursor", "limit"})
-        if unknown:
-            raise InvalidInput(
-                _("There is no filter %(names)s.") % {"names": ", ".join(map(ascii, unknown))},
-                fields=dict.fromkeys(
-                    unknown,
-                    _("take one of: %(known)s") % {"known": ", ".join((*NAMES, "cursor", "limit"))},
-                ),
-            )
+        refuse_unknown(asked, (*NAMES, "cursor", "limit"))
         filters, size = read_filters(asked), _limit(asked.get("limit", ""))
         found = search(person(request), filters, at=timezone.now())
         cursor, reader = asked.get("cursor", ""), person(request)
@@ -327,6 +326,18 @@ def person(request: Request) -> User:
     """Return who is signed in; the default permission lets nobody else in."""
     assert isinstance(request.user, User)
     return request.user
+
+
+def refuse_unknown(asked: QueryDict, known: Sequence[str]) -> None:
+    """Raise InvalidInput for names that are none of ours: a filter is never ignored."""
+    unknown = sorted(set(asked) - set(known))
+    if unknown:
+        raise InvalidInput(
+            _("There is no filter %(names)s.") % {"names": ", ".join(map(ascii, unknown))},
+            fields=dict.fromkeys(
+                unknown, _("take one of: %(known)s") % {"known": ", ".join(known)}
+            ),
+        )
 
 
 def visible_case(request: Request, number: str) -> Case:

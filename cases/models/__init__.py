@@ -16,13 +16,20 @@ from cases.models.case import (
 )
 from cases.models.category import Condition, Kind, MinorClass, PhotoRule, ProblemClass
 from cases.models.component import Component, ComponentState
+from cases.models.desk_alarm import DeskAlarm, DeskAlarmChoice, DeskAlarmRule
+from cases.models.disclosure import Disclosure
 from cases.models.draw import Draw
 from cases.models.effect import Effect, EffectRuling
 from cases.models.event import DistrictHead, Event
+from cases.models.export import Export
 from cases.models.feedback import Feedback
+from cases.models.habit import Habit
+from cases.models.handover import Handover, HandoverPaper
+from cases.models.list_columns import ListColumns
 from cases.models.notice import Channel, ChannelSecret, Notice
 from cases.models.reconciliation import Alarm, Reconciliation
 from cases.models.request import Assist, Refusal, Reply, Request, Supervision
+from cases.models.rollup import Rollup, RollupCase, RollupState
 from cases.models.routing import (
     Change,
     DraftRule,
@@ -34,6 +41,7 @@ from cases.models.routing import (
 from cases.models.saved_search import SavedSearch
 from cases.models.support import Support
 from cases.models.unit import Unit, UnitKind
+from cases.models.wall import Wall
 
 __all__ = [
     "Alarm",
@@ -52,6 +60,10 @@ __all__ = [
     "ComponentState",
     "Condition",
     "DemoMonth",
+    "DeskAlarm",
+    "DeskAlarmChoice",
+    "DeskAlarmRule",
+    "Disclosure",
     "District",
     "DistrictHead",
     "DraftRule",
@@ -59,9 +71,14 @@ __all__ = [
     "Effect",
     "EffectRuling",
     "Event",
+    "Export",
     "Feedback",
+    "Habit",
+    "Handover",
+    "HandoverPaper",
     "IdempotencyKey",
     "Kind",
+    "ListColumns",
     "MinorClass",
     "Notice",
     "NumberCounter",
@@ -74,6 +91,9 @@ __all__ = [
     "Reply",
     "Request",
     "Responsibility",
+    "Rollup",
+    "RollupCase",
+    "RollupState",
     "RoutingDraft",
     "SavedSearch",
     "StageClock",
@@ -82,6 +102,7 @@ __all__ = [
     "Task",
     "Unit",
     "UnitKind",
+    "Wall",
     "WorkCalendar",
     "WorkCalendarDay",
     "WorkingTime",

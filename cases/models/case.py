@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cases import policy
 from cases.choices import (
+    CITY,
     OPEN_STAGES,
     SCOPES,
     UNIT_STAGES,
@@ -62,6 +63,10 @@ class CaseQuerySet(models.QuerySet["Case"]):
         """
         is_told = user.is_active and user.holds(Role.INSPECTOR)
         return self.open() if is_told else self.open().visible_to(user)
+
+    def of_scope(self, scope: str) -> Self:
+        """Keep the cases a district answers for; all of them where `scope` is the city."""
+        return self if scope == CITY else self.filter(district=scope)
 
     def open(self) -> Self:
         """Keep cases still on their way."""
@@ -119,7 +124,7 @@ class Case(models.Model):
     )  # null until filed
     calendar_version = models.PositiveIntegerField(null=True)
 
-    point = models.PointField(srid=4326, null=True)  # lon, lat
+    point = models.PointField(srid=4326, null=True, spatial_index=False)  # lon, lat; see Meta
     accuracy_m = models.PositiveIntegerField(null=True)
     district = models.CharField(_("district"), max_length=20, blank=True)  # provisional until filed
     county = models.CharField(_("county"), max_length=6, blank=True)
@@ -258,6 +263,9 @@ class Case(models.Model):
             models.Index("reported_at", "id", name="case_reported"),
             models.Index("lamp_due_at", "id", name="case_due"),
             models.Index(F("closed_at").desc(nulls_last=True), F("id").desc(), name="case_closed"),
+            models.Index(
+                fields=["grid_cell"], name="case_grid_cell", opclasses=["varchar_pattern_ops"]
+            ),
             GistIndex("point", name="case_point"),
         ]
 

@@ -44,7 +44,7 @@ class Component(models.Model):
         choices=ComponentState.choices,
         default=ComponentState.INTACT,
     )
-    point = models.PointField(_("place"), srid=4326)  # lon, lat
+    point = models.PointField(_("place"), srid=4326, spatial_index=False)  # lon, lat; indexed below
     district = models.CharField(_("district"), max_length=20)
     county = models.CharField(_("county"), max_length=6)
     street = models.CharField(_("street"), max_length=9)

@@ -97,6 +97,11 @@ class Event(models.Model):
         indexes = [
             models.Index("action", "at", name="event_action_at"),
             models.Index("at", name="event_at"),
+            models.Index(
+                "case",
+                name="event_late",
+                condition=Q(action="overdue") | Q(clock_kind="handle", on_time=False),
+            ),
         ]
 
     def __str__(self) -> str:

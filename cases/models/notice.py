@@ -18,8 +18,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
     """A reader's notices."""
 
     def of(self, user: User) -> Self:
-        """Keep what `user` was told of cases they may still see."""
-        return self.filter(user=user.pk, case__in=Case.objects.all().visible_to(user))
+        """Keep what `user` was told of cases they may still see, and of files of their own."""
+        visible = Case.objects.all().visible_to(user)
+        return self.filter(Q(case__in=visible) | Q(export__owner=user.pk), user=user.pk)
 
     def unread(self) -> Self:
         """Keep what was not read yet."""
@@ -27,11 +28,15 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
 
 class Notice(models.Model):
-    """One event told to one person; the words come from cases/notices.py when it is read."""
+    """One event told to one person; the words come from cases/notices.py when it is read.
+
+    Or that a file is ready, which is no event of a case.
+    """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, db_index=False)
-    case = models.ForeignKey(Case, models.CASCADE)
-    event = models.ForeignKey("cases.Event", models.CASCADE, db_index=False)
+    case = models.ForeignKey(Case, models.CASCADE, null=True)
+    event = models.ForeignKey("cases.Event", models.CASCADE, null=True, db_index=False)
+    export = models.OneToOneField("cases.Export", models.CASCADE, null=True)
     created_at = models.DateTimeField(db_default=Now())
     read_at = models.DateTimeField(null=True)
 
@@ -40,7 +45,14 @@ class Notice(models.Model):
     class Meta:
         verbose_name = _("notice")
         verbose_name_plural = _("notices")
-        constraints = [models.UniqueConstraint(fields=["event", "user"], name="notice_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["event", "user"], name="notice_once"),
+            models.CheckConstraint(
+                condition=Q(case__isnull=False, event__isnull=False, export=None)
+                | Q(case=None, event=None, export__isnull=False),
+                name="notice_of_event_or_file",
+            ),
+        ]
         indexes = [
             models.Index(fields=["user", "-id"], name="notice_newest"),
             models.Index("user", name="notice_unread", condition=Q(read_at=None)),

@@ -77,6 +77,7 @@ class Alarm(models.Model):
         WAITING = "waiting", _("work no worker takes")
         UNROUTED = "unrouted", _("cases for which no unit was found")
         SURGE = "surge", _("a unit suddenly receives far more than usual")
+        ROLLUP = "rollup", _("the counts of heat and trend are not those of the cases")
 
     what = models.CharField(max_length=16, choices=What.choices)
     scope = models.CharField(max_length=20)

@@ -25,9 +25,12 @@ MOST_COUNTED = 10_000  # beyond it a list says "over 10,000"
 MOST_WORDS = 8
 LONGEST = 200  # characters of the words
 LIGHTS = ("late", "soon", "normal", "paused")
+PLACES = ("none",)  # of a case: none is known
 STAGES = ("open", "ended", *Stage.values)
 PERIODS = {"reported": "reported_at", "filed": "filed_at", "closed": "closed_at"}
 _CATEGORY = re.compile(rf"({'|'.join(Kind.values)})(-(\d\d)(\d\d)?)?")
+_WHOLE_CELL = 15  # digits of a grid cell; fewer name all cells of a community, street or county
+_GRID = re.compile(r"\d{6}(\d{3}){0,3}")
 _NUMBER = re.compile(r"(HH)?\d+")
 
 
@@ -98,7 +101,7 @@ class Filters:
 
 
 NAMES = (
-    *("q", "stage", "light", "district", "unit", "category", "source"),
+    *("q", "stage", "light", "district", "unit", "category", "source", "grid", "place"),
     *("period", "from", "to", "sort"),
 )
 _KNOWN: dict[str, Iterable[str]] = {
@@ -106,6 +109,7 @@ _KNOWN: dict[str, Iterable[str]] = {
     "light": LIGHTS,
     "district": DISTRICT_SLUGS,
     "source": Source.values,
+    "place": PLACES,
     "period": PERIODS,
     "sort": SORTS,
 }
@@ -126,6 +130,8 @@ def read_filters(params: Mapping[str, str]) -> Filters:
     }
     if "category" in asked and not _CATEGORY.fullmatch(asked["category"]):
         wrong["category"] = "take event, event-01 or event-0112, or the same of component"
+    if "grid" in asked and not _GRID.fullmatch(asked["grid"]):
+        wrong["grid"] = "take the digits of a county (6), street (9), community (12) or cell (15)"
     words = tuple(dict.fromkeys(unicodedata.normalize("NFC", asked.get("q", "")).lower().split()))
     if len(asked.get("q", "")) > LONGEST or len(words) > MOST_WORDS:
         wrong["q"] = f"take at most {MOST_WORDS} words of together {LONGEST} characters"
@@ -182,12 +188,16 @@ def _conditions(filters: Filters, at: datetime) -> Iterable[Q]:
     for name in ("district", "unit", "source"):
         if value := get(name):
             yield Q((name, value))
+    if get("place"):
+        yield Q(point__isnull=True)
     if category := get("category"):
         yield (
             Q(minor=category)
             if len(category.partition("-")[2]) == 4
             else Q(minor__code__startswith=f"{category}{'' if '-' in category else '-'}")
         )
+    if grid := get("grid"):
+        yield Q(grid_cell=grid) if len(grid) == _WHOLE_CELL else Q(grid_cell__startswith=grid)
     column = PERIODS[get("period") or "reported"]
     if filters.since:
         yield Q((f"{column}__gte", filters.since))

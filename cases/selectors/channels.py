@@ -15,8 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from cases.choices import CITY
-from cases.models import Area, Case, Channel, District, Effect, Event
+from cases.models import Area, Case, Channel, DeskAlarm, District, Effect, Event
 from cases.notices import Audience, Telling, audiences_of, telling_of
+from cases.ringing import says
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,22 @@ def message_of(event: Event) -> Message:
             },
         }
     return Message(said, [line for line in lines if line], data)
+
+
+def alarm_message(alarm: DeskAlarm) -> Message:
+    """Return what the shift lead is told of an alarm nobody knows of, in the city's language."""
+    case = alarm.case
+    with override(settings.LANGUAGE_CODE):
+        since = date_format(timezone.localtime(alarm.raised_at), "m-d H:i")
+        title = _("Nobody knows of it yet: %(alarm)s") % {"alarm": says(alarm.ring, alarm.clock)}
+        lines = [
+            f"{case.number} · {case.minor.name}",
+            case.condition.text if case.condition else "",
+            _place(case),
+            _("has rung at the desk since %(at)s") % {"at": since},
+            _address(case),
+        ]
+    return Message(title, [line for line in lines if line], {})
 
 
 def _as_left(event: Event) -> Case:

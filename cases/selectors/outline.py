@@ -2,6 +2,9 @@
 
 from django.db import connection
 
+Box = tuple[float, float, float, float]  # west, south, east, north; degrees, WGS-84
+NEAR = 0.008  # degrees, some 800 m: a phone's map at the zoom a place is chosen at
+
 _VALID = "level IN ('district', 'street') AND valid @> now()"
 # 0.0002 degrees is about 20 m: less than a line's width until deep zooms.
 _OUTLINE = f"""
@@ -51,13 +54,18 @@ _NEAR = """
         ORDER BY level, code), '[]'))::text
     FROM cases_area
     WHERE level IN ('cell', 'community') AND valid @> now()
-      AND geom && ST_Expand(ST_SetSRID(ST_MakePoint(%s, %s), 4326), 0.008)
-"""  # 0.008 degrees: some 800 m each way, a phone's map at the zoom a place is chosen at
+      AND geom && ST_MakeEnvelope(%s, %s, %s, %s, 4326)
+"""
 
 
 def outline_near(lon: float, lat: float) -> str:
     """Return GeoJSON (WGS-84) of communities and grid cells some 800 m around a point."""
+    return outline_within((lon - NEAR, lat - NEAR, lon + NEAR, lat + NEAR))
+
+
+def outline_within(box: Box) -> str:
+    """Return GeoJSON (WGS-84) of communities and grid cells that reach into a box."""
     with connection.cursor() as cursor:
-        cursor.execute(_NEAR, [lon, lat])
+        cursor.execute(_NEAR, box)
         text: str = cursor.fetchone()[0]
     return text

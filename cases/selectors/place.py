@@ -4,11 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
 
+from django.contrib.gis.db.models.functions import Distance
+from django.contrib.gis.geos import Point
 from django.db import connection
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from cases.errors import InvalidInput, OutsideCity
-from cases.models.area import in_language
+from cases.models.area import Border, District, in_language
+
+METRIC = 4546  # EPSG of the city's projection, metres
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,15 @@ def _require_degrees(lon: float, lat: float) -> None:
         % {"lon": lon, "lat": lat, "hint": hint},
         fields={"location": hint},
     )
+
+
+def neighbour_of(point: Point, district: str, *, within_m: int) -> District | None:
+    """Return the district across the border near a point; None where the city ends there."""
+    here = point.transform(METRIC, clone=True)
+    others = Border.objects.exclude(district=district).filter(valid__contains=timezone.now())
+    near = others.filter(line__dwithin=(here, within_m)).annotate(away=Distance("line", here))
+    border = near.select_related("district").order_by("away", "district").first()
+    return border.district if border else None
 
 
 def cell_name(code: str) -> str:

@@ -173,7 +173,7 @@ def responsible_unit(
     order, unless all of them let the load decide and `weigh` is given. `keeper` is whom the
     component register names: it outweighs every rule but those for this very problem or condition.
     """
-    matches = _matches(question, at)
+    matches = matches_of(question, at)
     if keeper is not None:
         matches.append(Match(register_rule(question), keeper))
     return decide(Kind(question.condition.minor.kind), matches, weigh)
@@ -309,8 +309,8 @@ _RULE_COLUMNS = (
 _UNIT_COLUMNS = ("code", "name_zh", "name_en", "kind", "district_id", "street_code", "parent_id")
 
 
-def _matches(question: Question, at: datetime | None) -> list[Match]:
-    """Read the rules that match, each with the unit it leads to, in one query."""
+def matches_of(question: Question, at: datetime | None) -> list[Match]:
+    """Return the rules valid at `at` (or now) that match, each with its unit here. One query."""
     with connection.cursor() as cursor:
         cursor.execute(_MATCHES, {**question.answers(), "at": at})
         rows = cursor.fetchall()

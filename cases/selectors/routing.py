@@ -203,7 +203,7 @@ def explain_case(case: Case, *, at: datetime | None = None) -> Explanation | Non
         at,
         (then.limit_value, str(then.limit_unit)),
         keeper=keeper_of(then),  # the register keeps no versions
-        weigh=_weigh_of(asked),
+        weigh=_weigh_of(by_log),
         number=case.number,
         recorded=_recorded(given[-1]) if given else None,
     )
@@ -303,20 +303,34 @@ def _considered(
     book: RuleBook, question: Question, keeper: Unit | None, result: Found | Unrouted
 ) -> tuple[Considered, ...]:
     """Look at every rule; those that match come first, the deciding ones before the others."""
-    order = ORDER[Kind(question.condition.minor.kind)]
     answers, names = question.answers(), Names()
     looked = [(rule, *_look(book, rule, question, answers)) for rule in book.rules]
     if keeper is not None:
         looked.append((register_rule(question), (keeper,), ""))
-    matching = [rule for rule, _units, failed in looked if not failed]
-    ranks = [rank for rank in order if any(rule.rank == rank for rule in matching)]
-    best = [rule for rule in matching if rule.rank == ranks[0]] if ranks else []
+    failing = [
+        Considered(rule, units, Standing.UNMATCHED, names.why_not(failed, rule, answers), failed)
+        for rule, units, failed in looked
+        if failed
+    ]
+    kind = Kind(question.condition.minor.kind)
+    matching = [(rule, units) for rule, units, failed in looked if not failed]
+    return (*standings(kind, matching, result), *_in_order(kind, failing))
+
+
+def standings(
+    kind: Kind, matching: Iterable[tuple[RuleTerms, tuple[Unit, ...]]], result: Found | Unrouted
+) -> tuple[Considered, ...]:
+    """Return why each of the rules that match wins, ties or comes after; the deciding ones first.
+
+    `matching` are they with the units they lead to here, `result` what was decided among them.
+    """
+    rows = list(matching)
+    order = ORDER[kind]
+    ranks = [rank for rank in order if any(rule.rank == rank for rule, _units in rows)]
+    best = [rule for rule, _units in rows if rule.rank == ranks[0]]
     narrowest = max(map(specificity, best), default=(0, 0, 0))
 
-    def told(rule: RuleTerms, units: tuple[Unit, ...], failed: str) -> Considered:
-        if failed:
-            words = names.why_not(failed, rule, answers)
-            return Considered(rule, units, Standing.UNMATCHED, words, failed)
+    def told(rule: RuleTerms, units: tuple[Unit, ...]) -> Considered:
         if rule.rank != ranks[0]:
             words = _("A rule in the capacity “%(rank)s” goes first.") % {"rank": ranks[0].label}
             return Considered(rule, units, Standing.WEAKER, words)
@@ -324,13 +338,16 @@ def _considered(
             return Considered(rule, units, Standing.WEAKER, _("A narrower rule goes first."))
         return _among_the_best(rule, units, result)
 
-    rows = [told(*one) for one in looked]
-    standings = list(Standing)
+    return _in_order(kind, [told(*one) for one in rows])
+
+
+def _in_order(kind: Kind, rows: Iterable[Considered]) -> tuple[Considered, ...]:
+    standings_, order = list(Standing), ORDER[kind]
     return tuple(
         sorted(
             rows,
             key=lambda one: (
-                standings.index(one.standing),
+                standings_.index(one.standing),
                 order.index(Rank(one.rule.rank)),
                 [-weight for weight in specificity(one.rule)],
                 one.rule.code,

@@ -12,8 +12,10 @@ from cases.errors import Busy, CityFilling
 from cases.ledger import require_not_filling, retrying
 from cases.models import Case, Effect
 from cases.services.deadlines import scan_deadlines
+from cases.services.desk_alarms import watch_desk
 from cases.services.dispatch import dispatch_filed
 from cases.services.draws import draw_samples
+from cases.services.exports import make_export, sweep_exports
 from cases.services.filing import ask_again
 from cases.services.notify import tell
 from cases.services.outside import Failed, NotNow, Outside, Unknown
@@ -23,7 +25,8 @@ from cases.services.patience import as_long_again, at_most
 from cases.services.photo_store import prepare_photo, prepare_screenshot, sweep_photos
 from cases.services.recompute import recompute_slice
 from cases.services.reconcile import reconcile_minute, reconcile_nightly
-from cases.services.sending import reply, send, send_test
+from cases.services.rollup import advance_rollup
+from cases.services.sending import reply, send, send_alarm, send_test
 from cases.services.upkeep import delete_old_ticks
 
 logger = logging.getLogger(__name__)
@@ -52,10 +55,12 @@ _IN_TRANSACTION: dict[str, Callable[[Sequence[Effect]], list[str]]] = {
 # Work that opens its own transactions, each safe to repeat.
 _ON_ITS_OWN: dict[str, Callable[[Effect], str]] = {
     "scan_deadlines": lambda _: scan_deadlines(),
+    "watch_desk": lambda _: watch_desk(),
     "delete_old_ticks": lambda _: delete_old_ticks(),
     "draw_samples": lambda _: draw_samples(),
     "reconcile_minute": lambda _: reconcile_minute(),
     "reconcile_nightly": lambda _: reconcile_nightly(),
+    "advance_rollup": lambda _: advance_rollup(),
     "recompute_deadlines": recompute_slice,
     "photo": prepare_photo,
     "screenshot": prepare_screenshot,
@@ -63,11 +68,17 @@ _ON_ITS_OWN: dict[str, Callable[[Effect], str]] = {
     TASK: run_task,
     "notify": tell,
     "ask_again": ask_again,
+    "export": make_export,
+    "sweep_exports": lambda _: sweep_exports(),
 }
+# Work of these ends with the connection that claimed it: in the transaction, or as here because a
+# run that goes on without its claim stops at its next page.
+_ENDS_WITH_CONNECTION = (*_IN_TRANSACTION, "export")
 # Work in other systems, never repeated by itself once it may have taken place.
 _OUTSIDE: dict[str, Outside] = {
     "send": Outside(send),
     "send_test": Outside(send_test),
+    "alarm": Outside(send_alarm),
     "reply": Outside(reply),
 }
 # Work of a few statements: a worker is given up to AT_ONCE of it at once.
@@ -76,9 +87,11 @@ _BRISK = {"dispatch", "notify"}
 # How long one run of a kind may take, where it is not LEASE. Longer work goes in slices.
 _LONGER = timedelta(seconds=60)
 _LEASES: dict[str, timedelta] = {
+    "advance_rollup": _LONGER,
     "ask_again": _LONGER,
     "delete_old_ticks": _LONGER,
     "draw_samples": _LONGER,
+    "export": timedelta(seconds=240),  # below the 300 s after which Celery ends a process
     "reconcile_minute": _LONGER,
     "reconcile_nightly": _LONGER,
 }
@@ -375,7 +388,7 @@ def _words(error: Exception) -> str:
 def end_lost_claims() -> int:
     """End the claims of connections that are gone, before their lease; returns how many.
 
-    Only of work in the transaction, which went with its connection. The run counts, and the next
+    Only of work that went with its connection (_ENDS_WITH_CONNECTION). The run counts, and the next
     waits as after a failure, since the work may have been what took its worker down.
     """
     with connection.cursor() as cursor:
@@ -390,7 +403,7 @@ def end_lost_claims() -> int:
                 AND claimed_by NOT IN (SELECT pid FROM pg_stat_activity)
               FOR UPDATE SKIP LOCKED)
             """,
-            {"longest": LONGEST_S, "kinds": list(_IN_TRANSACTION)},
+            {"longest": LONGEST_S, "kinds": list(_ENDS_WITH_CONNECTION)},
         )
         return int(cursor.rowcount)
 

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from cases.ledger import PRIVATE, digest_of, hash_of, header_of, state_of
 from cases.models import Case, DistrictHead, Event
@@ -89,6 +89,26 @@ def follow_chain(
     if is_end and (head.dseq, bytes(head.hash)) != (at.dseq, at.hash):
         return Fault(head.scope, at.dseq, "", f"the head stands at {head.dseq}, not here"), at
     return None, at
+
+
+def faults_of(case: Case) -> dict[tuple[str, int], str]:
+    """Return what does not add up in the events of a case, by scope and dseq. Two statements.
+
+    Each is recomputed and must follow the event before it in its log; whether the logs up to
+    there are whole only `verify_ledger` tells.
+    """
+    events = list(case.event_set.order_by("case_seq"))
+    wanted = Q(pk__in=[])
+    for event in events:
+        wanted |= Q(scope=event.scope, dseq=event.dseq - 1)
+    before = Event.objects.filter(wanted).values_list("scope", "dseq", "hash")
+    hashes = {(scope, dseq): bytes(found) for scope, dseq, found in before}
+    faults = {}
+    for event in events:
+        prev = bytes(32) if event.dseq == 1 else hashes.get((event.scope, event.dseq - 1), b"")
+        if what := _fault_in(event, event.dseq, prev, case.number):
+            faults[event.scope, event.dseq] = what
+    return faults
 
 
 def _fault_in(event: Event, expected: int, prev: bytes, number: str) -> str | None:

@@ -33,6 +33,7 @@ from cases.selectors.reconcile import (
     undispatched,
     unrouted,
 )
+from cases.selectors.rollup import shares_wrong, sums_wrong
 from cases.services.ledger_check import Fault, Position, check_states, follow_chain, one_snapshot
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ MOST_COUNTED = 200_000  # of a log that a minute's run counts: a second's work
 MOST_CASES = 1000  # whose state a nightly slice compares
 SLICE_S = 5.0  # of nightly work at a time: well within the effect's lease
 NIGHT = timedelta(hours=2, minutes=30)  # of the local day, from when a nightly run is due
-_BY_NIGHT = {What.COUNT_ENDED}  # only the nightly run looks at these
+_BY_NIGHT = {What.COUNT_ENDED, What.ROLLUP}  # only the nightly run looks at these
 
 
 class UnderWayError(Exception):
@@ -262,8 +263,20 @@ def _case_slice(positions: dict[str, Any], at: datetime) -> tuple[list[Finding],
     if not keys:
         return [], ""
     some = Case.objects.filter(pk__gt=positions["case"], pk__lte=keys[-1])
+    found = _miscounted(shares_wrong(positions["case"] + 1, keys[-1]), at)
     positions["case"] = keys[-1]
-    return _differing(check_states(some), at), f"cases up to {keys[-1]}"
+    return [*_differing(check_states(some), at), *found], f"cases up to {keys[-1]}"
+
+
+def _miscounted(wrong: list[tuple[str, str]], at: datetime) -> list[Finding]:
+    """Return a finding for each log with the cases heat and trend do not count as they stand."""
+    by_scope: dict[str, list[str]] = defaultdict(list)
+    for scope, number in wrong:
+        by_scope[scope].append(number)
+    return [
+        Finding(What.ROLLUP, scope, len(numbers), at, tuple(numbers[:NAMED]))
+        for scope, numbers in sorted(by_scope.items())
+    ]
 
 
 def _counts_wrong(run: Reconciliation, at: datetime) -> list[Finding]:
@@ -275,6 +288,10 @@ def _counts_wrong(run: Reconciliation, at: datetime) -> list[Finding]:
     return [
         *uncounted(run.counts, stages=OPEN_STAGES, at=at),
         *uncounted(run.counts, stages=ENDED_STAGES, at=at),
+        *(
+            Finding(What.ROLLUP, scope, rows, at, words=f"{rows} sums differ from their cases")
+            for scope, rows in sums_wrong().items()
+        ),
     ]
 
 

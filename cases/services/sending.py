@@ -17,8 +17,8 @@ from django.utils.translation import override
 
 from cases.choices import CITY, Action
 from cases.ledger import stamp
-from cases.models import Channel, ChannelSecret, Effect, Event, Reply
-from cases.selectors.channels import Message, hears, message_of
+from cases.models import Channel, ChannelSecret, DeskAlarm, Effect, Event, Reply
+from cases.selectors.channels import Message, alarm_message, hears, message_of
 from cases.services.outside import Failed, NotConfigured, NotNow, Unknown
 from cases.services.patience import as_long_again
 from cases.services.post import post
@@ -54,6 +54,22 @@ def send_test(effect: Effect) -> str:
         said = _("This is a test.")
         message = Message(said, [_("The channel “%(name)s” works.") % {"name": channel.name}], {})
     return _deliver(channel, effect, message, "test")
+
+
+def send_alarm(effect: Effect) -> str:
+    """Tell the shift lead of an alarm nobody knows of yet, if that is still so."""
+    channel = Channel.objects.filter(pk=effect.payload["channel"], is_active=True).first()
+    if channel is None:
+        return "the channel is off"
+    alarms = DeskAlarm.objects.select_related("case__minor", "case__condition")
+    alarm = alarms.filter(pk=effect.payload["alarm"]).first()
+    if alarm is None or alarm.ended_at is not None:
+        return "over by now"
+    if alarm.acknowledged_at is not None:
+        return "known by now"
+    if channel.scope not in {CITY, alarm.case.scope, alarm.case.district}:
+        return "no longer theirs"
+    return _deliver(channel, effect, alarm_message(alarm), "alarm")
 
 
 def reply(effect: Effect) -> str:

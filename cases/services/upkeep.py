@@ -12,6 +12,7 @@ from cases.models import (
     Attachment,
     Case,
     CaseWords,
+    DeskAlarm,
     DistrictHead,
     Effect,
     Event,
@@ -29,7 +30,12 @@ RUNS_KEPT = {"minute": timedelta(days=7), "nightly": timedelta(days=400)}
 ALARMS_KEPT = timedelta(days=400)  # after they cleared
 KEYS_KEPT = timedelta(days=90)  # a phone may come back late
 NOTICES_KEPT = timedelta(days=90)  # and the work that is over
-NOTICE_KINDS = ("notify", "send", "send_test")  # of no use any more once notices are deleted
+NOTICE_KINDS = (
+    "notify",
+    "send",
+    "send_test",
+    "alarm",
+)  # of no use any more once notices are deleted
 OVER_KINDS = (*NOTICE_KINDS, "reply", "photo", "recompute_deadlines", "task")
 SENT_WITHIN = timedelta(days=1)  # later than that, what happened is no news to anybody outside
 TRIES_KEPT = timedelta(days=1)  # anybody can try any name, so these rows would grow for ever
@@ -52,6 +58,7 @@ def delete_old_ticks() -> str:
     tries, _ = SignInLock.objects.untouched_since(timezone.now() - TRIES_KEPT).delete()
     for kind, kept in RUNS_KEPT.items():
         Reconciliation.objects.filter(kind=kind, finished_at__lt=Now() - kept).delete()
+    DeskAlarm.objects.filter(ended_at__lt=Now() - ALARMS_KEPT).delete()
     Alarm.objects.filter(cleared_at__lt=Now() - ALARMS_KEPT).delete()
     sessions, _ = Session.objects.filter(expire_date__lt=Now()).delete()
     return f"{ticks} ticks, {notices} notices, {keys} keys, {tries} tries, {sessions} sessions"
@@ -62,7 +69,7 @@ def give_up_late_sends() -> None:
 
     Its last error stays. What a worker is at is left to it.
     """
-    late = Effect.objects.filter(kind="send", created_at__lt=Now() - SENT_WITHIN)
+    late = Effect.objects.filter(kind__in=("send", "alarm"), created_at__lt=Now() - SENT_WITHIN)
     late.filter(state__in=(Effect.State.DUE, *STUCK), claimed_until=None).update(
         state=Effect.State.DONE, done_at=Now(), outcome="too late", published_at=None
     )

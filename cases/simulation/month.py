@@ -24,6 +24,9 @@ from cases.models import (
     Event,
     Reconciliation,
     Reply,
+    Rollup,
+    RollupCase,
+    RollupState,
     StageClock,
 )
 from cases.services.deadlines import scan_deadlines
@@ -113,7 +116,7 @@ def _clear_cut_off() -> None:
         )
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("TRUNCATE cases_case, cases_numbercounter CASCADE")
-        for rows in (Draw, Alarm, Reconciliation):
+        for rows in (Draw, Alarm, Reconciliation, Rollup, RollupCase, RollupState):
             rows.objects.all().delete()
         DistrictHead.objects.update(dseq=0, hash=bytes(32), at=LOGS_BEGIN)
         DemoMonth.objects.all().delete()

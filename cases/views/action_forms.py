@@ -16,12 +16,14 @@ from cases import policy
 from cases.choices import CITY, Action, LimitUnit, Role, Stage
 from cases.errors import InvalidInput, MoveNotAllowed, Refusal
 from cases.forms import ANSWER_WORDS
-from cases.models import Case, CityOptions, Condition, District, Request, Supervision, Unit
+from cases.models import Case, CityOptions, Condition, District, Event, Request, Supervision, Unit
 from cases.models.category import limit_text
 from cases.selectors.beside import Beside, beside
+from cases.selectors.dispatch_advice import GIVING, Advice, advise
 from cases.services.moves.inputs import LONGEST_REPLY, with_booleans
 from cases.services.photos import StoredPhoto, kind_of_photos, store
 from cases.views.beside import request_words
+from cases.views.dispatching import Chooser, chooser, with_initials
 from cases.views.words import EFFECT_WORDS, REASON_WORDS, RULING_WORDS, SATISFACTION_WORDS
 from cases.workflow import MOVES, REASONS, RULINGS, Input
 from cityops.accounts.http import UserRequest
@@ -37,6 +39,7 @@ _WIDGETS = {
     Input.CELL: "text",
     Input.INTO: "text",
     Input.REPLY_BY: "datetime-local",
+    Input.PROMISED_AT: "datetime-local",
     Input.UNTIL: "date",
     Input.PERIOD: "month",
     Input.NOTE: "note",
@@ -146,6 +149,7 @@ class ActionForm:
     is_open: bool = False
     buttons: tuple[str, str, str] | None = None
     about: str = ""
+    chooser: Chooser | None = None  # of an action that gives the case to a unit
 
     @property
     def is_final(self) -> bool:
@@ -198,16 +202,17 @@ def action_forms(
     rows: Beside | None = None,
     said: dict[str, Any] | None = None,
     hints: dict[str, str] | None = None,
+    events: list[Event] | None = None,
 ) -> list[ActionForm]:
     """Return a form for each action the table allows `user` now, filled with what was `said`.
 
     `rows` are those beside the case, if read before; `hints` say at which field how to mend what
-    was refused.
+    was refused. With the `events` of the case a form that gives it to a unit helps to choose one.
     """
     rows = rows or beside(case, user)
     assignee_id = rows.task.assignee_id if rows.task else None
     actions = policy.actions_for(user, case, at=timezone.now(), assignee_id=assignee_id)
-    lists = _Lists(case, user)
+    lists = _Lists(case, user, events=events)
     about = {request.kind: request_words(request) for request in rows.requests}
     forms = []
     for action in actions:
@@ -295,6 +300,7 @@ def _form(
 ) -> ActionForm:
     move, case = MOVES[action], lists.case
     names = [name for name in Input if name in move.inputs and name not in _NO_FIELDS]
+    help_ = lists.chooser(action) if action in GIVING else None
     if action == Action.SUPERVISE and not lists.user.holds(Role.SUPERVISOR):
         names.remove(Input.KIND)  # a leader's order is a leader's order
     fields = []
@@ -306,7 +312,7 @@ def _form(
                 label=str(name.label),
                 widget=_WIDGETS.get(name, "select"),
                 is_required=name in move.required or _is_photo_needed(name, action, case),
-                value=str(said.get(name, _default(name, action, lists))),
+                value=str(said.get(name, _preset(name, action, lists, help_))),
                 groups=_groups(name, action, lists),
                 low=low,
                 high=high,
@@ -323,7 +329,16 @@ def _form(
     if action in FINAL:
         words = {"action": label, "number": f"HH…{case.number[-5:]}"}
         submit = _("%(action)s %(number)s") % words
-    return ActionForm(action.value, label, fields, uuid.uuid4(), submit, bool(said), buttons, about)
+    return ActionForm(
+        action.value, label, fields, uuid.uuid4(), submit, bool(said), buttons, about, help_
+    )
+
+
+def _preset(name: Input, action: Action, lists: "_Lists", help_: Chooser | None) -> str:
+    """Return what a field begins with; the suggested unit where the case waits for one."""
+    if name == Input.UNIT and help_ is not None and lists.case.unit_id is None:
+        return help_.value
+    return _default(name, action, lists)
 
 
 def _is_photo_needed(name: Input, action: Action, case: Case) -> bool:
@@ -355,7 +370,7 @@ def _default(name: Input, action: Action, lists: "_Lists") -> str:
 def _bounds(name: Input, lists: "_Lists") -> tuple[str, str]:
     """Return the first and the last day or time a field takes, in its widget's words."""
     now = timezone.localtime()
-    if name == Input.REPLY_BY:
+    if name in (Input.REPLY_BY, Input.PROMISED_AT):
         return f"{now:%Y-%m-%dT%H:%M}", f"{now + LONGEST_REPLY:%Y-%m-%dT%H:%M}"
     if name == Input.UNTIL:
         last = now + timedelta(days=lists.options.max_suspension_days)
@@ -408,9 +423,13 @@ class _Lists:
     """What the forms of one case choose from, each list read once and only if a form needs it."""
 
     def __init__(
-        self, case: Case, user: User, known: Mapping[Input, Choices] = MappingProxyType({})
+        self,
+        case: Case,
+        user: User,
+        known: Mapping[Input, Choices] = MappingProxyType({}),
+        events: list[Event] | None = None,
     ) -> None:
-        self.case, self.user, self.known = case, user, known
+        self.case, self.user, self.known, self.events = case, user, known, events
 
     @cached_property
     def options(self) -> CityOptions:
@@ -425,8 +444,24 @@ class _Lists:
     @cached_property
     def units(self) -> list[Unit]:
         """The active units: those of the case's district, the others, the city-wide ones."""
-        rows = Unit.objects.filter(is_active=True).order_by("district", "code")
+        rows = with_initials()
         return sorted(rows, key=lambda r: (r.body == CITY, r.body != self.case.district))
+
+    @cached_property
+    def advice(self) -> Advice | None:
+        """What helps to choose a unit; none where the case's events were not read."""
+        if self.events is None:
+            return None
+        return advise(
+            self.case, self.events, units=self.units, options=self.options, at=timezone.now()
+        )
+
+    def chooser(self, action: Action) -> Chooser | None:
+        """Return what helps to choose a unit for an action that gives the case to one."""
+        if self.advice is None:
+            return None
+        groups = self.units_for(action)
+        return chooser(action, self.case, self.user, self.advice, self.units, groups)
 
     def conditions(self, action: Action) -> Groups:
         """Return the conditions of every class, those of the case's own class first."""

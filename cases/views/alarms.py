@@ -18,9 +18,12 @@ from django.views.decorators.http import require_safe
 
 from cases import policy
 from cases.choices import CITY, SCOPES, Role, Stage
-from cases.models import Alarm, Case, Channel, District, Reconciliation, Unit
+from cases.models import Alarm, Case, Channel, DeskAlarm, District, Reconciliation, Unit
+from cases.ringing import Tier
 from cases.selectors.channels import resting, waiting_for
+from cases.selectors.desk_alarms import desk_alarms
 from cases.selectors.machinery import reconciler_lag_s
+from cases.views.desk_alarms import escalated_words, known_words, words_of
 from cases.views.outbox import kind_words
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
@@ -77,6 +80,10 @@ FIXES: dict[str, str | Promise] = {
         "Look at the new cases of the unit: a real wave needs help from others, a wrong rule "
         "needs correcting."
     ),
+    What.ROLLUP: gettext_lazy(
+        "Tell IT: count everything anew with deploy/manage rollup --rebuild. No case and no score "
+        "is touched."
+    ),
 }
 
 
@@ -92,8 +99,11 @@ def desk_health(request: UserRequest) -> HttpResponse:
     cleared = alarms.filter(cleared_at__gt=at - CLEARED_FOR).order_by("-cleared_at")
     runs = _last_runs()
     lag = reconciler_lag_s()
+    desk = desk_alarms(request.user, at=at)
     context = {
         "at": at,
+        "ringing": desk.ringing,
+        "rings": [_ring(alarm) for alarm in desk.rows if alarm.tier == Tier.RINGS],
         "rows": _rows(alarms.open().order_by("since", "pk"), request.user),
         "channels": _channels(scopes, request.user, at=at),
         "cleared": _rows(cleared[:CLEARED_SHOWN], request.user),
@@ -115,6 +125,15 @@ def _last_runs() -> dict[str, Reconciliation]:
     """Return the last run of each kind that is over."""
     runs = Reconciliation.objects.filter(finished_at__isnull=False)
     return {run.kind: run for run in runs.order_by("kind", "-finished_at").distinct("kind")}
+
+
+def _ring(alarm: DeskAlarm) -> dict[str, Any]:
+    return {
+        "alarm": alarm,
+        "says": words_of(alarm),
+        "known": known_words(alarm),
+        "escalated": escalated_words(alarm),
+    }
 
 
 # --- alarms -------------------------------------------------------------------------------------

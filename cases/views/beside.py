@@ -13,13 +13,9 @@ from cases.choices import OPEN_STAGES, UNIT_STAGES, Action, Stage, Waiting
 from cases.guards import is_arbitrated
 from cases.models import Assist, Case, CityOptions, District, Request, Supervision
 from cases.selectors.beside import Beside
-from cases.views.words import (
-    DOUBT_WORDS,
-    EFFECT_WORDS,
-    REASON_WORDS,
-    contact_words,
-    may_see_people,
-)
+from cases.selectors.place import neighbour_of
+from cases.selectors.row_words import contact_words
+from cases.views.words import DOUBT_WORDS, EFFECT_WORDS, REASON_WORDS, may_see_people
 from cityops.accounts.models import User
 
 APPEAL_WORDS = {
@@ -128,8 +124,20 @@ def request_words(request: Request) -> str:
 def _of_the_place(case: Case, options: CityOptions) -> Iterator[Flag]:
     is_near = case.border_m is not None and case.border_m < options.border_warning_m
     if is_near and case.stage in OPEN_STAGES:
-        words = {"metres": case.border_m}
-        yield Flag("soon", _("%(metres)s m from the border of the district") % words)
+        yield Flag("soon", _border(case, options))
+
+
+def _border(case: Case, options: CityOptions) -> str:
+    words = {"metres": case.border_m}
+    within_m = options.border_warning_m + 1  # metres were rounded down
+    if case.point is not None and case.district:
+        across = neighbour_of(case.point, case.district, within_m=within_m)
+        if across is not None:
+            return _("%(metres)s m from the border, across it %(district)s") % {
+                **words,
+                "district": across.short_name,
+            }
+    return _("%(metres)s m from the border of the district") % words
 
 
 def _of_the_way(case: Case) -> Iterator[Flag]:
@@ -155,13 +163,13 @@ def _of_the_way(case: Case) -> Iterator[Flag]:
 # --- facts ----------------------------------------------------------------------------------------
 
 
-def facts(case: Case, rows: Beside, reader: User) -> list[Fact]:
+def facts(case: Case, rows: Beside, reader: User, *, is_disclosed: bool = False) -> list[Fact]:
     """Return the lines that stand below the facts every case has; only those that say something."""
     said = [
         Fact(_("Merged into"), [], [rows.survivor] if rows.survivor else []),
         Fact(_("Duplicates merged in"), [], rows.merged_in),
         Fact(_("12345 order"), _order(case), []),
-        Fact(_("Whom to answer"), [contact_words(case, reader)] if case.contact else [], []),
+        Fact(_("Whom to answer"), _contact(case, reader, is_disclosed=is_disclosed), []),
         Fact(_("Answer owed"), [_reply(row.action, row.reason) for row in rows.replies], []),
         Fact(_("Handler"), _handler(case, reader), []),
         Fact(_("On site"), _task(rows, reader), []),
@@ -177,6 +185,12 @@ def _order(case: Case) -> list[str]:
     if not case.order_number:
         return []
     return [" · ".join(filter(None, (case.order_number, case.get_order_kind_display())))]
+
+
+def _contact(case: Case, reader: User, *, is_disclosed: bool) -> list[str]:
+    if not case.contact:
+        return []
+    return [case.contact if is_disclosed else contact_words(case, reader)]
 
 
 def _reply(action: str, reason: str) -> str:

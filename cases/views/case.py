@@ -1,5 +1,6 @@
 """The case page: facts, photos, history, and the actions the table allows this reader."""
 
+import json
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +17,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
+from cases import policy
 from cases.choices import Action, Role
 from cases.errors import Refusal
-from cases.models import Attachment, Case, CityOptions
+from cases.models import Attachment, Case, CityOptions, Event
 from cases.selectors.beside import beside
 from cases.selectors.duplicates import Candidate, candidates
 from cases.selectors.locator import locator
-from cases.selectors.telephones import said_to
+from cases.selectors.row_words import hours_and_minutes, light_of, place_words
+from cases.selectors.telephones import mask_telephones, said_to, sees_telephones
 from cases.selectors.timeline import events_of
+from cases.services.disclosure import disclose
 from cases.services.moves import require_may_try, take_action
 from cases.services.moves.merging import why_unfit
 from cases.views.action_forms import (
@@ -38,15 +42,16 @@ from cases.views.action_forms import (
     unoffered,
 )
 from cases.views.beside import facts, flags
-from cases.views.timeline import timeline
-from cases.views.words import (
-    deadline_words,
-    hours_and_minutes,
-    light_of,
-    photos_of,
-    place_words,
-    rule_words,
+from cases.views.case_tabs import tab_context, tab_of
+from cases.views.dispatching import (
+    After,
+    after_giving,
+    leads_on,
+    lost_words,
+    together_rows,
 )
+from cases.views.timeline import opinion_in, timeline
+from cases.views.words import deadline_words, photos_of, rule_words
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
@@ -85,15 +90,23 @@ def case_page(request: UserRequest, number: str) -> HttpResponse:
 def case_action(request: UserRequest, number: str) -> HttpResponse:
     """Take an action; a refusal shows the case as it stands, with the reason on top."""
     try:
+        rows = together_rows(request)
         action = act_as_sent(request, number)
     except Case.DoesNotExist:
         raise Http404 from None
     except Refusal as refusal:
         return _page(request, visible_case(request.user, number), refusal)
-    done = done_words(number, action)
+    after = After([])
+    if leads_on(action):
+        inputs, key = sent_inputs(request, action), sent_key(request)
+        after = after_giving(request, number, action, rows, inputs, key)
+    told = [(True, done_words(number, action)), *after.told]
     if is_fragment(request):
-        return _panel_after(request, number, done)
-    messages.success(request, done)
+        return _panel_after(request, number, told, after.next)
+    for is_done, words in told:
+        messages.add_message(request, messages.SUCCESS if is_done else messages.WARNING, words)
+    if after.next is not None and "next" not in request.GET:
+        return redirect(after.next)
     return redirect(_next(request, number))
 
 
@@ -121,6 +134,18 @@ def case_panel(request: UserRequest, number: str) -> HttpResponse:
     return render(request, PANEL, case_context(request, visible_case(request.user, number)))
 
 
+@login_required
+@require_POST
+def case_disclose(request: UserRequest, number: str) -> HttpResponse:
+    """Show the people of a case in full, once, after writing down who looked."""
+    case = visible_case(request.user, number)
+    tab_of(request, case)  # 404 before anything is written down
+    disclose(case=case, reader=request.user)
+    answer = _page(request, case, is_disclosed=True)
+    answer["Cache-Control"] = "private, no-store"
+    return answer
+
+
 def is_fragment(request: UserRequest) -> bool:
     """Whether a part of a page was asked for, to stand in the page that is open."""
     return "HX-Request" in request.headers
@@ -142,27 +167,37 @@ def case_in_sight(user: User, number: str) -> Case | None:
     return found.filter(number=number).first()
 
 
-def _panel_after(request: UserRequest, number: str, done: str) -> HttpResponse:
-    """Return the panel as the case stands after an action; empty once out of one's sight."""
+def _panel_after(
+    request: UserRequest, number: str, told: list[tuple[bool, str]], following: Case | None
+) -> HttpResponse:
+    """Return the panel as the case stands after an action; empty once out of one's sight.
+
+    The desk opens the case that follows by itself.
+    """
     case = case_in_sight(request.user, number)
     context = case_context(request, case) if case else {}
-    answer = render(request, PANEL, {**context, "done": done})
-    answer["HX-Trigger"] = "case-changed"
+    answer = render(request, PANEL, {**context, "told": told})
+    heard: dict[str, Any] = {"case-changed": None}
+    if following is not None:
+        heard |= {"desk-next": {"number": following.number}}
+    answer["HX-Trigger"] = json.dumps(heard)
     return answer
 
 
-def _page(request: UserRequest, case: Case, refusal: Refusal | None = None) -> HttpResponse:
+def _page(
+    request: UserRequest,
+    case: Case,
+    refusal: Refusal | None = None,
+    *,
+    is_disclosed: bool = False,
+) -> HttpResponse:
     status = refusal.status if refusal else 200
-    context = case_context(request, case, refusal)
+    context = case_context(request, case, refusal, is_disclosed=is_disclosed)
     if is_fragment(request):
         return render(request, PANEL, context, status=status)
     address = request.build_absolute_uri(case.get_absolute_url())
-    context |= {
-        "locator": locator(case),
-        "address": address,
-        "qr": _qr(address),
-        "now": timezone.now(),
-    }
+    context |= {"locator": locator(case), "address": address, "qr": _qr(address)}
+    context |= tab_context(request, case, context)
     return render(request, "cases/case/page.html", context, status=status)
 
 
@@ -173,10 +208,15 @@ def _qr(address: str) -> SafeString:
 
 
 def case_context(
-    request: UserRequest, case: Case, refusal: Refusal | None = None
+    request: UserRequest,
+    case: Case,
+    refusal: Refusal | None = None,
+    *,
+    is_disclosed: bool = False,
 ) -> dict[str, Any]:
-    """Return what the page and the panel show of a case."""
+    """Return what the page and the panel show of a case; its people in full once disclosed."""
     now, events, user = timezone.now(), events_of(case), request.user
+    said_fully = str if is_disclosed else said_to(user)
     options, rows = CityOptions.objects.get(), beside(case, user)
     said = {name: ",".join(request.POST.getlist(name)) for name in request.POST}
     forms = action_forms(
@@ -185,6 +225,7 @@ def case_context(
         rows=rows,
         said=said if refusal else {},
         hints=refusal.fields if refusal else {},
+        events=events,
     )
     return {
         "case": case,
@@ -192,21 +233,33 @@ def case_context(
         "flags": flags(case, rows, options, at=now),
         "place": place_words(case, at=now),
         "rule": rule_words(case, events),
-        "description": said_to(user)(case.description),
-        "beside": facts(case, rows, user),
+        "description": said_fully(case.description),
+        "beside": facts(case, rows, user, is_disclosed=is_disclosed),
+        "may_disclose": not is_disclosed and _may_disclose(user, case, events),
+        "is_disclosed": is_disclosed,
         "supports": sum(event.action == Action.SUPPORT for event in events),
         "photos": _photo_groups(case),
         "duplicates": _duplicates(case, user, forms, options),
         "photos_late": case.photos_late(at=now),
         "deadlines": deadline_words(case, events),
-        "lines": timeline(events, user),
+        "events": events,
+        "now": now,
+        "lines": timeline(events, user, said=said_fully),
         "offer": offer_of(forms, case),
         "unoffered": unoffered(user, case, rows),
         "next": request.GET.get("next", ""),
         "refusal": refusal,
-        "refusal_words": refusal_words(refusal) if refusal else "",
+        "refusal_words": _refused(request, refusal, case, events) if refusal else "",
         "refusal_hints": _unplaced(refusal, forms) if refusal else [],
     }
+
+
+def _may_disclose(user: User, case: Case, events: list[Event]) -> bool:
+    """Whether something of this case is hidden that `user` may have shown."""
+    if sees_telephones(user) or policy.discloses_as(user, case) is None:
+        return False
+    said = [case.description, *(opinion_in(event) for event in events)]
+    return bool(case.contact) or any(mask_telephones(text) != text for text in said)
 
 
 def _photo_groups(case: Case) -> dict[str, Any]:
@@ -262,6 +315,14 @@ def refusal_words(refusal: Refusal) -> str:
     """Return a refusal as one sentence; two are said otherwise to a person than to a program."""
     is_ours = refusal.code in ("stale_case", "idempotency_key_reused")
     return code_words(refusal.code) if is_ours else refusal.message
+
+
+def _refused(request: UserRequest, refusal: Refusal, case: Case, events: list[Event]) -> str:
+    """Return a refusal as one sentence; who was first, where two dispatched at once."""
+    is_dispatch = request.POST.get("action") == Action.DISPATCH
+    if is_dispatch and refusal.code in ("stale_case", "move_not_allowed"):
+        return lost_words(case, events) or refusal_words(refusal)
+    return refusal_words(refusal)
 
 
 def code_words(code: str) -> str:

@@ -8,18 +8,17 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from cases.choices import Action
 from cases.errors import InvalidInput
 from cases.models import Case
+from cases.selectors.columns import DEFAULT, columns_named
 from cases.services import bulk
 from cases.views.action_forms import common_form, sent_inputs
 from cases.views.case import code_words
-from cases.views.case_list import Row, rows_of
+from cases.views.case_list import Row, back_of, rows_of
 from cityops.accounts.http import UserRequest
 
 
@@ -65,6 +64,7 @@ def _page(
     context: dict[str, Any] = {
         "action": action,
         "rows": rows,
+        "columns": columns_named(DEFAULT),
         "able": {row.case.number for row in able},
         "lost": _lost(results, rows),
         "done": sum(result.is_done for result in results),
@@ -73,7 +73,7 @@ def _page(
         "most": bulk.MOST_ROWS,
         "is_too_many": len(numbers) > bulk.MOST_ROWS,
         "form": common_form(action, [row.case for row in able], user, said=request.POST),
-        "back": _back(request),
+        "back": back_of(request),
         "at": now,
     }
     return render(request, "cases/list/bulk.html", context)
@@ -116,13 +116,3 @@ def _key(request: UserRequest) -> uuid.UUID | None:
         return uuid.UUID(text) if text else None
     except ValueError:
         raise InvalidInput("The key of the form is no UUID.") from None
-
-
-def _back(request: UserRequest) -> str:
-    """Return the list the rows were chosen in, with all its state."""
-    wanted = request.POST.get("back", "")
-    if wanted and url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    ):
-        return wanted
-    return reverse("case_list")

@@ -3,7 +3,8 @@
 Every state of it stands in the address, so that Back, a link and a saved search restore it.
 """
 
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -13,7 +14,9 @@ from urllib.parse import urlencode
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -34,9 +37,19 @@ from cases.selectors.case_search import (
     read_filters,
     search,
 )
+from cases.selectors.columns import (
+    COLUMNS,
+    DEFAULT,
+    Column,
+    columns_named,
+    columns_of,
+    told_of,
+    with_columns,
+)
+from cases.selectors.row_words import LIGHT_WORDS, Light, words_of_place
 from cases.services import bulk
+from cases.services.exports import MOST_AT_ONCE
 from cases.views.case import code_words
-from cases.views.words import LIGHT_WORDS, Light, light_of, places_of
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
@@ -62,6 +75,8 @@ _LABELS = {
     "unit": gettext_lazy("Unit"),
     "category": gettext_lazy("Class"),
     "source": gettext_lazy("Source"),
+    "place": gettext_lazy("Place"),
+    "grid": gettext_lazy("Grid cell"),
     "period": gettext_lazy("Dates"),
     "from": gettext_lazy("From"),
     "to": gettext_lazy("To"),
@@ -101,8 +116,10 @@ class Row:
     """A case as a list shows it, with what may be done to it together with others."""
 
     case: Case
+    address: str
     place: str
     light: Light | None
+    cells: list[tuple[Column, list[str]]]  # in the order of the columns
     actions: list[Action]
     result: bulk.Result | None = None
 
@@ -138,7 +155,8 @@ class Asked:
 def case_list(request: UserRequest) -> HttpResponse:
     """Show a page of the cases the reader may see that answer to the filters."""
     now, asked = timezone.now(), _asked(request)
-    rows, after, counted = _page(request.user, asked, at=now)
+    columns = columns_of(request.user)
+    rows, after, counted = _page(request.user, asked, columns, at=now)
     selects = _selects(asked.filters)
     context = {
         "asked": asked,
@@ -147,7 +165,12 @@ def case_list(request: UserRequest) -> HttpResponse:
         "periods": Select("period", "", asked.filters.get("period") or "reported", _periods(), ""),
         "chips": _chips(asked, selects),
         "rows": rows,
+        "columns": columns,
+        "all_columns": COLUMNS,
         "actions": offered(rows),
+        "may_choose": bool(rows),
+        "export_key": uuid.uuid4(),
+        "most_at_once": MOST_AT_ONCE,
         "count": min(counted, MOST_COUNTED),
         "is_over": counted > MOST_COUNTED,
         "next": asked.address(cursor=after) if after else "",
@@ -171,14 +194,16 @@ def _asked(request: UserRequest) -> Asked:
     return Asked(filters, size, request.GET.get("cursor", ""))
 
 
-def _page(user: User, asked: Asked, *, at: datetime) -> tuple[list[Row], str, int]:
+def _page(
+    user: User, asked: Asked, columns: Sequence[Column], *, at: datetime
+) -> tuple[list[Row], str, int]:
     """Return the rows, the cursor of the next page and the number found; nothing where wrong."""
     if asked.wrong:
         return [], "", 0
     found = search(user, asked.filters, at=at)
     try:
         cases, after = page(
-            found.select_related("minor", "unit"),
+            with_columns(found, columns),
             asked.filters,
             cursor=asked.cursor,
             size=asked.size,
@@ -186,24 +211,30 @@ def _page(user: User, asked: Asked, *, at: datetime) -> tuple[list[Row], str, in
     except InvalidInput as refusal:
         asked.wrong.update(refusal.fields)
         return [], "", 0
-    return rows_of(user, cases, at=at), after, count(found)
+    return rows_of(user, cases, columns, at=at), after, count(found)
 
 
 def rows_of(
-    user: User, cases: Iterable[Case], *, at: datetime, results: Iterable[bulk.Result] = ()
+    user: User,
+    cases: Iterable[Case],
+    columns: Sequence[Column] = tuple(columns_named(DEFAULT)),
+    *,
+    at: datetime,
+    results: Iterable[bulk.Result] = (),
 ) -> list[Row]:
     """Return cases as rows of a list, with what became of them."""
-    held, known = list(cases), {result.number: result for result in results}
-    places = places_of(held, at=at)
+    known = {result.number: result for result in results}
     return [
         Row(
-            case,
-            places[case.number],
-            light_of(case, at=at),
-            [one for one in policy.actions_for(user, case, at=at) if one in bulk.ACTIONS],
-            known.get(case.number),
+            told.case,
+            told.said(told.case.address),
+            words_of_place(told.case, told.names),
+            told.light,
+            [(column, column.words(told)) for column in columns],
+            [one for one in policy.actions_for(user, told.case, at=at) if one in bulk.ACTIONS],
+            known.get(told.case.number),
         )
-        for case in held
+        for told in told_of(list(cases), reader=user, at=at)
     ]
 
 
@@ -211,6 +242,16 @@ def offered(rows: Iterable[Row]) -> list[Action]:
     """Return the actions that may be taken on some of the rows, in the order of a case's life."""
     held = {action for row in rows for action in row.actions}
     return [action for action in bulk.ACTIONS if action in held]
+
+
+def back_of(request: UserRequest) -> str:
+    """Return the list the rows were chosen in, with all its state."""
+    wanted = request.POST.get("back", "")
+    if wanted and url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    ):
+        return wanted
+    return reverse("case_list")
 
 
 # --- the filter bar -----------------------------------------------------------------------------
@@ -227,6 +268,7 @@ def _selects(filters: Filters) -> list[Select]:
         "unit": (unit_options(dict(districts)), _("any unit")),
         "category": (class_options(), _("any class")),
         "source": (_plain((v, str(w)) for v, w in Source.choices), _("any source")),
+        "place": (_plain([("none", _("without a place"))]), _("any place")),
         "sort": (_plain((one, str(_SORT_WORDS[one])) for one in SORTS), ""),
     }
     return [
@@ -289,6 +331,14 @@ def _chips(asked: Asked, selects: list[Select]) -> list[Chip]:
         for name, value in asked.filters.asked.items()
         if name != "sort"
     ]
+
+
+def filter_words(filters: Filters) -> list[tuple[str, str]]:
+    """Return the filters that are set and the order, each as its label and words."""
+    selects = _selects(filters)
+    chips = [(chip.label, chip.words) for chip in _chips(Asked(filters, SIZES[0]), selects)]
+    order = next(one for one in selects if one.name == "sort")
+    return [*chips, (order.label, order.words or order.options[0][1][0][1])]
 
 
 def _searches(user: User, filters: Filters) -> dict[str, Any]:

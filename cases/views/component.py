@@ -10,7 +10,8 @@ from django.views.decorators.http import require_safe
 from cases import policy
 from cases.choices import Role, Stage
 from cases.models import Attachment, Case, Component
-from cases.views.words import first_photos, light_of, place_words
+from cases.selectors.row_words import light_of, place_words
+from cases.views.words import first_photos
 from cityops.accounts.models import User
 
 _NOT_SO = (Stage.DECLINED, Stage.VOIDED)  # what was reported then may not even be this component

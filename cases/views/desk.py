@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -14,13 +15,15 @@ from django.views.decorators.http import require_safe
 
 from cases.choices import Role
 from cases.errors import InvalidInput
-from cases.models import Case
+from cases.models import Case, ComponentState
+from cases.selectors import live_map
 from cases.selectors.deadline import runs_in_working_time
 from cases.selectors.feed import read_heads
-from cases.selectors.live_map import live_map
+from cases.selectors.row_words import LIGHT_WORDS, Light, light_of
 from cases.selectors.worklist import SavedView, awaited, counts, found, held, queue, saved_views
+from cases.views.boxes import read_box
 from cases.views.case import case_context, case_in_sight
-from cases.views.words import LIGHT_WORDS, WAITING_WORDS, Light, light_of
+from cases.views.words import WAITING_WORDS
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 
@@ -52,6 +55,7 @@ _MORE_NAMES = {
     "late": gettext_lazy("Overdue"),
     "placeless": gettext_lazy("Without a place"),
 }
+_NAMES = VIEW_NAMES | _MORE_NAMES
 _COUNTERS = ("accept", "dispatch", "handling", "check", "soon", "late")
 _PARTS = ("map", "list")  # what a window of its own may show
 
@@ -101,6 +105,7 @@ def desk(request: UserRequest) -> HttpResponse:
     context = {
         **_queue_context(request),
         **_chosen(request),
+        **_layers(),
         "only": only if only in _PARTS else "",
     }
     return render(request, "cases/desk/desk.html", context)
@@ -119,12 +124,44 @@ def desk_queue(request: UserRequest) -> HttpResponse:
 @require_safe
 @login_required
 def cases(request: UserRequest) -> HttpResponse:
-    """Return the columns of the live map; `numbers=A,B` asks only for those cases."""
+    """Return the columns of the live map, of a `view` or of the cases `numbers=A,B` names."""
     _require_desk(request)
+    user, now, view = request.user, timezone.now(), request.GET.get("view", "all")
+    saved = {} if view in _NAMES else saved_views(user, at=now)
+    if view not in _NAMES and view not in saved:
+        return HttpResponseBadRequest("There is no such view.", content_type="text/plain")
     asked = request.GET.get("numbers")
     numbers = asked.split(",")[:MOST_NUMBERS] if asked is not None else None
-    text = live_map(request.user, numbers=numbers)
+    among = held(user, view, at=now, saved=saved)
+    text = live_map.live_map(user, numbers=numbers, among=among)
     headers = {"Cache-Control": "private, no-store"}
+    return HttpResponse(text, content_type="application/json", headers=headers)
+
+
+@require_safe
+@login_required
+def cards(request: UserRequest) -> HttpResponse:
+    """Return the cases of `numbers=A,B` in words: what a mark on the map stands for."""
+    _require_desk(request)
+    now, numbers = timezone.now(), request.GET.get("numbers", "").split(",")[:MOST_NUMBERS]
+    found = live_map.cards(request.user, numbers)
+    context = {"rows": [(case, light_of(case, at=now)) for case in found]}
+    answer = render(request, "cases/desk/_cards.html", context)
+    answer["Cache-Control"] = "private, no-store"
+    return answer
+
+
+@require_safe
+@login_required
+def components(request: UserRequest) -> HttpResponse:
+    """Return the columns of the registered components in `box`, the middle first."""
+    _require_desk(request)
+    try:
+        box = read_box(request.GET.get("box", ""))
+    except InvalidInput as refusal:
+        return HttpResponseBadRequest(refusal.fields["box"], content_type="text/plain")
+    text = live_map.components_in(request.user, box)
+    headers = {"Cache-Control": "private, max-age=60"}
     return HttpResponse(text, content_type="application/json", headers=headers)
 
 
@@ -142,7 +179,7 @@ def _queue_context(request: UserRequest) -> dict[str, Any]:
     now, user, heads = timezone.now(), request.user, read_heads()
     saved = saved_views(user, at=now)
     counted = counts(user, at=now, saved=saved)
-    names = VIEW_NAMES | _MORE_NAMES | {key: view.name for key, view in saved.items()}
+    names = _NAMES | {key: view.name for key, view in saved.items()}
     view, words = request.GET.get("view", ""), request.GET.get("q", "").strip()
     if view not in names:
         view = "urgent" if counted["urgent"] else "all"
@@ -167,7 +204,6 @@ def _queue_context(request: UserRequest) -> dict[str, Any]:
             for key in _COUNTERS
         ],
         "late": counted["late"],
-        "placeless": View("placeless", str(names["placeless"]), counted["placeless"]),
         "all_open": counted["all"],
         "rows": rows,
         "held": counted[view] if held_count is None else held_count,
@@ -193,6 +229,11 @@ def _rows(
     except InvalidInput as refusal:
         return [], 0, refusal.fields.get("q", refusal.message)
     return [row(case) for case in queue(hits, at=at)], hits.count(), ""
+
+
+def _layers() -> dict[str, Any]:
+    """Return what the layers of the map need: the key of the base map, the words of components."""
+    return {"tianditu": settings.TIANDITU_KEY, "component_states": ComponentState.choices}
 
 
 def _chosen(request: UserRequest) -> dict[str, Any]:

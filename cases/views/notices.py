@@ -4,13 +4,14 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from cases.choices import Role
 from cases.models import Notice, Task
 from cases.notices import TABLE, telling_of
 from cases.selectors.feed import read_heads
-from cases.views.words import places_of
+from cases.selectors.row_words import places_of
 from cityops.accounts.http import UserRequest
 
 SHOWN = 100
@@ -28,10 +29,10 @@ def notices(request: UserRequest) -> HttpResponse:
             mine.unread().update(read_at=timezone.now())
         return redirect("notices")
     told = Notice.objects.all().of(request.user).order_by("-pk")
-    rows = list(told.select_related("event", "case__minor", "case__condition")[:SHOWN])
-    places = places_of([row.case for row in rows], at=timezone.now())
+    rows = list(told.select_related("event", "case__minor", "case__condition", "export")[:SHOWN])
+    places = places_of([row.case for row in rows if row.case], at=timezone.now())
     context = {
-        "rows": [(row, _says(row), places[row.case.number]) for row in rows],
+        "rows": [(row, _says(row), places[row.case.number] if row.case else "") for row in rows],
         "has_unread": any(row.read_at is None for row in rows),
         "upto": rows[0].pk if rows else "",
     }
@@ -44,6 +45,8 @@ def notice_open(request: UserRequest, pk: int) -> HttpResponse:
     """Mark a notice as read and go where its reader does what it asks."""
     notice = get_object_or_404(Notice.objects.all().of(request.user), pk=pk)
     Notice.objects.filter(pk=notice.pk, read_at=None).update(read_at=timezone.now())
+    if notice.case is None:
+        return redirect("downloads")
     if request.user.holds(Role.INSPECTOR):
         asked = Task.objects.open().of(request.user).filter(case=notice.case_id)
         if asked.exists():
@@ -65,5 +68,7 @@ def notices_unread(request: UserRequest) -> HttpResponse:
 
 def _says(notice: Notice) -> str:
     event = notice.event
+    if event is None:
+        return _("a file you asked for is ready")
     telling = telling_of(event.action, event.to_stage, event.data["facts"])
     return str(telling.says) if telling else str(event.get_action_display())

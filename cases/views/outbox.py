@@ -41,12 +41,17 @@ KIND_WORDS = {
     "notify": gettext_lazy("tell people"),
     "send": gettext_lazy("send a notice out"),
     "send_test": gettext_lazy("send a test"),
+    "alarm": gettext_lazy("tell the shift lead of an alarm"),
+    "watch_desk": gettext_lazy("look at the alarms of the desk"),
     "reply": gettext_lazy("reply to the hotline"),
     "photo": gettext_lazy("make a photo ready"),
     "screenshot": gettext_lazy("make a screenshot ready"),
     "sweep_photos": gettext_lazy("delete uploads nobody needs"),
+    "export": gettext_lazy("write a list as a file"),
+    "sweep_exports": gettext_lazy("delete files that are a week old"),
     "reconcile_minute": gettext_lazy("reconcile, each minute"),
     "reconcile_nightly": gettext_lazy("reconcile, nightly"),
+    "advance_rollup": gettext_lazy("count for heat and trend"),
 }
 
 

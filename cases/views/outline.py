@@ -7,7 +7,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import condition, require_safe
 
+from cases.errors import InvalidInput
 from cases.selectors import outline as areas
+from cases.views.boxes import read_box
 
 
 def _etag(request: HttpRequest) -> str:
@@ -27,7 +29,9 @@ def outline(request: HttpRequest) -> HttpResponse:
 @require_safe
 @cache_control(private=True, max_age=300)
 def outline_near(request: HttpRequest) -> HttpResponse:
-    """Return communities and grid cells around `lon`, `lat` (WGS-84) as GeoJSON."""
+    """Return communities and cells around `lon`, `lat`, or in a `box` (WGS-84), as GeoJSON."""
+    if "box" in request.GET:
+        return _within(request.GET["box"])
     try:
         lon, lat = (float(request.GET.get(name, "")) for name in ("lon", "lat"))
     except ValueError:
@@ -35,3 +39,11 @@ def outline_near(request: HttpRequest) -> HttpResponse:
     if not (isfinite(lon) and isfinite(lat)):
         return HttpResponseBadRequest("Give lon and lat in degrees.", content_type="text/plain")
     return HttpResponse(areas.outline_near(lon, lat), content_type="application/geo+json")
+
+
+def _within(text: str) -> HttpResponse:
+    try:
+        box = read_box(text)
+    except InvalidInput as refusal:
+        return HttpResponseBadRequest(refusal.fields["box"], content_type="text/plain")
+    return HttpResponse(areas.outline_within(box), content_type="application/geo+json")

@@ -19,9 +19,10 @@ from django.views.decorators.http import require_safe
 from cases import policy
 from cases.choices import OPEN_STAGES, Action, Role, Stage, Waiting
 from cases.models import Case, Event, Task
+from cases.selectors.row_words import Light, light_of, places_of
 from cases.selectors.unit_inbox import Inbox
 from cases.views.phone_task import ASKED, REASONED
-from cases.views.words import Light, first_photos, light_of, light_of_task, places_of
+from cases.views.words import first_photos, light_of_task
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 

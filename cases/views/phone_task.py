@@ -19,18 +19,13 @@ from cases.errors import Refusal, StaleCase
 from cases.forms import AnswerForm
 from cases.models import Attachment, Case, Event, Task
 from cases.selectors.locator import locator
+from cases.selectors.row_words import place_words
 from cases.selectors.telephones import said_to
 from cases.selectors.timeline import events_of
 from cases.services.moves import take_action
 from cases.views.case import act_as_sent, case_context, case_in_sight, done_words
 from cases.views.timeline import opinion_of, timeline
-from cases.views.words import (
-    DOUBT_WORDS,
-    REASON_WORDS,
-    light_of_task,
-    photos_of,
-    place_words,
-)
+from cases.views.words import DOUBT_WORDS, REASON_WORDS, light_of_task, photos_of
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
 

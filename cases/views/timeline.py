@@ -16,6 +16,7 @@ from cases.choices import Action, ClockKind, LimitUnit, Role, Stage
 from cases.models import Condition, District, Event, Responsibility, Supervision, Unit
 from cases.models.category import limit_text
 from cases.selectors.responsibility import REGISTER
+from cases.selectors.row_words import hours_and_minutes
 from cases.selectors.telephones import said_to
 from cases.views.words import (
     DOUBT_WORDS,
@@ -23,7 +24,6 @@ from cases.views.words import (
     REASON_WORDS,
     RULING_WORDS,
     SATISFACTION_WORDS,
-    hours_and_minutes,
     may_see_people,
 )
 from cityops.accounts.models import User
@@ -54,11 +54,13 @@ class _Names:
     rules: list[Responsibility]  # every version
 
 
-def timeline(events: list[Event], reader: User) -> list[Line]:
-    """Return the lines of a case's history, oldest first."""
+def timeline(
+    events: list[Event], reader: User, *, said: Callable[[str], str] | None = None
+) -> list[Line]:
+    """Return the lines of a case's history, oldest first; `said` tells what people said."""
     secrets = [json.loads(event.private) if event.private else {} for event in events]
     names = _names(events, secrets, reader)
-    said = said_to(reader)
+    said = said or said_to(reader)
     return [
         _line(event, secret, names, said(secret.get("opinion") or ""))
         for event, secret in zip(events, secrets, strict=True)
@@ -67,8 +69,13 @@ def timeline(events: list[Event], reader: User) -> list[Line]:
 
 def opinion_of(event: Event, reader: User) -> str:
     """Return what the reader is told of what was said with an event; empty once erased."""
+    return said_to(reader)(opinion_in(event))
+
+
+def opinion_in(event: Event) -> str:
+    """Return what was said with an event, in full; empty once erased."""
     secret = json.loads(event.private) if event.private else {}
-    return said_to(reader)(secret.get("opinion") or "")
+    return str(secret.get("opinion") or "")
 
 
 def _line(event: Event, secret: dict[str, Any], names: _Names, opinion: str) -> Line:
@@ -188,6 +195,8 @@ def _time(_event: Event, facts: dict[str, Any], _names: _Names) -> str:
         return _("until the end of %(day)s") % {"day": date_format(day, "Y-m-d")}
     if facts.get("reply_by"):
         return _("reply by %(at)s") % {"at": _moment(facts["reply_by"])}
+    if facts.get("promised_at"):
+        return _("promised for %(at)s") % {"at": _moment(facts["promised_at"])}
     if facts.get("own_due_at"):
         return _("instead of its own deadline %(at)s") % {"at": _moment(facts["own_due_at"])}
     return ""

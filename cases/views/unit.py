@@ -19,16 +19,11 @@ from django.views.decorators.http import require_safe
 from cases import policy
 from cases.choices import Action, Role, Waiting
 from cases.models import Case, Event, Request, Supervision
+from cases.selectors.row_words import Light, light_of, places_of
 from cases.selectors.unit_inbox import RETURNED, Inbox
 from cases.services import bulk
 from cases.views.action_forms import ActionForm, Choices, row_form
-from cases.views.words import (
-    REASON_WORDS,
-    WAITING_WORDS,
-    Light,
-    light_of,
-    places_of,
-)
+from cases.views.words import REASON_WORDS, WAITING_WORDS
 from cases.workflow import Input
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User

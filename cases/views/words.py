@@ -1,30 +1,24 @@
 """A case in the reader's words: its time light, its place, what the reader may read of people."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cases import policy
-from cases.choices import OPEN_STAGES, ClockKind, Stage, Waiting
-from cases.errors import CalendarMissing
+from cases.choices import ClockKind, Waiting
 from cases.guards import CHECK_FAILED, REOPENED
 from cases.models import (
-    Area,
     Attachment,
     Case,
-    Component,
-    District,
     Event,
     Responsibility,
     Task,
 )
-from cases.selectors.deadline import deadlines_of, seconds_left
+from cases.selectors.deadline import deadlines_of
 from cases.selectors.responsibility import REGISTER
-from cases.selectors.telephones import mask_telephones, sees_telephones
-from cases.selectors.timeline import shown_due
+from cases.selectors.row_words import LIGHT_WORDS, Light, left_words
 from cityops.accounts.models import User
 
 REASON_WORDS = {
@@ -82,44 +76,6 @@ DOUBT_WORDS = {
     "taken_before": gettext_lazy("the photo was taken before the case was dispatched"),
     "taken_away": gettext_lazy("the photo was taken away from the place"),
 }
-LIGHT_WORDS = {
-    "normal": ("○", gettext_lazy("on time")),
-    "soon": ("▲", gettext_lazy("due soon")),
-    "late": ("■", gettext_lazy("overdue")),
-    "paused": ("◆", gettext_lazy("paused")),
-}
-_NO_CLOCK = frozenset(set(Stage) - OPEN_STAGES | {Stage.HANDLED, Stage.CHECKED})
-
-
-@dataclass(frozen=True)
-class Light:
-    """A time light as shape and word, never as colour alone, with what remains of the time."""
-
-    key: str
-    shape: str
-    word: str
-    remaining: str
-    due_at: datetime | None
-
-
-def light_of(case: Case, *, at: datetime) -> Light | None:
-    """Return the time light at `at` in the reader's words; None where no clock runs."""
-    if case.stage in _NO_CLOCK:
-        return None
-    key = case.light(at=at)
-    shape, word = LIGHT_WORDS[key]
-    due_at = shown_due(case)
-    return Light(key, shape, str(word), _remaining(case, due_at, at=at), due_at)
-
-
-def _remaining(case: Case, due_at: datetime | None, *, at: datetime) -> str:
-    """Return hours and minutes left or over, in working time where the limit counts that."""
-    if due_at is None or case.stage == Stage.SUSPENDED:
-        return ""
-    try:
-        return _left_words(seconds_left(case, due_at, at=at))
-    except CalendarMissing:
-        return ""
 
 
 def light_of_task(task: Task, *, at: datetime) -> Light:
@@ -128,18 +84,7 @@ def light_of_task(task: Task, *, at: datetime) -> Light:
     key = "late" if at > task.due_at else "soon" if at >= soon_at else "normal"
     shape, word = LIGHT_WORDS[key]
     left_s = int((task.due_at - at).total_seconds())
-    return Light(key, shape, str(word), _left_words(left_s), task.due_at)
-
-
-def _left_words(left_s: int) -> str:
-    words = {"time": hours_and_minutes(abs(left_s))}
-    return _("%(time)s left") % words if left_s >= 0 else _("%(time)s over") % words
-
-
-def hours_and_minutes(seconds: int) -> str:
-    """Return a length of time as h:mm."""
-    hours, minutes = divmod(seconds // 60, 60)
-    return f"{hours}:{minutes:02}"
+    return Light(key, shape, str(word), left_words(left_s), task.due_at)
 
 
 def photos_of(case: Case) -> list[Attachment]:
@@ -153,31 +98,6 @@ def first_photos(cases: Iterable[Case]) -> dict[int, int]:
     shown = Attachment.objects.filter(case__in=list(cases), kind__in=reported)
     first = shown.exclude(stored_sha256="").order_by("case", "added_at", "pk").distinct("case")
     return dict(first.values_list("case", "pk"))
-
-
-def place_words(placed: Case | Component, *, at: datetime) -> str:
-    """Return district, street, community and cell, as far as they are known."""
-    return _place_words(placed, _place_names([placed], at=at))
-
-
-def places_of(cases: Iterable[Case], *, at: datetime) -> dict[str, str]:
-    """Return the place words of many cases by number, in two statements."""
-    rows = list(cases)
-    names = _place_names(rows, at=at)
-    return {case.number: _place_words(case, names) for case in rows}
-
-
-def _place_names(placed: Sequence[Case | Component], *, at: datetime) -> dict[str, str]:
-    """Return the names of the districts, and of the streets and communities of these rows."""
-    districts = {one.slug: one.name for one in District.objects.all()}
-    codes = {code for row in placed for code in (row.street, row.community)}
-    areas = Area.objects.filter(level__in=("street", "community"), code__in=codes)
-    return districts | {area.code: area.name for area in areas.filter(valid__contains=at)}
-
-
-def _place_words(row: Case | Component, names: dict[str, str]) -> str:
-    known = (names.get(row.district), names.get(row.street), names.get(row.community))
-    return " · ".join(word for word in (*known, row.grid_cell[-3:]) if word)
 
 
 def rule_words(case: Case, events: list[Event]) -> str:
@@ -206,11 +126,3 @@ def may_see_people(reader: User) -> bool:
     """Whether the reader sees who acted: the posts of the centres do, units and inspectors not."""
     reach = policy.reach_of(reader)
     return reach.is_whole or bool(reach.districts)
-
-
-def contact_words(case: Case, reader: User) -> str:
-    """Return whom to answer; in full to operators, who answer, to others only a hint of it."""
-    if sees_telephones(reader):
-        return case.contact
-    words = mask_telephones(case.contact).split()
-    return " ".join(word if "*" in word else word[:1] + "**" for word in words)

@@ -31,6 +31,7 @@ from cases.models import (
     Supervision,
     Task,
 )
+from cases.services.rollup import rebuild
 from cases.simulation import simulate
 
 BLOCK = timedelta(days=35)  # whole weeks, longer than the month: blocks follow one another
@@ -102,6 +103,8 @@ def fill(wanted: int, progress: Callable[[str], None]) -> int:
             _set_sequence(cursor, table)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
+    progress("counts of heat and trend …")
+    rebuild()
     return plan.total
 
 

@@ -65,6 +65,8 @@ interface HTMLElementEventMap {
   "htmx:responseError": CustomEvent<HtmxDetail>;
   "htmx:sendError": CustomEvent<HtmxDetail>;
   "htmx:timeout": CustomEvent<HtmxDetail>;
+  /** The server names the case to dispatch next. */
+  "desk-next": CustomEvent<{ number: string }>;
 }
 
 interface WindowEventMap {

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.gis.geos import Point
 
 from cases.choices import OPEN_STAGES, Role, Stage
 from cases.errors import InvalidInput
@@ -90,6 +91,13 @@ def test_a_filter_keeps_what_it_names(reader, asked, columns):
 
     assert found(reader, **asked) == {wanted.pk}
     assert found(reader) == {other.pk, wanted.pk}
+
+
+def test_cases_without_a_place_are_found(reader):
+    wanted = write()
+    write(point=Point(109.97, 27.55, srid=4326))
+
+    assert found(reader, place="none") == {wanted.pk}
 
 
 def test_days_are_of_shanghai_and_both_included(reader):
@@ -190,6 +198,7 @@ def test_nobody_finds_what_they_may_not_see(reader):
         {"light": "green"},
         {"district": "beijing"},
         {"source": "rumour"},
+        {"place": "any"},
         {"category": "event-1"},
         {"category": "event_%"},
         {"from": "yesterday"},

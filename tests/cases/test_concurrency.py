@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import F, Max
 
 from cases.choices import Action, Role, Source
-from cases.errors import CityFilling, Refusal, StaleCase
+from cases.errors import CityFilling, HandoverMoved, Refusal, StaleCase
 from cases.ledger import FILLING_LOCK
 from cases.models import (
     Case,
@@ -20,6 +20,7 @@ from cases.models import (
     Effect,
     EffectRuling,
     Event,
+    Handover,
     MinorClass,
     Responsibility,
     RoutingDraft,
@@ -33,6 +34,7 @@ from cases.services.calendars import publish_calendar
 from cases.services.city import load_city
 from cases.services.effects import claim_effect, end_lost_claims, run_effect, run_effects
 from cases.services.filing import By
+from cases.services.handover import give_over, take_over
 from cases.services.intake import Report, report_case
 from cases.services.ledger_check import verify_ledger
 from cases.services.moves import take_action
@@ -575,3 +577,47 @@ def test_a_city_loaded_again_finds_the_unit_of_a_case_without(city, tmp_path):
 
     assert dispatch_again() == ["1 asked", "dispatched"]
     assert run_effect(Effect.objects.get(kind="ask_again").pk) == "held elsewhere"
+
+
+def test_a_dispatch_by_hand_and_the_automatic_one_at_once_one_wins(city):
+    inspector = person("i1", Role.INSPECTOR, grids=("431202",))
+    dispatcher = person("d1", Role.DISPATCHER)
+    for _ in range(6):
+        answer = report_case(report=REPORT, actor=inspector)
+        effect = Effect.objects.get(case__number=answer["number"], kind="dispatch")
+        words = {"number": answer["number"], "action": Action.DISPATCH, "actor": dispatcher}
+        words |= {"seen_version": answer["version"], "inputs": {"unit": "brigade"}}
+
+        results = together(
+            lambda words=words: take_action(**words), lambda pk=effect.pk: run_effect(pk)
+        )
+
+        case = Case.objects.get(number=answer["number"])
+        refused = [result for result in results if isinstance(result, Refusal)]
+        is_by_hand = case.unit_id == "brigade"
+        assert Event.objects.filter(case=case, action="dispatch").count() == 1
+        assert len(refused) == (0 if is_by_hand else 1)
+        assert ("superseded" in results) == is_by_hand
+        assert {refusal.code for refusal in refused} <= {"move_not_allowed", "stale_case"}
+    assert verify_ledger() == []
+
+
+def test_two_who_hand_a_desk_over_at_once_one_does(city):
+    givers = [person(name, Role.DISPATCHER, "hecheng") for name in ("d1", "d2")]
+    here = {"scope": "hecheng", "desk": "command", "notes": ""}
+
+    results = together(*[lambda giver=giver: give_over(actor=giver, **here) for giver in givers])
+
+    assert sorted(type(result).__name__ for result in results) == ["Handover", "HandoverMoved"]
+    assert Handover.objects.count() == 1
+
+
+def test_two_who_take_a_desk_over_at_once_one_does(city):
+    giver, *takers = (person(name, Role.DISPATCHER, "hecheng") for name in ("d1", "d2", "d3"))
+    given = give_over(actor=giver, scope="hecheng", desk="command", notes="")
+
+    results = together(*[lambda one=one: take_over(pk=given.pk, actor=one) for one in takers])
+
+    (won,) = [result for result in results if isinstance(result, Handover)]
+    assert [type(r) for r in results if isinstance(r, Refusal)] == [HandoverMoved]
+    assert Handover.objects.get().taken_by == won.taken_by

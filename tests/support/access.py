@@ -30,7 +30,9 @@ from cases.models import (
     Case,
     Channel,
     CityOptions,
+    DeskAlarm,
     Event,
+    Export,
     Feedback,
     Notice,
     Reply,
@@ -38,6 +40,7 @@ from cases.models import (
     SavedSearch,
     StageClock,
 )
+from cases.ringing import Reason, Ring, Tier
 from cases.selectors.calendars import current_version
 from cases.selectors.dry_run import edition_of
 from cases.selectors.rule_book import rules_at
@@ -49,6 +52,7 @@ from tests.support.city import SmallCity, open_logs
 from tests.support.components import component, register
 from tests.support.people import person
 from tests.support.spine import act, photo, run_dispatch
+from tests.support.walls import a_wall
 
 BLANK = re.compile(r"<\w+:(?P<name>\w+)>")
 PASSWORD = "an-old-password"
@@ -137,14 +141,34 @@ class World:
             ),
             "other": SavedSearch.objects.create(user=self.inspectors["other"], name="a", query="q"),
         }
+        self.exports = {
+            "mine": _export(self.fresh("dis")),
+            "other": _export(self.inspectors["other"]),
+        }
         self.notices = {whose: self._notice(whose) for whose in PLACES}
+        self.alarms = {whose: self._alarm(whose) for whose in PLACES}
         Channel.objects.create(name="a group", kind=Channel.Kind.WECOM)
         self.feedback = self._feedback()
         self.component = component(**COMPONENT).pk
         self.draft = self._draft()
+        self.wall = a_wall().token
         self.before = fingerprint()
         self.cookies = {name: _cookie(user) for name, user in self.actors.items() if user}
         User.objects.filter(username="off").update(is_active=False)
+
+    def _alarm(self, whose: str) -> int:
+        """Let the desk ring for the handling of a case."""
+        reason = Reason(Ring.LATE, "late:1", ClockKind.HANDLE)
+        alarm = DeskAlarm.objects.create(
+            case=Case.objects.get(number=self.cases["checking", whose]),
+            ring=reason.ring,
+            key=reason.key,
+            clock=reason.clock,
+            tier=Tier.RINGS,
+            roles=list(reason.roles),
+            raised_at=timezone.now(),
+        )
+        return int(alarm.pk)
 
     def _people(self) -> None:
         made = {
@@ -271,6 +295,14 @@ class World:
         if name in self.cookies:
             client.cookies["sessionid"] = self.cookies[name]
         return client
+
+
+def _export(user: User) -> Export:
+    """Keep a file that is ready, as far as the table tells."""
+    made = {"state": Export.State.READY, "file": "exports/a.xlsx", "sha256": SHA256}
+    return Export.objects.create(
+        key=uuid.uuid4(), owner=user, columns=["case"], as_of=timezone.now(), **made
+    )
 
 
 def _cookie(user: User) -> str:
@@ -496,13 +528,20 @@ _FINGERPRINT = """
                                   ORDER BY id)) FROM accounts_user),
            (SELECT count(*) FROM accounts_grant), (SELECT count(*) FROM accounts_apitoken),
            (SELECT md5(string_agg(s::text, '' ORDER BY id)) FROM cases_savedsearch s),
+           (SELECT md5(string_agg(e::text, '' ORDER BY id)) FROM cases_export e),
+           (SELECT count(*) FROM cases_listcolumns),
            (SELECT md5(string_agg(c::text, '' ORDER BY code)) FROM cases_component c),
            (SELECT md5(string_agg(n::text, '' ORDER BY id)) FROM cases_notice n),
+           (SELECT md5(string_agg(a::text, '' ORDER BY id)) FROM cases_deskalarm a),
+           (SELECT count(*) FROM cases_deskalarmchoice),
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_responsibility r),
            (SELECT md5(string_agg(d::text, '' ORDER BY id)) FROM cases_routingdraft d),
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_draftrule r),
            (SELECT md5(string_agg(f::text, '' ORDER BY id)) FROM cases_feedback f),
            (SELECT count(*) FROM cases_support),
+           (SELECT md5(string_agg(w::text, '' ORDER BY id)) FROM cases_wall w),
+           (SELECT md5(string_agg(h::text, '' ORDER BY id)) FROM cases_handover h),
+           (SELECT count(*) FROM cases_handoverpaper),
            (SELECT count(*) FROM django_admin_log)
 """
 
@@ -708,7 +747,10 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "desk/routing/drafts/<int:draft_id>/publish/"): publish_rules,
     ("POST", "m/feedback/"): form(text="a", key=lambda: str(uuid.uuid4())),
     ("POST", "api/v1/feedback/"): leave_feedback_by_api,
+    ("POST", "desk/alarms/choices/"): form(volume=50),
     ("POST", "desk/effects/"): form(ruling="redrive", rows="1:1"),
+    ("POST", "cases/columns/"): form(columns="stage"),
+    ("POST", "cases/export/"): form(query="stage=checking", export_key=str(uuid.uuid4())),
     ("POST", "cases/searches/"): form(name="b", query="q=b"),
     ("POST", "cases/searches/<int:pk>/"): form(name="b"),
     ("PUT", "api/v1/cases/<str:number>/photos/<str:sha256>/"): put_photo,
@@ -725,8 +767,10 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
     stage = ACTIONS[word].case if word else STAGES.get(route, "checking")
     whose = whose or "mine"
     keys = {
+        "alarms": world.alarms[whose],
         "notices": world.notices[whose],
         "searches": world.searches[whose].pk,
+        "downloads": world.exports[whose].pk,
         "feedback": world.feedback,
     }
     blanks = {
@@ -735,6 +779,7 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
         "pk": str(next((pk for word, pk in keys.items() if word in route), world.photos[whose])),
         "sha256": SHA256,
         "draft_id": str(world.draft.pk),
+        "token": world.wall,
         "period": f"{timezone.localdate():%Y-%m}",
         "body": DISTRICTS[whose],
         "count": "filed",

@@ -11,7 +11,8 @@ import pytest
 from django.db import transaction
 
 from cases.choices import SCOPES
-from cases.models import CityOptions, DistrictHead
+from cases.models import CityOptions, DeskAlarmRule, DistrictHead
+from cases.ringing import DEFAULTS
 from cases.services.city import load_city
 
 HUAIHUA = Path("cases/data/huaihua")
@@ -34,6 +35,8 @@ def open_logs() -> None:
             scope=scope, defaults={"at": datetime(2020, 1, 1, tzinfo=UTC)}
         )
     CityOptions.objects.get_or_create(pk=1)
+    for ring, (tier, wait_s) in DEFAULTS.items():
+        DeskAlarmRule.objects.get_or_create(ring=ring, defaults={"tier": tier, "wait_s": wait_s})
     # One person of a test does the work of many; the tests of the limits set their own.
     CityOptions.objects.update(user_burst=10**6, scope_burst=10**6)
 

@@ -244,6 +244,15 @@ def _reply_by(step: Step, value: str) -> None:
         )
 
 
+def _promised_at(step: Step, value: str) -> None:
+    step.promised_at = _moment(value)
+    if step.promised_at is None or not step.at < step.promised_at <= step.at + LONGEST_REPLY:
+        raise InvalidInput(
+            _("The promised time is no time within the next 90 days."),
+            fields={"promised_at": _("send a time like 2026-11-27T18:00")},
+        )
+
+
 def _until(step: Step, value: str) -> None:
     days = step.options.max_suspension_days
     last = _day(value)
@@ -340,6 +349,7 @@ _READ: dict[Input, Callable[[Step, Any], None]] = {
     Input.INTO: _into,
     Input.KIND: _kind,
     Input.REPLY_BY: _reply_by,
+    Input.PROMISED_AT: _promised_at,
     Input.UNTIL: _until,
     Input.PERIOD: _period,
     Input.EFFECT: _effect,

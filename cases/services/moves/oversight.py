@@ -11,8 +11,9 @@ from cases.workflow import Input
 
 
 def remind(book: Book, step: Step) -> None:
-    """Remind whoever has the case; nothing changes."""
-    book.append(step.folder, Action.REMIND, **step.by.words())
+    """Remind whoever has the case, and note by when they promised; nothing changes."""
+    facts = {"promised_at": stamp(step.promised_at)} if step.promised_at else {}
+    book.append(step.folder, Action.REMIND, facts=facts, **step.by.words())
 
 
 def supervise(book: Book, step: Step) -> None:

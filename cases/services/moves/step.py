@@ -44,6 +44,7 @@ class Step:
     assignee_id: int | None = None
     until: datetime | None = None
     reply_by: datetime | None = None
+    promised_at: datetime | None = None
     scopes: set[str] = field(default_factory=set)
     photo_place: tuple[float, float] | None = None  # lon, lat, as claimed for the photos
     rows: list[Model] = field(default_factory=list)  # written when the book is closed

@@ -5,12 +5,28 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.addEventListener("click", () => print());
 }
 
-// Browsers give a page the clipboard only over HTTPS or on the machine itself.
-for (const button of navigator.clipboard ? document.querySelectorAll("[data-copy]") : []) {
+const said = document.getElementById("copied");
+/** @type {HTMLInputElement} */
+const byHand = document.getElementById("copy-by-hand");
+
+/** Browsers give a page the clipboard only over HTTPS or on the machine itself. */
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    byHand.hidden = false;
+    byHand.value = text;
+    byHand.select();
+    const isCopied = document.execCommand("copy");
+    byHand.hidden = isCopied;
+    return isCopied;
+  }
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.dataset.copy);
-    button.classList.add("copied");
-    setTimeout(() => button.classList.remove("copied"), 2000);
+    said.textContent = (await copy(button.dataset.copy)) ? said.dataset.done : said.dataset.failed;
   });
 }

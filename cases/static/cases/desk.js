@@ -23,7 +23,6 @@ const isWide = () => matchMedia("(min-width: 1024px)").matches;
 
 const desk = document.getElementById("desk");
 const chip = document.getElementById("chip");
-const totals = document.getElementById("totals");
 /** @type {HTMLInputElement} */
 const search = document.getElementById("q");
 const hasMap = document.getElementById("map") !== null;
@@ -83,7 +82,7 @@ async function loadQueue({ isAsked = false } = {}) {
   const text = await ask(`${desk.dataset.queue}?${query}`);
   if (turn !== queueTurn) return; // a newer question is on its way
   const answer = new DOMParser().parseFromString(text, "text/html");
-  for (const id of ["counters", "views", "placeless", "found"]) {
+  for (const id of ["counters", "views", "found"]) {
     const [old, now] = [document.getElementById(id), answer.getElementById(id)];
     if (old && now) renewPart(old, document.importNode(now, true));
   }
@@ -92,7 +91,6 @@ async function loadQueue({ isAsked = false } = {}) {
   const now = rows.cards(list).map((card) => card.dataset.case);
   rows.take(list, { isAsked });
   markChosen();
-  sayTotals();
   sayTitle();
   fresh.hold("queue", mark, { isWhole: true });
   hasPainted("queue", JSON.parse(answer.getElementById("heads").textContent));
@@ -123,13 +121,16 @@ function loadCases(numbers) {
   return asked;
 }
 
-async function askCases(numbers) {
+async function askCases(some) {
+  // Of a map that does not hold all, no change tells which of the others comes up: ask for all.
+  const numbers = caseMap?.notShown ? undefined : some;
   const mark = fresh.ask();
   const heads = live.heads(); // what was told up to here is among the numbers, or was before
-  const text = await ask(desk.dataset.cases + (numbers ? `?numbers=${numbers.join(",")}` : ""));
+  const query = new URLSearchParams(numbers && { numbers: numbers.join(",") });
+  if (caseMap?.isOfView) query.set("view", view);
+  const text = await ask(`${desk.dataset.cases}?${query}`);
   const columns = JSON.parse(text);
-  caseMap?.take(columns, numbers);
-  sayTotals();
+  await caseMap?.take(columns, numbers);
   fresh.hold("map", mark, { isWhole: !numbers });
   hasPainted("map", numbers ? heads : columns.heads);
 }
@@ -206,6 +207,7 @@ function show(name) {
   [view, words, search.value] = [name, "", ""];
   keepAddress({ isNew: true });
   refreshQueue({ isAsked: true });
+  if (caseMap?.isOfView) loadAll();
 }
 
 function step(by) {
@@ -239,6 +241,7 @@ document.addEventListener("desk-choose", ({ detail }) => {
   choose(detail.number);
   caseMap?.centre();
 });
+document.addEventListener("map-scope", () => loadAll());
 document.addEventListener("desk-show", ({ detail }) => show(detail.view));
 
 let searching = null;
@@ -267,6 +270,7 @@ window.addEventListener("popstate", async ({ state }) => {
   [view, words] = [asked.get("view") ?? view, asked.get("q") ?? ""];
   search.value = words;
   choose(asked.get("case") ?? chosen);
+  if (caseMap?.isOfView) loadAll();
   await refreshQueue({ isAsked: true });
   rows.box.scrollTop = state?.top ?? 0;
 });
@@ -288,17 +292,13 @@ const tellWindows = share(desk.dataset.user, ({ number, isSignedIn }) => {
 
 // --- map ----------------------------------------------------------------------------------------
 
-function sayTotals() {
-  if (caseMap) totals.textContent = totals.dataset.words.replace("{map}", String(caseMap.cases.size));
-}
-
 window.addEventListener("map:init", async ({ detail }) => {
   caseMap = new CaseMap(detail.map, (number) => {
     choose(number);
     openDrawer(true);
   });
   caseMap.chosen = chosen;
-  await Promise.all([caseMap.drawOutline(desk.dataset.outline, desk.dataset.near), loadAll()]);
+  await Promise.all([caseMap.drawOutline(desk.dataset.outline), loadAll()]);
   caseMap.fit();
 });
 

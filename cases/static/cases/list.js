@@ -45,12 +45,30 @@ document.addEventListener("change", (event) => {
 addEventListener("pageshow", show); // Back restores what was chosen
 show();
 
-// A form is sent once; the button works again when it is come back to or nothing answered.
-form?.addEventListener("submit", () => {
+// A form is sent once; the button works again when it is come back to or nothing answered. A file
+// leaves the page where it is, so its button soon works again. Safari before 15.4 does not say which
+// button sent a form: it is the one that was pressed last.
+/** @type {HTMLButtonElement} */
+let pressed = null;
+document.addEventListener("click", (event) => {
+  const target = /** @type {HTMLElement} */ (event.target);
+  pressed = target.closest("button[type=submit]") ?? pressed;
+});
+document.addEventListener("submit", (event) => {
+  const sent = /** @type {HTMLFormElement} */ (event.target);
+  if (sent !== form && !("export" in sent.dataset)) return;
+  const button = /** @type {HTMLButtonElement} */ (event.submitter ?? pressed);
+  const buttons = sent.querySelectorAll("button");
   setTimeout(() => {
-    for (const button of form.querySelectorAll("button")) button.disabled = true;
+    for (const one of buttons) one.disabled = true;
   });
-  setTimeout(show, 15_000);
+  setTimeout(
+    () => {
+      for (const one of buttons) one.disabled = false;
+      show();
+    },
+    button && "stays" in button.dataset ? 3000 : 15_000,
+  );
 });
 
 // --- keys ---

@@ -1,0 +1,395 @@
+"""Lists of cases as files: few rows at once, many by a worker that anybody may interrupt.
+
+A file is one moment's truth: all its rows are read in one snapshot, page after page.
+"""
+
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.http import QueryDict
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+
+from cases import policy
+from cases.errors import InvalidInput, NoRoom, TooMany
+from cases.models import Case, District, Effect, Export, Notice, Unit
+from cases.selectors.calendars import current_version
+from cases.selectors.case_search import Filters, page, read_filters, search
+from cases.selectors.columns import Cell, Column, Value, columns_named, told_of, with_columns
+from cases.selectors.telephones import sees_telephones
+from cases.services.workbook import write_csv, write_workbook
+from cityops.accounts.models import User
+
+MOST_AT_ONCE = 2_000  # rows of a file that is made while its reader waits
+MOST_ROWS = 200_000
+MOST_UNDER_WAY = 3  # exports of one person
+PAGE = 1_000
+RUNS = 3
+FOLDER = "exports"
+HALF_KEPT_S = 3600  # what a writer that died left, after its last change
+_HALF = ".part"
+_TELEPHONES = "telephones"  # in `reach`: they stand in full in the file
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody wants as a file: the list as they see it, or of it the rows they chose."""
+
+    filters: Filters
+    columns: Sequence[Column]
+    said: list[tuple[str, str]] = field(default_factory=list)  # the filters in words
+    numbers: Sequence[str] = ()  # chosen rows; none: all
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The cells of a row, from left to right."""
+        return [cell for column in self.columns for cell in column.cells]
+
+
+# --- the rows -----------------------------------------------------------------------------------
+
+
+def found_for(reader: User, asked: Asked, *, at: datetime) -> QuerySet[Case]:
+    """Return the cases of the file, in no order: those `reader` may see that were asked for."""
+    found = search(reader, asked.filters, at=at)
+    return found.filter(number__in=asked.numbers) if asked.numbers else found
+
+
+@contextmanager
+def one_snapshot() -> Iterator[None]:
+    """Read one state of the database throughout; nothing can be written in it."""
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+class _Reading:
+    """The rows of a file as they stand at one moment, in the order of the list."""
+
+    def __init__(self, reader: User, asked: Asked) -> None:
+        self.reader = reader
+        self.asked = asked
+        self.at = timezone.now()
+
+    def rows(self, tell: Callable[[int, int], None] | None = None) -> Generator[list[Value]]:
+        """Yield them in one snapshot, read page by page; `tell` hears how many of how many.
+
+        Raises TooBig for a worker's file of more rows than one may hold.
+        """
+        with one_snapshot():
+            self.at = timezone.now()
+            found = found_for(self.reader, self.asked, at=self.at)
+            if tell is None:
+                yield from (row for rows in self._pages(found) for row in rows)
+                return
+            done, total = 0, found.order_by()[: MOST_ROWS + 1].count()
+            if total > MOST_ROWS:
+                raise TooBig
+            tell(done, total)
+            for rows in self._pages(found):
+                yield from rows
+                done += len(rows)
+                tell(done, total)
+
+    def _pages(self, found: QuerySet[Case]) -> Iterator[list[list[Value]]]:
+        found, cells = with_columns(found, self.asked.columns), self.asked.cells
+        cursor = ""
+        while True:
+            cases, cursor = page(found, self.asked.filters, cursor=cursor, size=PAGE)
+            told = told_of(cases, reader=self.reader, at=self.at)
+            yield [[cell.of(one) for cell in cells] for one in told]
+            if not cursor:
+                return
+
+    def about(self, count: int) -> list[tuple[str, str]]:
+        """Return what the second sheet says of the first."""
+        told = _("in full") if sees_telephones(self.reader) else _("with the middle hidden")
+        return [
+            (_("What this is"), _("Cases as the list showed them; numbers are of one moment.")),
+            (_("Scope"), scope_words(self.reader)),
+            *(self.asked.said or [(_("Filters"), _("none: all cases of the scope"))]),
+            *([(_("Chosen rows"), str(len(self.asked.numbers)))] if self.asked.numbers else []),
+            (_("Cases"), f"{count:,}"),
+            (_("As of"), f"{timezone.localtime(self.at):%Y-%m-%d %H:%M:%S}"),
+            (
+                _("Time lights"),
+                _("of that moment; remaining time is working time where the limit is"),
+            ),
+            (_("Working calendar"), _("version %(n)s") % {"n": current_version()}),
+            (_("Telephone numbers"), told),
+            (_("Made by"), f"{self.reader.name} ({self.reader.username})"),
+        ]
+
+
+def scope_words(reader: User) -> str:
+    """Return in words whose cases `reader` sees."""
+    reach = policy.reach_of(reader)
+    if reach.is_whole:
+        return _("the whole city")
+    districts = District.objects.filter(slug__in=reach.districts)
+    units = Unit.objects.filter(code__in=reach.units)
+    named = [*(one.name for one in districts), *(one.name for one in units)]
+    if reach.inspector_id is not None:
+        named.append(_("own reports and tasks"))
+    return _(", ").join(named)
+
+
+# --- at once ------------------------------------------------------------------------------------
+
+
+def count_rows(reader: User, asked: Asked) -> int:
+    """Return how many rows a file would have now, at most one more than any may hold."""
+    return found_for(reader, asked, at=timezone.now()).order_by()[: MOST_ROWS + 1].count()
+
+
+def workbook_now(target: IO[bytes], *, reader: User, asked: Asked) -> None:
+    """Write the workbook while its reader waits."""
+    reading = _Reading(reader, asked)
+    with closing(reading.rows()) as rows:
+        write_workbook(target, asked.cells, rows, reading.about)
+
+
+def csv_now(target: IO[str], *, reader: User, asked: Asked) -> None:
+    """Write the same rows as CSV."""
+    with closing(_Reading(reader, asked).rows()) as rows:
+        write_csv(target, asked.cells, rows)
+
+
+# --- asked of a worker --------------------------------------------------------------------------
+
+
+@transaction.atomic
+def request_export(
+    *, owner: User, asked: Asked, total: int, language: str, key: uuid.UUID
+) -> Export:
+    """Have a worker write the file; the same key is one export.
+
+    Raises InvalidInput for more rows than a file holds or another person's key, TooMany while
+    `MOST_UNDER_WAY` of this person are under way.
+    """
+    User.objects.select_for_update(no_key=True).get(pk=owner.pk)  # one request of theirs at a time
+    known = Export.objects.filter(key=key).first()
+    if known is not None:
+        if known.owner_id != owner.pk:
+            raise InvalidInput("The key of the form belongs to somebody else.")
+        return known
+    if total > MOST_ROWS:
+        raise InvalidInput(too_many_words(), fields={"rows": too_many_words()})
+    if Export.objects.all().of(owner).under_way().count() >= MOST_UNDER_WAY:
+        raise TooMany(
+            _("%(n)s files of yours are being written: wait for one, or cancel one.")
+            % {"n": MOST_UNDER_WAY},
+            wait_s=30,
+        )
+    effect = Effect.objects.create(
+        key=f"export:{key}", kind="export", queue="report", urgency=7, max_runs=RUNS
+    )
+    return Export.objects.create(
+        key=key,
+        owner=owner,
+        effect=effect,
+        query=asked.filters.query,
+        columns=[column.key for column in asked.columns],
+        said=asked.said,
+        language=language,
+        total=total,
+    )
+
+
+def too_many_words() -> str:
+    """Return what is told when there are more rows than a file may hold."""
+    return _("A file holds at most %(n)s cases: narrow the filters, by dates for example.") % {
+        "n": f"{MOST_ROWS:,}"
+    }
+
+
+def drop_export(export: Export) -> None:
+    """Forget an export: one being written stops at its next page, the file of one is deleted."""
+    with transaction.atomic():
+        held = Export.objects.select_for_update().filter(pk=export.pk).first()
+        if held is not None:
+            held.delete()
+    if held is not None and held.file:
+        path_of(held.file).unlink(missing_ok=True)
+
+
+def may_still_have(reader: User, export: Export) -> bool:
+    """Whether its owner still sees as far as when the file was written."""
+    reach = set(_reach(reader))
+    if "whole" in reach:  # then only the telephone numbers may be more than they read now
+        return _TELEPHONES in reach or _TELEPHONES not in export.reach
+    return set(export.reach) <= reach
+
+
+def _reach(reader: User) -> list[str]:
+    """Return how far `reader` sees, in words that can be compared later."""
+    reach = policy.reach_of(reader)
+    return [
+        *(["whole"] if reach.is_whole else []),
+        *(f"district:{slug}" for slug in sorted(reach.districts)),
+        *(f"unit:{code}" for code in sorted(reach.units)),
+        *(["inspector"] if reach.inspector_id is not None else []),
+        *([_TELEPHONES] if sees_telephones(reader) else []),
+    ]
+
+
+# --- the worker ---------------------------------------------------------------------------------
+
+
+class Stopped(Exception):
+    """The export was cancelled, or another run has taken it over."""
+
+
+class TooBig(Exception):
+    """There are more rows than a file may hold."""
+
+
+def make_export(effect: Effect) -> str:
+    """Write the file of an export; safe to repeat: each run starts anew, the newest one ends it.
+
+    Raises NoRoom where little of the disk is free.
+    """
+    export = _begin(effect)
+    if export is None:
+        return "not wanted any more"
+    folder = path_of(FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f"{export.key.hex}-*"):
+        _delete(left)
+    if shutil.disk_usage(folder).free < settings.LEAST_FREE:
+        raise NoRoom(_("There is no room for files now; it is tried again later."))
+    scratch = folder / f"{export.key.hex}-{export.run}{_HALF}"
+    scratch.mkdir()
+    try:
+        return _write(export, scratch)
+    except Stopped:
+        return "not wanted any more"
+    except TooBig:
+        _mine(export).update(state=Export.State.TOO_BIG)
+        return "too many rows"
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@transaction.atomic
+def _begin(effect: Effect) -> Export | None:
+    """Return the export with this as its newest run; None where it has ended or was cancelled."""
+    waiting = Export.objects.filter(state__in=(Export.State.WAITING, Export.State.RUNNING))
+    export = waiting.select_for_update().filter(effect=effect.pk).first()
+    if export is not None:
+        export.state, export.run, export.done = Export.State.RUNNING, export.run + 1, 0
+        export.save(update_fields=["state", "run", "done"])
+    return export
+
+
+def _mine(export: Export) -> QuerySet[Export]:
+    """Return the export as long as this run is its newest and nobody has cancelled it."""
+    return Export.objects.filter(pk=export.pk, run=export.run, state=Export.State.RUNNING)
+
+
+def _write(export: Export, scratch: Path) -> str:
+    """Write the workbook, put it in its place and say that it is there; returns what was done."""
+    owner = User.objects.with_grants().get(pk=export.owner_id)
+    said = [(label, words) for label, words in export.said]
+    filters = read_filters(QueryDict(export.query))
+    reading = _Reading(owner, Asked(filters, columns_named(export.columns), said))
+    part = scratch / "cases.xlsx"
+    with (
+        translation.override(export.language),
+        _beside(export) as tell,
+        closing(reading.rows(tell)) as rows,
+    ):
+        count = write_workbook(part, reading.asked.cells, rows, reading.about, scratch=scratch)
+    return _keep(export, part, count, reading)
+
+
+@contextmanager
+def _beside(export: Export) -> Iterator[Callable[[int, int], None]]:
+    """Give a way to commit how far a run is from outside its snapshot; it raises Stopped."""
+    with closing(connection.copy()) as other:
+
+        def tell(done: int, total: int) -> None:
+            with other.cursor() as cursor:
+                cursor.execute(
+                    "UPDATE cases_export SET done = %s, total = %s"
+                    " WHERE id = %s AND run = %s AND state = 'running'",
+                    [done, total, export.pk, export.run],
+                )
+                if not cursor.rowcount:
+                    raise Stopped
+
+        yield tell
+
+
+def _keep(export: Export, part: Path, count: int, reading: _Reading) -> str:
+    """Put the whole file in its place, then say in one commit that it is there and tell of it."""
+    name = f"{FOLDER}/{export.key.hex}-{export.run}.xlsx"
+    with part.open("rb+") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+        size = file.seek(0, os.SEEK_END)
+    part.replace(path_of(name))
+    with transaction.atomic():
+        is_kept = _mine(export).update(
+            state=Export.State.READY,
+            file=name,
+            sha256=sha256,
+            size=size,
+            done=count,
+            total=count,
+            as_of=reading.at,
+            reach=_reach(reading.reader),
+            expires_at=Now() + Export.KEPT,
+        )
+        if is_kept:
+            Notice.objects.create(user_id=export.owner_id, export=export)
+    if not is_kept:
+        path_of(name).unlink(missing_ok=True)
+        return "not wanted any more"
+    return f"{count} rows"
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def path_of(file: str) -> Path:
+    """Return where a file of an export lies."""
+    return Path(settings.MEDIA_ROOT) / file
+
+
+def sweep_exports() -> str:
+    """Delete exports that are over a week old, and files no export names; returns how many."""
+    over = list(Export.objects.filter(expires_at__lt=Now()))
+    for export in over:
+        drop_export(export)
+    known = set(Export.objects.exclude(file="").values_list("file", flat=True))
+    left = 0
+    for path in sorted(path_of(FOLDER).glob("*")):
+        if f"{FOLDER}/{path.name}" in known:
+            continue
+        with suppress(FileNotFoundError):  # its run has just ended
+            if time.time() - path.stat().st_mtime > HALF_KEPT_S:
+                _delete(path)
+                left += 1
+    return f"{len(over)} exports, {left} files"
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,227 @@
+"""The counts of heat and trend equal a plain recount of the ledger, at every position of it."""
+
+import io
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.management import call_command
+
+from cases.choices import Action, ClockKind
+from cases.models import DistrictHead, Event, Rollup, RollupCase, RollupState, StageClock
+from cases.selectors.rollup import shares_wrong, sums_wrong
+from cases.services import rollup
+from cases.services.deadlines import scan_deadlines
+from cases.services.demo_users import create_demo_users
+from cases.services.reconcile import look_at_all
+from cases.services.rollup import advance, advance_rollup, rebuild
+from cases.simulation import month as month_module
+from cases.simulation import simulate
+from tests.support.spine import act, case_of, closed, dispatched, report
+
+UNTIL = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+OUT = {"voided", "merged", "declined"}
+COLUMNS = ("reported", "filed", "closed", "overdue")
+
+
+def day_of(text):
+    moment = datetime.fromisoformat(text) if isinstance(text, str) else text
+    return moment.astimezone(SHANGHAI).date()
+
+
+def recounted(events):
+    """Count cases in plain Python: {(grain, start, place, district, minor): counts}."""
+    states, stages, late = {}, {}, {}
+    for event in events:
+        states.setdefault(event.case_id, {}).update(event.data["set"])
+        stages[event.case_id] = event.to_stage
+        due = None
+        if event.action == "overdue" and event.data["facts"]["clock"] == "handle":
+            due = event.data["facts"]["clock_due_at"]
+        if event.clock_kind == "handle" and event.on_time is False:
+            due = event.clock_due_at.isoformat()
+        if due:
+            late.setdefault(event.case_id, []).append(datetime.fromisoformat(due))
+    found = {}
+    for key, state in states.items():
+        if stages[key] in OUT:
+            continue
+        place = state.get("grid_cell") or state.get("community") or state.get("street") or ""
+        words = (place, state.get("district") or "", state["minor_id"])
+        days = [state.get(f"{name}_at") for name in COLUMNS[:3]]
+        days.append(min(late[key]) if key in late else None)
+        for column, moment in zip(COLUMNS, days, strict=True):
+            if moment:
+                day = day_of(moment)
+                for grain, start in (("day", day), ("month", day.replace(day=1))):
+                    found.setdefault((grain, start, *words), Counter())[column] += 1
+    return found
+
+
+def kept():
+    rows = Rollup.objects.values_list("grain", "start", "place", "district", "minor", *COLUMNS)
+    return {
+        row[:5]: Counter(dict(zip(COLUMNS, row[5:], strict=True))) for row in rows if any(row[5:])
+    }
+
+
+def log():
+    return list(Event.objects.exclude(case=None).order_by("case_id", "case_seq"))
+
+
+def is_true():
+    return kept() == recounted(log()) and sums_wrong() == {} and shares_wrong(0, 10**9) == []
+
+
+@pytest.fixture
+def demo(settings, tmp_path):
+    settings.DEMO, settings.DEMO_PASSWORD_FILE = True, tmp_path / "demo_password"
+    settings.DEMO_PASSWORD_FILE.write_text("the-demo-password\n")
+
+
+@pytest.mark.django_db
+def test_counts_equal_a_recount_at_every_position_of_a_month(huaihua, demo, monkeypatch):
+    monkeypatch.setattr(month_module, "BATCH", 50)
+    create_demo_users()
+    positions, wrong = [], []
+
+    def look(line):
+        advance_rollup()
+        positions.append(dict(RollupState.objects.get().positions))
+        if kept() != recounted(log()):
+            wrong.append(line)
+
+    simulate(days=5, per_day=25, seed=3, until=UNTIL, progress=look)
+
+    assert wrong == []
+    assert len(positions) > 15
+    assert positions[-1] == dict(DistrictHead.objects.values_list("scope", "dseq"))
+    done = set(Event.objects.values_list("action", flat=True))
+    assert {"close", "overdue", "return"} <= done
+    assert is_true()
+    before = kept()
+    rebuild()
+    assert kept() == before
+
+
+@pytest.mark.django_db
+def test_counting_again_changes_nothing(huaihua, people, condition):
+    closed(people, condition)
+
+    first = advance_rollup()
+    before = kept()
+    again = [advance_rollup() for _ in range(3)]
+
+    assert first == "1 cases"
+    assert again == ["0 cases"] * 3
+    assert kept() == before == recounted(log())
+    assert sum(counts["closed"] for counts in before.values()) == 2  # by day and by month
+
+
+@pytest.mark.django_db
+def test_a_case_that_moves_is_counted_where_it_is_and_nowhere_else(huaihua, people, condition):
+    number = report(people, condition)["number"]
+    advance_rollup()
+    before = {row.district for row in Rollup.objects.all()}
+    act(number, Action.TRANSFER, people.dispatcher, district="zhongfang", reason="border")
+    advance_rollup()
+
+    assert before == {"hecheng"}
+    assert {row.district for row in Rollup.objects.all()} == {"zhongfang"}
+    assert is_true()
+
+
+@pytest.mark.django_db
+def test_a_voided_case_leaves_every_count(huaihua, people, condition):
+    number = report(people, condition)["number"]
+    advance_rollup()
+    assert Rollup.objects.exists()
+    act(number, Action.VOID, people.chief, reason="wrong_report", note="a")
+    advance_rollup()
+
+    assert not Rollup.objects.exists()
+    assert RollupCase.objects.get().life.upper is not None
+    assert is_true()
+
+
+@pytest.mark.django_db
+def test_a_merged_case_leaves_and_comes_back(huaihua, people, condition):
+    first, second = (report(people, condition)["number"] for _ in range(2))
+    advance_rollup()
+    before = kept()
+    act(second, Action.MERGE, people.dispatcher, into=first)
+    advance_rollup()
+    merged = kept()
+    assert is_true()
+    act(second, Action.UNMERGE, people.dispatcher)
+    advance_rollup()
+
+    assert sum(c["filed"] for c in merged.values()) * 2 == sum(c["filed"] for c in before.values())
+    assert kept() == before
+    assert is_true()
+
+
+@pytest.mark.django_db
+def test_a_reopened_case_is_closed_again_once(huaihua, people, condition):
+    number, _ = closed(people, condition)
+    advance_rollup()
+    act(number, Action.REOPEN, people.chief, reason="not_solved", note="a")
+    advance_rollup()
+
+    assert sum(counts["closed"] for counts in kept().values()) == 0
+    assert RollupCase.objects.get().life.upper is None
+    assert is_true()
+
+
+@pytest.mark.django_db
+def test_late_counts_once_on_the_day_the_deadline_first_passed(huaihua, people, condition):
+    number = dispatched(people, condition)
+    due_at = case_of(number).due_at
+    late = datetime.now(UTC) - timedelta(days=3)
+    StageClock.objects.filter(kind=ClockKind.HANDLE).update(due_at=late)
+    scan_deadlines()
+    advance_rollup()
+    StageClock.objects.filter(kind=ClockKind.HANDLE).update(due_at=late + timedelta(days=2))
+    scan_deadlines()
+    advance_rollup()
+
+    assert Event.objects.filter(action="overdue").count() == 2
+    assert due_at is not None
+    by_day = Rollup.objects.filter(grain="day", overdue__gt=0)
+    assert [(row.start, row.overdue) for row in by_day] == [(day_of(late), 1)]
+    assert is_true()
+
+
+@pytest.mark.django_db
+def test_the_reconciler_finds_counts_that_are_not_the_cases(huaihua, people, condition):
+    number = report(people, condition)["number"]
+    advance_rollup()
+    assert is_true()
+
+    Rollup.objects.filter(grain="day").update(filed=7)
+    RollupCase.objects.update(minor="another")
+    unread = report(people, condition)["number"]  # not counted yet: no fault
+    run = look_at_all()
+
+    found = [f for f in run.findings if f["what"] == "rollup"]
+    assert {f["scope"] for f in found} == {"hecheng"}
+    assert any(number in f["numbers"] for f in found)
+    assert not any(unread in f["numbers"] for f in found)
+    call_command("rollup", "--rebuild", stdout=io.StringIO())
+    assert [f for f in look_at_all().findings if f["what"] == "rollup"] == []
+
+
+@pytest.mark.django_db
+def test_a_batch_leaves_the_rest_for_the_next(huaihua, people, condition, monkeypatch):
+    for _ in range(3):
+        report(people, condition)
+    monkeypatch.setattr(rollup, "_ADVANCE", rollup._ADVANCE.replace("20000", "4"))
+
+    found = [advance()]
+    while found[-1][1]:
+        found.append(advance())
+
+    assert len(found) > 1
+    assert is_true()
