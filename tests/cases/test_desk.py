@@ -1,5 +1,6 @@
 """The desk's data: the map's columns, the counts of its views, and who may read them."""
 
+import json
 import uuid
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -219,7 +220,7 @@ def test_the_panel_acts_in_place_and_shows_what_came_of_it(people, condition):
     )
 
     assert answer.status_code == 200
-    assert answer["HX-Trigger"] == "case-changed"
+    assert json.loads(answer["HX-Trigger"]) == {"case-changed": None}
     assert next(template.name for template in answer.templates) == "cases/case/_panel.html"
     assert answer.context["case"].stage == "handling"
     assert 'id="said" role="status" hx-swap-oob="true"' in answer.content.decode()
@@ -321,7 +322,7 @@ def test_the_queue_stands_by_the_time_left_as_each_clock_counts_it(people, condi
     Case.objects.filter(number=working).update(
         lamp_due_at=monday, due_at=monday, limit_unit="work_hour"
     )
-    Case.objects.filter(number=paused).update(stage="suspended")
+    Case.objects.filter(number=paused).update(stage="suspended", stage_before="handling")
     Case.objects.filter(number=done).update(stage="checked")
 
     found = [case.number for case in queue(Case.objects.all(), at=at)]
