@@ -19,10 +19,12 @@ from cases.views.component import component_page
 from cases.views.desk_alarms import alarm_acknowledge, alarm_choices, alarms
 from cases.views.downloads import download, download_drop, downloads
 from cases.views.handover import handover, handover_kept, handover_pdf
+from cases.views.heat import heat, heat_areas, trend
 from cases.views.live import live_events
 from cases.views.notices import notice_open, notices, notices_unread
 from cases.views.outbox import outbox
 from cases.views.outline import outline, outline_near
+from cases.views.past import past, past_cases
 from cases.views.phone_feedback import phone_feedback
 from cases.views.phone_home import phone_home
 from cases.views.phone_me import phone_me, phone_selfcheck
@@ -44,6 +46,11 @@ urlpatterns = [
     path("desk/cases/", desk.cases, name="desk_cases"),
     path("desk/cards/", desk.cards, name="desk_cards"),
     path("desk/components/", desk.components, name="desk_components"),
+    path("desk/heat/", heat, name="heat"),
+    path("desk/heat/areas/", heat_areas, name="heat_areas"),
+    path("desk/trend/", trend, name="trend"),
+    path("desk/past/", past, name="past"),
+    path("desk/past/cases/", past_cases, name="past_cases"),
     path("desk/routing/", routing, name="routing"),
     path("desk/routing/explain/", routing_explain, name="routing_explain"),
     path("desk/routing/drafts/", routing_drafts, name="routing_drafts"),

@@ -11,6 +11,7 @@ from tests.support.browsers import browser, desks
 from tests.support.city import huaihua
 from tests.support.eventful import eventful
 from tests.support.modules import phone
+from tests.support.months import days
 from tests.support.outside import authority, mail_server, other_system, secured_system
 from tests.support.running import running_city
 from tests.support.spine import condition, media, people
@@ -19,6 +20,7 @@ __all__ = [
     "authority",
     "browser",
     "condition",
+    "days",
     "desks",
     "eventful",
     "huaihua",

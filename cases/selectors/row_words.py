@@ -24,6 +24,11 @@ LIGHT_WORDS = {
 _NO_CLOCK = frozenset(set(Stage) - OPEN_STAGES | {Stage.HANDLED, Stage.CHECKED})
 
 
+def has_no_clock(stage: Stage) -> bool:
+    """Whether a case at this stage shows the stage instead of a time light."""
+    return stage in _NO_CLOCK
+
+
 @dataclass(frozen=True)
 class Light:
     """A time light as shape and word, never as colour alone, with what remains of the time."""

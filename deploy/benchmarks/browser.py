@@ -84,7 +84,8 @@ class Browser:
         asked = Request(f"http://127.0.0.1:{self.port}/json/new?about:blank", method="PUT")
         with urlopen(asked, timeout=PATIENCE_S) as answer:  # noqa: S310 - our own browser
             address = json.load(answer)["webSocketDebuggerUrl"]
-        with connect(address, max_size=None) as socket:
+        # Nobody listens for pings while a benchmark waits.
+        with connect(address, max_size=None, ping_interval=None) as socket:
             page = Page(socket)
             page.call(
                 "Emulation.setDeviceMetricsOverride",

@@ -154,7 +154,6 @@ def _desk(home: Home, chromium: Browser, *, is_bare: bool = False) -> Iterator[P
     name, _, value = session_of("dispatcher1")["Cookie"].partition("=")
     address = f"http://localhost:{home.state.port}/desk/"
     with chromium.page(first=_NOTE + (_OUTERMOST if is_bare else "")) as page:
-        page.call("Network.enable")
         page.call("Network.setCookie", name=name, value=value, url=address)
         page.go(address)
         page.wait("window.held && document.querySelector('.outline')")
