@@ -141,9 +141,7 @@ def queue(cases: QuerySet[Case], *, at: datetime) -> list[Case]:
         *running.exclude(_IN_WORKING_TIME)[:MOST_SHOWN],
     ]
     first.sort(key=lambda case: _place(case, at))
-    if len(first) < MOST_SHOWN:
-        first += ordered.exclude(_RUNS)[: MOST_SHOWN - len(first)]
-    return first[:MOST_SHOWN]
+    return [*first, *ordered.exclude(_RUNS)[:MOST_SHOWN]][:MOST_SHOWN]
 
 
 def _place(case: Case, at: datetime) -> tuple[int, datetime, str]:

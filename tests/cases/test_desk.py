@@ -1,7 +1,9 @@
 """The desk's data: the map's columns, the counts of its views, and who may read them."""
 
+import json
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
@@ -10,12 +12,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cases.choices import Action, Role
-from cases.models import Case, Event
+from cases.models import Case, Event, SavedSearch
+from cases.selectors.feed import read_heads
+from cases.selectors.worklist import queue
 from cases.views.desk import VIEW_NAMES
 from tests.support.people import person
 from tests.support.spine import act, dispatched, photo, report, unit_person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
+CITY = ZoneInfo("Asia/Shanghai")
 COLUMNS = ("number", "lon", "lat", "kind", "light", "stage", "unit", "district")
 ADDRESSES = ("/desk/", "/desk/queue/", "/desk/queue/?view=decide", "/desk/cases/")
 
@@ -215,7 +220,7 @@ def test_the_panel_acts_in_place_and_shows_what_came_of_it(people, condition):
     )
 
     assert answer.status_code == 200
-    assert answer["HX-Trigger"] == "case-changed"
+    assert json.loads(answer["HX-Trigger"]) == {"case-changed": None}
     assert next(template.name for template in answer.templates) == "cases/case/_panel.html"
     assert answer.context["case"].stage == "handling"
     assert 'id="said" role="status" hx-swap-oob="true"' in answer.content.decode()
@@ -262,3 +267,152 @@ def test_photo_that_does_not_arrive_is_flagged_to_the_acceptor_after_half_an_hou
     assert flags() == [True] * 3
     Case.objects.update(photos_due=[])
     assert flags() == [False] * 3
+
+
+# --- the shell ----------------------------------------------------------------------------------
+
+
+def page_of(user, **asked):
+    page = client_of(user).get("/desk/", asked)
+    assert page.status_code == 200
+    return page
+
+
+def numbers_of(page):
+    return [row.case.number for row in page.context["rows"]]
+
+
+def due_in(number, *, hours, **fields):
+    at = timezone.now() + timedelta(hours=hours)
+    Case.objects.filter(number=number).update(lamp_due_at=at, due_at=at, lamp_soon_at=at, **fields)
+
+
+def test_counters_count_what_their_views_list(people, condition):
+    late, soon = (dispatched(people, condition) for _ in range(2))
+    report(people, condition)
+    due_in(late, hours=-1)
+    due_in(soon, hours=1)
+    Case.objects.filter(number=soon).update(lamp_soon_at=timezone.now())
+
+    page = page_of(people.dispatcher)
+    shown = {view.key: (view.shape, view.count) for view in page.context["counters"]}
+
+    assert shown["handling"] == ("", 2)
+    assert (shown["soon"], shown["late"]) == (("▲", 1), ("■", 1))
+    for key, (_shape, count) in shown.items():
+        assert len(numbers_of(page_of(people.dispatcher, view=key))) == count
+    assert numbers_of(page_of(people.dispatcher, view="late")) == [late]
+    assert "(1) Overdue 1 · Desk" in " ".join(page.content.decode().split())
+
+
+def test_cases_without_a_place_are_counted_and_listed(people, condition):
+    placed, placeless = (report(people, condition)["number"] for _ in range(2))
+    Case.objects.filter(number=placeless).update(point=None)
+
+    assert numbers_of(page_of(people.dispatcher, view="placeless")) == [placeless]
+    assert set(numbers_of(page_of(people.dispatcher, view="all"))) == {placed, placeless}
+
+
+def test_the_queue_stands_by_the_time_left_as_each_clock_counts_it(people, condition):
+    # Due on a Monday at 10:00, 2 h of working time away on the Friday before at 18:00.
+    working, running, paused, done = (dispatched(people, condition) for _ in range(4))
+    at = datetime(2026, 11, 27, 18, 0, tzinfo=CITY)
+    monday, night = at + timedelta(days=2, hours=16), at + timedelta(hours=3)
+    Case.objects.update(lamp_due_at=night, due_at=night, limit_unit="emergency_hour")
+    Case.objects.filter(number=working).update(
+        lamp_due_at=monday, due_at=monday, limit_unit="work_hour"
+    )
+    Case.objects.filter(number=paused).update(stage="suspended", stage_before="handling")
+    Case.objects.filter(number=done).update(stage="checked")
+
+    found = [case.number for case in queue(Case.objects.all(), at=at)]
+
+    assert found[:2] == [working, running]
+    assert set(found[2:]) == {paused, done}
+
+
+def test_a_card_tells_which_clock_its_time_is_of(people, condition):
+    number = dispatched(people, condition)
+    due_in(number, hours=1, limit_unit="work_hour")
+    worked = page_of(people.dispatcher, view="all").context["rows"][0].clock_words
+    Case.objects.update(limit_unit="emergency_hour")
+    ran = page_of(people.dispatcher, view="all").context["rows"][0].clock_words
+
+    due = timezone.localtime(Case.objects.get().due_at)
+    assert worked == f"Clock of “to be signed for”, working time only; due {due:%Y-%m-%d %H:%M}"
+    assert ran == f"Clock of “to be signed for”, day and night; due {due:%Y-%m-%d %H:%M}"
+
+
+def test_own_saved_searches_are_views_with_their_counts(people, condition):
+    filed = dispatched(people, condition)
+    report(people, condition, source="hotline")
+    other = person("other", Role.DISPATCHER)
+    mine = SavedSearch.objects.create(user=people.dispatcher, name="我的", query="stage=dispatched")
+    SavedSearch.objects.create(user=people.dispatcher, name="旧", query="stage=unknown")
+    SavedSearch.objects.create(user=other, name="别人的", query="stage=open", is_shared=True)
+
+    page = page_of(people.dispatcher, view=f"saved{mine.pk}")
+
+    assert [(one.name, one.count, one.digit) for one in page.context["views"][8:]] == [
+        ("我的", 1, 9)
+    ]
+    assert numbers_of(page) == [filed]
+    assert page_of(other, view=f"saved{mine.pk}").context["view"] == "all"  # not theirs
+
+
+def test_only_nine_views_have_a_key(people):
+    for nth in range(3):
+        SavedSearch.objects.create(user=people.dispatcher, name=f"{nth}", query="stage=open")
+
+    views = page_of(people.dispatcher).context["views"]
+
+    assert [view.digit for view in views] == [*range(1, 10), None, None]
+
+
+def test_words_are_searched_for_within_the_open_cases_one_may_see(people, condition):
+    number = report(people, condition, address="迎丰中路112号")["number"]
+    report(people, condition, address="红星南路")
+    own, other = (person(f"of-{s}", Role.DISPATCHER, s) for s in ("hecheng", "zhongfang"))
+
+    for words in (number[-5:], "迎丰中路", "yfzl"):
+        assert numbers_of(page_of(own, q=words, view="check")) == [number]
+        assert numbers_of(page_of(other, q=words)) == []
+    act(number, Action.VOID, people.chief, reason="wrong_report")
+    assert numbers_of(page_of(own, q="迎丰中路")) == []
+
+
+def test_too_many_words_are_refused_in_place(people, condition):
+    report(people, condition)
+
+    page = page_of(people.dispatcher, q="a b c d e f g h i")
+
+    assert numbers_of(page) == []
+    assert "Take at most 8 words" in page.content.decode()
+
+
+def test_the_queue_tells_up_to_where_it_is_true(people, condition):
+    report(people, condition)
+
+    page = client_of(people.dispatcher).get("/desk/queue/")
+
+    assert page.context["heads"] == read_heads()
+
+
+@pytest.mark.parametrize(("only", "has_map"), [("map", True), ("list", False), ("else", True)])
+def test_a_window_of_one_part(people, condition, only, has_map):
+    report(people, condition)
+
+    text = page_of(people.dispatcher, only=only).content.decode()
+
+    assert ('id="map"' in text) == has_map
+    assert (f"only-{only}" in text) == (only != "else")
+
+
+def test_a_key_opens_a_form_or_the_panel_says_why_not(people, condition):
+    number = dispatched(people, condition)
+
+    text = client_of(people.dispatcher).get(f"/cases/{number}/panel/").content.decode()
+
+    assert [f'data-letter="{letter}"' in text for letter in "uderv"] == [True, True] + [False] * 3
+    assert [f"data-why-{letter}=" in text for letter in "uderv"] == [False, False] + [True] * 3
+    assert 'data-why-r="“return” is not yours to do to this case."' in text

@@ -100,7 +100,7 @@ def page(desks) -> Iterator[Page]:
 
 
 def _is_of_the_outage(line: str) -> bool:
-    return any(word in line for word in ("ERR_", "WebSocket", "502", "503", "504"))
+    return any(word in line for word in ("ERR_", "WebSocket", "502", "503", "504", "fetch"))
 
 
 def settled(city) -> int:
@@ -116,7 +116,7 @@ def settled(city) -> int:
 def is_whole(page: Page) -> None:
     """Wait for a chip that says live, then compare list and map with the server's."""
     page.wait_for_function(
-        "['live', 'resumed'].includes(document.getElementById('chip').dataset.state)",
+        "() => ['live', 'resumed'].includes(document.getElementById('chip').dataset.state)",
         timeout=WAIT_MS,
     )
     same = page.evaluate(SAME)
@@ -127,7 +127,7 @@ def said_the_truth(page: Page, city) -> list[dict]:
     """Check each sample against the log: all that had come by the time it was true for is held."""
     opened = sorted(float(at) for (at,) in city.rows(OPENED))
     samples = page.evaluate("samples")
-    ended = opened.__len__() - page.evaluate(SAME)["number"]
+    ended = len(opened) - page.evaluate(SAME)["number"]
     for sample in samples:
         due = sum(at <= sample["trueAt"] - SLACK_MS for at in opened) - ended
         assert min(sample["map"], sample["all"]) >= due, sample
@@ -150,7 +150,7 @@ def states(samples: list[dict]) -> list[str]:
 def test_the_live_process_is_killed_and_started_again(page, running_city, processes, file):
     settled(running_city)
     processes.stop("live")
-    page.wait_for_function("document.getElementById('chip').dataset.state !== 'live'")
+    page.wait_for_function("() => document.getElementById('chip').dataset.state !== 'live'")
 
     file(10)
     settled(running_city)
@@ -184,13 +184,13 @@ def test_redis_is_stopped_and_started_again(page, running_city, processes, file)
 
 def test_one_browser_is_cut_off_while_three_hundred_changes_happen(page, running_city, file):
     before = settled(running_city)
-    page.wait_for_function("document.getElementById('chip').dataset.state === 'live'")
+    page.wait_for_function("() => document.getElementById('chip').dataset.state === 'live'")
     page.context.set_offline(True)
     cut_at = page.evaluate("Date.now()")
 
     file(300 // EVENTS_A_REPORT)
     after = settled(running_city)
-    page.wait_for_function(f"Date.now() > {cut_at + CUT_MS}", timeout=CUT_MS + WAIT_MS)
+    page.wait_for_function(f"() => Date.now() > {cut_at + CUT_MS}", timeout=CUT_MS + WAIT_MS)
     assert page.locator("#chip").get_attribute("data-state") == "veiled"
     assert "asking every 10 s" in page.inner_text("#chip")
     page.context.set_offline(False)
