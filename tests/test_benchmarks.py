@@ -13,9 +13,12 @@ from cases.services.demo_users import create_demo_users
 from cases.services.intake import next_number
 from cases.services.ledger_check import verify_ledger
 from cases.simulation import beside, simulate
+from deploy.benchmarks import start
 from deploy.benchmarks.fill import CannotFillError, fill
 from deploy.benchmarks.flooder import FRESH_KEY, Flood
 from deploy.benchmarks.limits import lifted
+from deploy.benchmarks.screen import _late_ms
+from deploy.console import Refusal
 
 UNTIL = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
@@ -98,3 +101,33 @@ def test_limits_come_back_after_a_benchmark():
         assert CityOptions.objects.get().user_burst > 10**6
 
     assert CityOptions.objects.get().user_burst == 7
+
+
+def test_without_a_browser_its_benchmarks_are_refused_before_a_city_is_started(monkeypatch):
+    begun = []
+    monkeypatch.setattr(start.shutil, "which", lambda name: None)
+    monkeypatch.setattr(start, "_deploy", lambda *words: begun.append(words))
+
+    with pytest.raises(Refusal, match="apt-get install chromium"):
+        start.run(["paint"])
+
+    assert begun == []
+
+
+def test_without_a_browser_the_others_are_measured(monkeypatch, capsys):
+    measured = []
+    monkeypatch.setattr(start.shutil, "which", lambda name: None)
+    monkeypatch.setattr(start, "_deploy", lambda *words: None)
+    monkeypatch.setattr(start, "_measure", lambda home, cases, form, names: measured.append(names))
+
+    start.run([])
+
+    assert measured == [[name for name in start.NAMES if name not in start.IN_A_BROWSER]]
+    assert "Left out, desk, paint" in capsys.readouterr().err
+
+
+def test_a_change_is_painted_by_the_first_screen_that_holds_it():
+    painted = [[1_000, {"hecheng": 4}], [2_500, {"hecheng": 6}], [4_000, {"hecheng": 7}]]
+    written = {("hecheng", 5): 2.0, ("hecheng", 6): 2.25, ("hecheng", 8): 3.0}
+
+    assert _late_ms(painted, written) == [500, 250]

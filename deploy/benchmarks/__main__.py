@@ -28,6 +28,7 @@ def main(path: str, cases: str, form: str, *names: str) -> int:
         limits,
         reads,
         score,
+        screen,
     )
 
     measures = {
@@ -41,6 +42,8 @@ def main(path: str, cases: str, form: str, *names: str) -> int:
         "dispatch": dispatch.to_inbox,
         "drain": dispatch.drain,
         "flood": flood.neighbours,
+        "desk": screen.commit_to_paint,
+        "paint": screen.panning,
     }
     home = Home.at(Path(path))
     tell = say if form == "text" else _aside

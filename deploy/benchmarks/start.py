@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,18 +12,16 @@ from deploy.home import Home, pick_port
 from deploy.python_env import ROOT
 
 NAMES = (
-    "locate",
-    "list",
-    "feed",
-    "heat",
-    "score",
-    "fanout",
-    "create",
-    "dispatch",
-    "drain",
-    "flood",
+    *("locate", "list", "feed", "heat", "score", "fanout", "create", "dispatch", "drain"),
+    *("flood", "desk", "paint"),
 )
 CASES = 100_000
+IN_A_BROWSER = {"desk", "paint"}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+NO_BROWSER = (
+    "they measure in a browser, and no Chromium is installed; apt-get install chromium, "
+    "or run deploy/test once, which installs it."
+)
 
 
 def run(arguments: list[str]) -> int:
@@ -36,6 +35,11 @@ def run(arguments: list[str]) -> int:
     if unknown := set(options.names) - set(NAMES):
         raise Refusal(f"There is no benchmark {sorted(unknown)[0]}; there are {', '.join(NAMES)}.")
     names = options.names or list(NAMES)
+    if not any(map(shutil.which, BROWSERS)):
+        if wanted := IN_A_BROWSER & set(options.names):
+            raise Refusal(f"{', '.join(sorted(wanted))}: {NO_BROWSER}")
+        names = [name for name in names if name not in IN_A_BROWSER]
+        sys.stderr.write(f"Left out, {', '.join(sorted(IN_A_BROWSER))}: {NO_BROWSER}\n")
     form = "json" if options.json else "text"
     if options.home:
         return _measure(Home.at(Path(options.home)), options.cases, form, names)

@@ -126,7 +126,7 @@ def wait(page, seconds):
 def link(page, state):
     page.evaluate(
         "state => document.dispatchEvent(new CustomEvent('live-state',"
-        " { detail: { state, heard: 0 } }))",
+        " { detail: { state, heard: Date.now() } }))",
         state,
     )
 
@@ -455,6 +455,27 @@ def test_a_minute_without_connection_rings_and_ends_when_it_is_back(desk):
     expect(toast).to_have_count(0)
     wait(page, 60)
     assert len(heard(page)) == 1
+
+
+def test_the_minute_counts_from_what_was_heard_last(desk):
+    page = desk()
+    wait(page, 50)
+    page.evaluate(
+        "document.dispatchEvent(new CustomEvent('live-state',"
+        " { detail: { state: 'lost', heard: Date.now() - 45000 } }))"
+    )
+
+    wait(page, 17)
+
+    expect(page.locator(".alarm[data-alarm=link]")).to_be_visible()
+
+
+def test_a_title_the_desk_writes_anew_keeps_the_count(desk):
+    page = desk()
+    put(page, alarm(1))
+    page.evaluate("document.title = '(7) Overdue 7 · Desk'")
+
+    page.wait_for_function("document.title === '(1) Overdue 7 · Desk'")
 
 
 def test_a_lost_connection_that_is_known_of_is_silent_and_rings_anew_the_next_time(desk):

@@ -7,11 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone, translation
 
 from cases.choices import Action, Role, Stage
-from cases.models import Case, CityOptions, Condition, Event, Task
+from cases.models import Case, CityOptions, Condition, District, Event, Task
 from cases.views.action_forms import GROUPS, NEXT, action_forms, offer_of
 from cases.views.timeline import timeline
 from cases.workflow import MOVES
@@ -225,6 +226,30 @@ def test_page_says_what_is_asked_ordered_and_who_helps(people, condition):
     assert "Reopened: cycle 2" in said
     assert f"<dt>Handler</dt> <dd> {unit.name} </dd>" in page
     assert "asked, not yet reported" in page
+
+
+def test_a_case_near_the_border_names_who_is_across_it(people, condition):
+    number = dispatched(people, condition)
+    with connection.cursor() as cursor:  # a piece of the border that two districts share
+        cursor.execute(
+            """
+            SELECT ST_AsEWKT(ST_Transform(ST_PointN(ST_GeometryN(ST_CollectionExtract(
+                     ST_Intersection(a.line, b.line), 1), 1), 1), 4326)),
+                   ST_AsEWKT(ST_Transform(ST_StartPoint(ST_GeometryN(ST_LineMerge(
+                     ST_CollectionExtract(ST_Intersection(a.line, b.line), 2)), 1)), 4326))
+            FROM cases_border a, cases_border b
+            WHERE a.district_id = 'hecheng' AND b.district_id = 'landport'
+              AND upper_inf(a.valid) AND upper_inf(b.valid)
+            """
+        )
+        at_point, at_line = cursor.fetchone()
+    shared = at_line or at_point
+    Case.objects.filter(number=number).update(point=shared, border_m=0, district="hecheng")
+    name = District.objects.get(slug="landport").short_en
+
+    page = page_of(people.dispatcher, number)
+
+    assert f"0 m from the border, across it {name}" in page.replace("&#x27;", "'")
 
 
 def test_border_warning_is_for_what_lies_within_the_citys_distance(people, condition):

@@ -119,7 +119,8 @@ def test_a_shift_of_a_dispatcher_by_keyboard_alone(desks, running_city, cases):
     page.keyboard.press("8")
     walk_to(page, reminded)
     page.keyboard.press("u")
-    assert focused(page) == "submit"
+    assert focused(page) == "note"
+    page.keyboard.type("U J 8")  # typed, not obeyed
     page.keyboard.press("Control+Enter")
     expect(page.locator("#said")).to_contain_text("remind")
     expect(page.locator(f"#row-{reminded}")).to_have_attribute("aria-current", "true")

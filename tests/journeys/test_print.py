@@ -44,15 +44,14 @@ def test_a_usual_case_prints_on_one_sheet(desks, running_city):
 @pytest.mark.parametrize("tab", ["photos", "timeline", "place", "log"])
 def test_a_case_with_a_long_history_prints_the_same_sheet_from_every_tab(desks, running_city, tab):
     number = long_case(running_city)
-    page = desks.open("dispatcher1", f"/cases/{number}/?tab={tab}", MONITOR, locale="zh-CN")
+    page = desks.open("dispatcher1", f"/cases/{number}/?tab={tab}", MONITOR)
     expect(page.locator(f'[data-tabs] [data-tab="{tab}"]')).to_have_attribute(
         "aria-current", "page"
     )
 
     (text,) = sheets_of(page)
 
-    assert "怀化" in text
-    assert "中间" in text  # lines in the middle of the history are left out, and it is said so
+    assert "lines in the middle are left out" in text
 
 
 def long_case(city) -> str:

@@ -118,7 +118,7 @@ function look() {
   );
   const standing = all.map(({ id }) => id);
   ringer.take(ids, fresh.map(({ id }) => id), standing);
-  sayCount(ids.length);
+  sayCount();
   beat();
 }
 
@@ -133,7 +133,8 @@ function sayWhoKnows(alarm) {
   toasts.pass({ ...alarm, id: `known-${alarm.id}`, tier: 3, says: alarm.acknowledged.says });
 }
 
-function sayCount(n) {
+function sayCount() {
+  const n = open().filter(isRinging).length;
   const words = n ? status.dataset.some.replace("{n}", String(n)) : status.dataset.none;
   if (status.textContent !== words) status.textContent = words;
   status.classList.toggle("has-some", n > 0);
@@ -283,7 +284,8 @@ document.addEventListener("live-notice", ({ detail }) => {
 });
 document.addEventListener("live-resync", askSoon);
 document.addEventListener("live-state", (event) => {
-  link.take(/** @type {CustomEvent} */ (event).detail.state);
+  const { state: now, heard } = /** @type {CustomEvent} */ (event).detail;
+  link.take(now, heard);
   look();
 });
 document.addEventListener("visibilitychange", () => {
@@ -296,6 +298,8 @@ addEventListener("storage", ({ key, newValue }) => {
   beat();
 });
 
+// The desk names its page anew with its own counts.
+new MutationObserver(sayCount).observe(document.querySelector("title"), { childList: true });
 sound.start(); // runs at once where the browser trusts the site
 setInterval(() => {
   sound.prove();

@@ -103,7 +103,7 @@ function end() {
   etag = "";
   heard = 0;
   for (const section of sections) section.hidden = true;
-  sections.forEach((section) => section.querySelector("[data-content]").replaceChildren());
+  for (const section of sections) section.querySelector("[data-content]").textContent = "";
   maps.forEach((map) => map.take({ lon: [], lat: [], light: [] }));
   drawable = new Set();
   waiting = [];
@@ -200,7 +200,8 @@ function show(section) {
     dot.className = one === section ? "is-shown" : "";
     return dot;
   });
-  byId("dots").replaceChildren(...dots);
+  byId("dots").textContent = "";
+  byId("dots").append(...dots);
 }
 
 function tell() {

@@ -79,7 +79,8 @@ export class WallMap {
     this.height = height;
     this._look();
     const marks = this._clusters();
-    this.svg.replaceChildren(
+    this.svg.textContent = "";
+    this.svg.append(
       ...this._outlines(),
       ...marks.map(({ properties, at }) => this._mark(properties, at)),
       ...this._target(),

@@ -9,12 +9,16 @@ export class Link {
     this.isKnown = false;
   }
 
-  /** @param {string} state as live.js gives it; a page that is asked to sign in again is no loss */
-  take(state) {
+  /**
+   * A page that is asked to sign in again is no loss.
+   * @param {string} state as live.js gives it
+   * @param {number} heard when anything was heard last, ms
+   */
+  take(state, heard) {
     if (state !== "lost") {
       this.lostSince = 0;
       this.isKnown = false;
-    } else if (!this.lostSince) this.lostSince = Date.now();
+    } else if (!this.lostSince) this.lostSince = heard;
   }
 
   /** @returns {boolean} whether it has been lost for longer than `afterS` */

@@ -72,7 +72,7 @@ export class Toasts {
     find.hidden = !alarm.number;
     find.addEventListener("click", () => this.does.find(alarm.number));
     toast.querySelector(".alarm-known").addEventListener("click", () => this.does.know(alarm.id));
-    this.stack.insertBefore(toast, this.more);
+    this.more.before(toast);
     this.shown.set(alarm.id, toast);
     return toast;
   }
@@ -104,7 +104,8 @@ export class Rows {
   constructor() {
     /** @type {Map<string, {name: string, until: number}>} */
     this.marked = new Map();
-    document.body.addEventListener("htmx:afterSettle", () => this.draw());
+    const queue = document.getElementById("queue");
+    new MutationObserver(() => this.draw()).observe(queue, { childList: true, subtree: true });
   }
 
   flash(number) {
