@@ -165,14 +165,18 @@ COLUMNS: tuple[Column, ...] = (
         (gettext_lazy("Description"), 44, lambda t: t.said(t.case.description)),
     ),
     _column("limit", gettext_lazy("Time limit"), (gettext_lazy("Time limit"), 18, _limit)),
-    _column("filed", gettext_lazy("Filed"), (gettext_lazy("Filed"), 17, lambda t: t.case.filed_at)),
     _column(
-        "handled",
-        gettext_lazy("Handled"),
-        (gettext_lazy("Handled"), 17, lambda t: t.case.handled_at),
+        "filed", gettext_lazy("Filed at"), (gettext_lazy("Filed at"), 17, lambda t: t.case.filed_at)
     ),
     _column(
-        "closed", gettext_lazy("Closed"), (gettext_lazy("Closed"), 17, lambda t: t.case.closed_at)
+        "handled",
+        gettext_lazy("Handled at"),
+        (gettext_lazy("Handled at"), 17, lambda t: t.case.handled_at),
+    ),
+    _column(
+        "closed",
+        gettext_lazy("Closed at"),
+        (gettext_lazy("Closed at"), 17, lambda t: t.case.closed_at),
     ),
     _column(
         "returns",
