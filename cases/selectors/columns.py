@@ -11,7 +11,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cases.choices import LimitUnit
+from cases.choices import LimitUnit, Source, Stage
 from cases.models import Case, Kind, ListColumns, Supervision
 from cases.models.category import limit_text
 from cases.selectors.row_words import Light, contact_words, light_of, place_names
@@ -30,6 +30,8 @@ class Told:
     names: dict[str, str]  # of the districts, streets and communities
     reader: User
     said: Callable[[str], str]  # what the reader is told of a text
+    stages: dict[str, str]  # in words, looked up once for many rows
+    sources: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ COLUMNS: tuple[Column, ...] = (
     _column(
         "stage",
         gettext_lazy("Stage"),
-        (gettext_lazy("Stage"), 12, lambda t: t.case.get_stage_display()),
+        (gettext_lazy("Stage"), 12, lambda t: t.stages[t.case.stage]),
         is_default=True,
     ),
     _column(
@@ -144,7 +146,7 @@ COLUMNS: tuple[Column, ...] = (
         "reported",
         gettext_lazy("Reported"),
         (gettext_lazy("Reported"), 17, lambda t: t.case.reported_at),
-        (gettext_lazy("Source"), 12, lambda t: t.case.get_source_display()),
+        (gettext_lazy("Source"), 12, lambda t: t.sources[t.case.source]),
         is_default=True,
     ),
     _column(
@@ -234,5 +236,7 @@ def with_columns(found: QuerySet[Case], columns: Iterable[Column]) -> QuerySet[C
 def told_of(cases: Sequence[Case], *, reader: User, at: datetime) -> Iterator[Told]:
     """Yield what rows of these cases tell `reader` at a moment, in two statements."""
     names, said = place_names(cases, at=at), said_to(reader)
+    stages = {value: str(label) for value, label in Stage.choices}
+    sources = {value: str(label) for value, label in Source.choices}
     for case in cases:
-        yield Told(case, light_of(case, at=at), names, reader, said)
+        yield Told(case, light_of(case, at=at), names, reader, said, stages, sources)
