@@ -286,7 +286,7 @@ def test_workers_join_with_the_settings_of_the_city_and_keep_them(tmp_path, monk
     assert {name: variables[name] for name in CITY} == CITY
     assert variables["DATABASE_URL"] == CITY["DATABASE_URL_SYSTEM"]  # it may own no table
     assert not (workers.path / "demo_password").exists()
-    assert set(processes.QUEUES) - set(processes.queues_of(again)) == {"media", "notify"}
+    assert set(processes.QUEUES) - set(processes.queues_of(again)) == {"media", "notify", "report"}
     with pytest.raises(Refusal, match="is for workers only"):
         lifecycle.up(again, lifecycle.Wishes())
 

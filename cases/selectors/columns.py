@@ -11,7 +11,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cases.choices import LimitUnit
+from cases.choices import LimitUnit, Source, Stage
 from cases.models import Case, Kind, ListColumns, Supervision
 from cases.models.category import limit_text
 from cases.selectors.row_words import Light, contact_words, light_of, place_names
@@ -30,6 +30,8 @@ class Told:
     names: dict[str, str]  # of the districts, streets and communities
     reader: User
     said: Callable[[str], str]  # what the reader is told of a text
+    stages: dict[str, str]  # in words, looked up once for many rows
+    sources: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ COLUMNS: tuple[Column, ...] = (
     _column(
         "stage",
         gettext_lazy("Stage"),
-        (gettext_lazy("Stage"), 12, lambda t: t.case.get_stage_display()),
+        (gettext_lazy("Stage"), 12, lambda t: t.stages[t.case.stage]),
         is_default=True,
     ),
     _column(
@@ -144,7 +146,7 @@ COLUMNS: tuple[Column, ...] = (
         "reported",
         gettext_lazy("Reported"),
         (gettext_lazy("Reported"), 17, lambda t: t.case.reported_at),
-        (gettext_lazy("Source"), 12, lambda t: t.case.get_source_display()),
+        (gettext_lazy("Source"), 12, lambda t: t.sources[t.case.source]),
         is_default=True,
     ),
     _column(
@@ -165,14 +167,18 @@ COLUMNS: tuple[Column, ...] = (
         (gettext_lazy("Description"), 44, lambda t: t.said(t.case.description)),
     ),
     _column("limit", gettext_lazy("Time limit"), (gettext_lazy("Time limit"), 18, _limit)),
-    _column("filed", gettext_lazy("Filed"), (gettext_lazy("Filed"), 17, lambda t: t.case.filed_at)),
     _column(
-        "handled",
-        gettext_lazy("Handled"),
-        (gettext_lazy("Handled"), 17, lambda t: t.case.handled_at),
+        "filed", gettext_lazy("Filed at"), (gettext_lazy("Filed at"), 17, lambda t: t.case.filed_at)
     ),
     _column(
-        "closed", gettext_lazy("Closed"), (gettext_lazy("Closed"), 17, lambda t: t.case.closed_at)
+        "handled",
+        gettext_lazy("Handled at"),
+        (gettext_lazy("Handled at"), 17, lambda t: t.case.handled_at),
+    ),
+    _column(
+        "closed",
+        gettext_lazy("Closed at"),
+        (gettext_lazy("Closed at"), 17, lambda t: t.case.closed_at),
     ),
     _column(
         "returns",
@@ -230,5 +236,7 @@ def with_columns(found: QuerySet[Case], columns: Iterable[Column]) -> QuerySet[C
 def told_of(cases: Sequence[Case], *, reader: User, at: datetime) -> Iterator[Told]:
     """Yield what rows of these cases tell `reader` at a moment, in two statements."""
     names, said = place_names(cases, at=at), said_to(reader)
+    stages = {value: str(label) for value, label in Stage.choices}
+    sources = {value: str(label) for value, label in Source.choices}
     for case in cases:
-        yield Told(case, light_of(case, at=at), names, reader, said)
+        yield Told(case, light_of(case, at=at), names, reader, said, stages, sources)

@@ -66,8 +66,32 @@ def test_pages_follow_one_another_by_address(people, condition, monkeypatch):
     assert numbers(client.get("/cases/?show=4")) == held[:4]
 
 
+def test_a_grid_cell_or_all_of_an_area_can_be_asked_for(people, condition):
+    first, second = (report(people, condition)["number"] for _ in range(2))
+    cell = Case.objects.get(number=first).grid_cell
+    other = f"{cell[:12]}{int(cell[12:]) + 1:03}"
+    Case.objects.filter(number=second).update(grid_cell=other)
+    client = client_of(people.dispatcher)
+
+    assert numbers(client.get(f"/cases/?grid={cell}")) == [first]
+    for area in (cell[:6], cell[:9], cell[:12]):
+        assert numbers(client.get(f"/cases/?grid={area}")) == [second, first]
+    assert numbers(client.get("/cases/?grid=431281")) == []
+    assert "Grid cell: 431281" in client.get("/cases/?grid=431281").content.decode()
+
+
+def test_every_row_can_be_chosen_for_a_file(people, condition):
+    dispatched(people, condition)
+
+    page = client_of(people.chief).get("/cases/").content.decode()
+
+    assert 'data-can=""' in page
+    assert 'formaction="/cases/export/"' in page
+
+
 @pytest.mark.parametrize(
-    "query", ["stage=lost", "from=x", "cursor=x", "sort=x", "q=1+2+3+4+5+6+7+8+9"]
+    "query",
+    ["grid=4312", "grid=x", "stage=lost", "from=x", "cursor=x", "sort=x", "q=1+2+3+4+5+6+7+8+9"],
 )
 def test_a_wrong_filter_shows_nothing_and_says_so(people, condition, query):
     report(people, condition)

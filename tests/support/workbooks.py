@@ -47,6 +47,10 @@ def _sheet(name: str, xml: str, shared: list[str]) -> Sheet:
     return Sheet(name, rows, xml)
 
 
+def _unescaped(text: str) -> str:
+    return re.sub(r"_x([0-9A-F]{4})_", lambda found: chr(int(found[1], 16)), text)
+
+
 def _column(place: str) -> int:
     number = 0
     for letter in re.match(r"[A-Z]+", place).group():
@@ -58,9 +62,9 @@ def _value(cell: ElementTree.Element, shared: list[str]) -> str | float | None:
     assert cell.find(f"{_MAIN}f") is None, f"{cell.attrib['r']} is a formula"
     kind = cell.attrib.get("t", "n")
     if kind == "inlineStr":
-        return "".join(cell.itertext())
+        return _unescaped("".join(cell.itertext()))
     held = cell.find(f"{_MAIN}v")
     if held is None:
         return None
     assert kind in ("s", "n"), kind
-    return shared[int(held.text)] if kind == "s" else float(held.text)
+    return _unescaped(shared[int(held.text)]) if kind == "s" else float(held.text)
