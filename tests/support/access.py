@@ -45,6 +45,7 @@ from cases.selectors.calendars import current_version
 from cases.selectors.dry_run import edition_of
 from cases.selectors.rule_book import rules_at
 from cases.services.city import load_city
+from cases.services.handover import give_over, keep_paper, take_over
 from cases.services.intake import Report, report_case
 from cases.services.routing import open_draft, put_rule
 from cityops.accounts.models import ApiToken, SignInLock, User
@@ -152,6 +153,7 @@ class World:
         self.component = component(**COMPONENT).pk
         self.draft = self._draft()
         self.wall = a_wall().token
+        self.handovers = {whose: self._handover(whose) for whose in PLACES}
         self.before = fingerprint()
         self.cookies = {name: _cookie(user) for name, user in self.actors.items() if user}
         User.objects.filter(username="off").update(is_active=False)
@@ -235,6 +237,16 @@ class World:
             assert Case.objects.get(number=number).stage == shown, name
         attachment = Attachment.objects.filter(case__number=self.cases["handled", whose])
         self.photos[whose] = attachment.get().pk
+
+    def _handover(self, whose: str) -> int:
+        """Keep a hand-over of the district that was taken over, with its paper."""
+        giver, taker = (
+            person(f"{one}-{whose}", Role.DISPATCHER, DISTRICTS[whose]) for one in ("gave", "took")
+        )
+        given = give_over(scope=DISTRICTS[whose], desk="command", notes="", actor=giver)
+        take_over(pk=given.pk, actor=taker)
+        keep_paper(given, b"%PDF-")
+        return given.pk
 
     def _notice(self, whose: str) -> int:
         event = Event.objects.get(case__number=self.cases["dispatched", whose], action="dispatch")
@@ -742,6 +754,7 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "cases/bulk/"): act_on_many,
     ("POST", "replies/"): give_reply,
     ("POST", "notices/"): form(upto=10**9),
+    ("POST", "desk/handover/"): form(do="give"),
     ("POST", "desk/routing/drafts/"): form(title="b", reason="b"),
     ("POST", "desk/routing/drafts/<int:draft_id>/rule/"): take_rule_back,
     ("POST", "desk/routing/drafts/<int:draft_id>/publish/"): publish_rules,
@@ -769,6 +782,7 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
     keys = {
         "alarms": world.alarms[whose],
         "notices": world.notices[whose],
+        "handover": world.handovers[whose],
         "searches": world.searches[whose].pk,
         "downloads": world.exports[whose].pk,
         "feedback": world.feedback,
