@@ -30,8 +30,8 @@ export class Freshness {
     this.pending = []; // changes that some part does not show yet
     this.held = new Map(parts.map((part) => [part, { no: 0, at: now() }]));
     this.isAsking = false; // again and again, by HTTP
-    this.resumedAt = -Infinity;
-    this.missed = null;
+    this.missed = 0; // while the connection was broken the last time; null for more than counted
+    this.saidAt = null; // since when that is said
   }
 
   get isConnected() {
@@ -50,7 +50,7 @@ export class Freshness {
     this.state = state;
     if (!this.isConnected) return;
     this.hear(heard);
-    if (wasLost) [this.resumedAt, this.missed] = [this.now(), missed];
+    if (wasLost) [this.missed, this.saidAt] = [missed, null];
   }
 
   /** A change was told. One told after a break happened at some time since the break began. */
@@ -94,7 +94,9 @@ export class Freshness {
     const ageMs = Math.max(0, now - trueAt);
     if (ageMs >= VEIL_MS && this.state !== "signed_out") this.isAsking = true;
     else if (this.isConnected) this.isAsking = false;
-    return { kind: this._kind(now, ageMs), trueAt, ageMs, missed: this.missed };
+    const kind = this._kind(now, ageMs);
+    if (kind === "resumed") this.saidAt = this.saidAt ?? now;
+    return { kind, trueAt, ageMs, missed: this.missed };
   }
 
   /** @returns {Kind} */
@@ -105,7 +107,8 @@ export class Freshness {
     if (this.state === null) return "loaded";
     if (!this.isConnected) return this.isAsking ? "asking" : "lost";
     if (this.pending.some(({ at, isMissed }) => isMissed || now - at > SLOW_MS)) return "behind";
-    if (now - this.resumedAt < SAY_RESUMED_MS && this.missed !== 0) return "resumed";
+    const isSaid = this.saidAt !== null && now - this.saidAt >= SAY_RESUMED_MS;
+    if (this.missed !== 0 && !isSaid) return "resumed";
     return this.state;
   }
 }
