@@ -103,8 +103,8 @@ function end() {
   etag = "";
   heard = 0;
   for (const section of sections) section.hidden = true;
-  sections.forEach((section) => section.querySelector("[data-content]").replaceChildren());
-  maps.forEach((map) => map.take({ lon: [], lat: [], light: [] }));
+  for (const section of sections) section.querySelector("[data-content]").textContent = "";
+  maps.forEach((map) => map.clear());
   drawable = new Set();
   waiting = [];
   alarmUntil = 0;
@@ -200,7 +200,8 @@ function show(section) {
     dot.className = one === section ? "is-shown" : "";
     return dot;
   });
-  byId("dots").replaceChildren(...dots);
+  byId("dots").textContent = "";
+  byId("dots").append(...dots);
 }
 
 function tell() {
