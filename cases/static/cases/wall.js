@@ -104,7 +104,7 @@ function end() {
   heard = 0;
   for (const section of sections) section.hidden = true;
   for (const section of sections) section.querySelector("[data-content]").textContent = "";
-  maps.forEach((map) => map.take({ lon: [], lat: [], light: [] }));
+  maps.forEach((map) => map.clear());
   drawable = new Set();
   waiting = [];
   alarmUntil = 0;

@@ -64,6 +64,15 @@ export class WallMap {
     this.draw();
   }
 
+  /** Hold and show nothing; a map that is not in sight is emptied, too. */
+  clear() {
+    this.points = [];
+    this.index = null;
+    this.target = null;
+    this.areas = [];
+    this.svg.textContent = "";
+  }
+
   /** Show a place from near by, with a ring around it; `null` shows the whole again. */
   centre(place) {
     this.target = place;
