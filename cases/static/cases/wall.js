@@ -76,6 +76,7 @@ async function ask() {
     if (answer.status === GONE) return end();
     if (answer.status !== 304 && !answer.ok) return;
     if (answer.headers.get("Wall-Setting") !== words.setting) return location.reload();
+    if (!byId("ended").hidden) return location.reload(); // it may be shown again
     const feed = answer.status === 304 ? null : await answer.json();
     hear(answer.headers.get("Wall-Time"));
     if (!feed) return;
