@@ -33,8 +33,9 @@ function search(chooser, words) {
     if (shown.children.length) select.append(shown);
   }
   select.value = chosen;
+  /** @type {HTMLOptionElement} */
   const first = select.querySelector("optgroup option");
-  if (asked.length && select.selectedIndex < 1 && first) select.value = first.value;
+  if (asked.length && select.selectedIndex < 1 && first) first.selected = true;
   if (select.selectedIndex < 0) select.selectedIndex = 0;
   const told = chooser.querySelector("[data-found]");
   told.textContent = asked.length ? told.dataset.words.replace("{n}", String(found)) : "";
@@ -73,7 +74,7 @@ document.addEventListener("click", (event) => {
   if (button) take(chooserOf(button), button.dataset.take);
 });
 document.addEventListener("input", (event) => {
-  const box = elementOf(event);
+  const box = /** @type {HTMLInputElement} */ (event.target);
   if (box.matches("[data-unit-search]")) search(chooserOf(box), box.value);
 });
 document.addEventListener("change", (event) => {
@@ -91,7 +92,8 @@ document.addEventListener("keydown", (event) => {
 
 // --- at the desk the next case to dispatch opens by itself ---
 
-document.body.addEventListener("desk-next", ({ detail }) => {
+document.body.addEventListener("desk-next", (event) => {
+  const { detail } = /** @type {CustomEvent<{ number: string }>} */ (event);
   const said = document.getElementById("said");
   const words = said ? [...said.children] : [];
   document.dispatchEvent(new CustomEvent("desk-choose", { detail: { number: detail.number } }));
