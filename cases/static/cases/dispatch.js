@@ -35,7 +35,7 @@ function search(chooser, words) {
   select.value = chosen;
   /** @type {HTMLOptionElement} */
   const first = select.querySelector("optgroup option");
-  if (asked.length && select.selectedIndex < 1 && first) select.value = first.value;
+  if (asked.length && select.selectedIndex < 1 && first) first.selected = true;
   if (select.selectedIndex < 0) select.selectedIndex = 0;
   const told = chooser.querySelector("[data-found]");
   told.textContent = asked.length ? told.dataset.words.replace("{n}", String(found)) : "";
@@ -92,7 +92,8 @@ document.addEventListener("keydown", (event) => {
 
 // --- at the desk the next case to dispatch opens by itself ---
 
-document.body.addEventListener("desk-next", ({ detail }) => {
+document.body.addEventListener("desk-next", (event) => {
+  const { detail } = /** @type {CustomEvent<{ number: string }>} */ (event);
   const said = document.getElementById("said");
   const words = said ? [...said.children] : [];
   document.dispatchEvent(new CustomEvent("desk-choose", { detail: { number: detail.number } }));
