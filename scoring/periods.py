@@ -72,6 +72,12 @@ def month_of(moment: datetime) -> Period:
     return parse_period(moment.astimezone(CITY_TIME).strftime("%Y-%m"))
 
 
+def months_after(moment: datetime, many: int) -> list[Period]:
+    """Return the next months, the first the one that begins after a moment."""
+    first = _months(month_of(moment).start) + 1
+    return [month_of(_midnight(first + n)) for n in range(many)]
+
+
 def is_month_start(moment: datetime) -> bool:
     """Tell whether a month begins at a moment, at local midnight."""
     return moment == month_of(moment).start

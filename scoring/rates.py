@@ -90,16 +90,23 @@ def mean_credit(cases: Iterable[Assessed]) -> Measure:
 
 
 def _share(
-    name: str, formula: str, better: Literal["high", "low"], source: str, *, subset: bool = True
+    name: str,
+    formula: str,
+    better: Literal["high", "low"],
+    source: str,
+    *,
+    subset: bool = True,
+    shows_part: bool = False,
 ) -> Indicator:
     part, whole = formula.split(" / ")
+    shown = part if shows_part else whole
 
     def measure(read: Reading) -> Measure:
         taken_over = read.count(whole)
         return Measure(ratio(read.count(part), taken_over), taken_over, taken_over)
 
     return Indicator(
-        name, formula, "percent", better, source, measure, lambda r: r.listed(whole), subset
+        name, formula, "percent", better, source, measure, lambda r: r.listed(shown), subset
     )
 
 
@@ -203,7 +210,7 @@ _ALL = [
     _share("suspension_rate", "suspended_open / assessed", "low", _S5),
     _share("audit_pass_rate", "audits_passed / audits", "high", f"{_S6} A6"),
     _share("recurrence_rate", "recurrent / closings", "low", f"{_S6} A7"),
-    _share("shirk_rate", "shirked / assessed", "low", _S6, subset=False),
+    _share("shirk_rate", "shirked / assessed", "low", _S6, subset=False, shows_part=True),
     _share("accurate_dispatch_rate", "accurate_dispatch / first_finished", "high", _S5),
     _share("on_time_acceptance_rate", "accept_on_time / accept_clocks", "high", _S5),
     _share("on_time_verify_rate", "verify_on_time / verify_clocks", "high", _S5),

@@ -392,7 +392,7 @@ def test_the_jinhua_score():
             ),
             # 65.5 % on time: 50 - 4.5 = 45.50; 85 % closed: 20 - 5 = 15.00; urgent all on time:
             # 10.00. One rework in a leader's case counts twice, 0.40; one falsified in a media
-            # case 2.00; one shirked 1.00: 3.40 off, 1.60 left. With 12.50 more 84.60.
+            # case 2.00, one shirked 1.00: 3.40 off and 1.60 left; with 12.50 more 84.60.
             county(
                 "b",
                 131,
