@@ -272,7 +272,7 @@ def _is_of_kind(rule: Mapping[str, Any], kind: str) -> bool:
 
 
 def _give_rule(node: dict[str, Any], kind: str, indicator: str | None) -> None:
-    known = indicator if indicator in INDICATORS else next(iter(INDICATORS))
+    known = indicator if indicator and indicator in INDICATORS else next(iter(INDICATORS))
     better = INDICATORS[known].better
     if kind == "charges":
         rule: dict[str, Any] = {"charges": [{"indicator": known, "points": "1"}]}

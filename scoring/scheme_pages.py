@@ -77,16 +77,17 @@ def _said(request: HttpRequest, name: str) -> str:
 @login_required
 def schemes(request: HttpRequest) -> HttpResponse:
     """List every version, those in force first at each level."""
-    user = _reader(request)
+    _reader(request)
     store_shipped()
     now = timezone.now()
-    found = list(Scheme.objects.select_related("author", "approved_by"))
-    order = list(State)
-    order.sort(key=lambda s: s != State.IN_FORCE)
-    rows = [{"scheme": s, "state": s.state(at=now), "level": s.level} for s in found]
-    rows.sort(key=lambda row: order.index(row["state"]))
-    levels = [(level, [row for row in rows if row["level"] == level]) for level in Level]
-    said = {"levels": [pair for pair in levels if pair[1]], "may_edit": may_edit(user)}
+    order = sorted(State, key=lambda state: state != State.IN_FORCE)
+    rows = [(order.index(s.state(at=now)), s) for s in Scheme.objects.all()]
+    rows.sort(key=lambda row: row[0])
+    levels = [
+        (level, [{"scheme": s, "state": order[n]} for n, s in rows if s.level == level])
+        for level in Level
+    ]
+    said = {"levels": [pair for pair in levels if pair[1]]}
     return render(request, "scoring/schemes.html", said)
 
 

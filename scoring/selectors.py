@@ -52,9 +52,8 @@ def reference_of(scheme: Mapping[str, Any], period: Period) -> Beside:
     """Return what a scheme reads beside the log, for whatever bodies its level has."""
     kinds: dict[str, str] = {}
     if scheme.get("groups"):
-        among = {"unit": Unit, "district": District, "post": District}.get(scheme["level"])
-        if among is not None:
-            kinds = dict(among.objects.values_list("pk", "kind"))
+        kinds = dict(District.objects.values_list("slug", "kind"))
+        kinds |= dict(Unit.objects.values_list("code", "kind"))
     return Beside((), kinds, _cells_of(period.start) if needs_cells(scheme) else {})
 
 
