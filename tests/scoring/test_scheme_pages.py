@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from cases.choices import Role
-from cases.models import DistrictHead
+from cases.models import Unit
 from cases.services.city import load_city
 from scoring.models import Run, RunList, Scheme
 from scoring.periods import months_after
@@ -16,7 +16,7 @@ from scoring.services import compute_run, try_schemes
 from scoring.trial import compared
 from scoring.versions import draft_scheme, edit_scheme, scheme_of, store_shipped
 from tests.scoring.ledger import write
-from tests.scoring.logs import DISTRICTS, day, random_log
+from tests.scoring.logs import random_log
 from tests.scoring.test_indicators import OCTOBER
 from tests.support.city import SmallCity, open_logs
 from tests.support.people import person
@@ -24,13 +24,9 @@ from tests.support.people import person
 EXAMPLES = ("department", "jinhua", "jinniu", "region", "yuncheng")
 
 
-def heads():
-    made = [DistrictHead(scope=s, hash=b"", at=day("10-01")) for s in (*DISTRICTS, "city")]
-    DistrictHead.objects.bulk_create(made, ignore_conflicts=True)
-
-
 @pytest.fixture
 def assessor(db):
+    open_logs()
     return person("as1", Role.ASSESSOR)
 
 
@@ -178,7 +174,13 @@ def test_a_trial_says_who_rises_who_falls_and_by_how_much():
 def city(tmp_path):
     open_logs()
     load_city(SmallCity(tmp_path).write(), since=None, progress=lambda line: None)
-    write(random_log(5, cases=400))
+    rows = random_log(5, cases=400)
+    write(rows)
+    kinds = ["sanitation", "municipal"]
+    Unit.objects.bulk_create(
+        Unit(code=code, kind=kinds[n % 2], name_zh=code, name_en=code)
+        for n, code in enumerate(sorted({row.unit for row in rows} - {""}))
+    )
 
 
 @pytest.mark.django_db(transaction=True)
