@@ -10,7 +10,7 @@ from django.utils import timezone
 from cases.choices import Role
 from cases.models import Unit
 from cases.services.city import load_city
-from scoring.models import Run, RunList, Scheme
+from scoring.models import ManualEntry, Run, RunList, Scheme
 from scoring.periods import months_after
 from scoring.services import compute_run, try_schemes
 from scoring.trial import compared
@@ -247,3 +247,70 @@ def test_a_run_by_a_draft_is_printed_and_not_stored(city):
 
     assert len(json.loads(out.getvalue())["bodies"]) == 4
     assert Run.objects.count() == 0
+
+
+# --- points entered by hand ----------------------------------------------------------------------
+
+
+def entered(client, body, code, points, **more):
+    words = {"evidence": "会议纪要 3 号", "reason": "评议", **more}
+    return client.post(
+        "/score/schemes/example-yuncheng/entries/2026-10/",
+        {"body": body, "code": code, "points": points, **words},
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_points_entered_by_hand_count_with_their_reason_and_the_last_one_holds(client, city):
+    assessor = person("as1", Role.ASSESSOR)
+    scheme = scheme_of("example-yuncheng")
+    client.force_login(assessor)
+    before = compute_run(OCTOBER, scheme)
+    teams = [sheet["body"] for sheet in json.loads(before.result)["bodies"]]
+
+    for team in teams:
+        assert entered(client, team, "Y4", "12").status_code == 302
+    entered(client, teams[0], "Y4", "12.5", reason="更正")
+    after = compute_run(OCTOBER, scheme)
+
+    lines = {
+        sheet["body"]: next(line for line in sheet["items"] if line["code"] == "Y4")
+        for sheet in json.loads(after.result)["bodies"]
+    }
+    assert (before.pk, before.seal) != (after.pk, after.seal)
+    assert lines[teams[0]]["reason"] == "更正"
+    # Of 50, 20 and 30 the last is missing: 12.5 x 100/70 = 17.857...
+    assert lines[teams[0]]["points"] == "17.86"
+    assert lines[teams[1]]["points"] == "17.14"  # 12 x 100/70
+    page = client.get("/score/schemes/example-yuncheng/entries/2026-10/")
+    assert [row["counts"] for row in page.context["rows"]].count(False) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        ({"points": "20.1"}, "points"),
+        ({"points": "-1"}, "points"),
+        ({"points": "a"}, "points"),
+        ({"code": "Y1"}, "code"),
+        ({"body": "nobody"}, "body"),
+        ({"reason": " "}, "reason"),
+        ({"evidence": ""}, "evidence"),
+    ],
+)
+def test_points_without_ground_are_refused(client, assessor, words, field):
+    Unit.objects.create(code="a-team", kind="sanitation", name_zh="a", name_en="a")
+    client.force_login(assessor)
+
+    page = entered(client, **{"body": "a-team", "code": "Y4", "points": "20"} | words)
+
+    assert page.status_code == 422
+    assert list(page.context["refusal"].fields) == [field]
+    assert not ManualEntry.objects.exists()
+
+
+def test_a_scheme_without_manual_items_has_nothing_to_enter(client, assessor):
+    client.force_login(assessor)
+
+    assert client.get("/score/schemes/2026-v1/entries/2026-10/").status_code == 404
+    assert client.get("/score/schemes/example-jinhua/entries/2026-13/").status_code == 404

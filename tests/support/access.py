@@ -518,6 +518,7 @@ _FINGERPRINT = """
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_responsibility r),
            (SELECT md5(string_agg(d::text, '' ORDER BY id)) FROM cases_routingdraft d),
            (SELECT md5(string_agg(s::text, '' ORDER BY version)) FROM scoring_scheme s),
+           (SELECT count(*) FROM scoring_manualentry),
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_draftrule r),
            (SELECT md5(string_agg(f::text, '' ORDER BY id)) FROM cases_feedback f),
            (SELECT count(*) FROM cases_support),
@@ -744,6 +745,9 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "score/schemes/<str:version>/withdraw/"): scheme_form(),
     ("POST", "score/schemes/<str:version>/approve/"): scheme_form(),
     ("POST", "score/schemes/<str:version>/drop/"): scheme_form(),
+    ("POST", "score/schemes/<str:version>/entries/<str:period>/"): form(
+        body="hecheng", code="H5", points="5", evidence="a", reason="a"
+    ),
     ("POST", "desk/effects/"): form(ruling="redrive", rows="1:1"),
     ("POST", "cases/searches/"): form(name="b", query="q=b"),
     ("POST", "cases/searches/<int:pk>/"): form(name="b"),
@@ -754,6 +758,12 @@ REQUESTS: dict[tuple[str, str], Send] = {
 
 # The stage of the case a route is tried on, where it is not a case being checked.
 STAGES = {"api/v1/cases/<str:number>/photos/<str:sha256>/": "awaiting"}
+
+
+def _version(world: World, route: str) -> str:
+    if "entries" in route:
+        return "example-jinhua"  # has items entered by hand
+    return world.scheme.version if "schemes" in route else str(current_version())
 
 
 def address_of(world: World, route: str, word: str, whose: str) -> str:
@@ -776,7 +786,7 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
         "count": "filed",
         "app_label": "cases",
         "url": "no-such-page",
-        "version": world.scheme.version if "schemes" in route else str(current_version()),
+        "version": _version(world, route),
         "content_type_id": "1",
         "object_id": "1",
     }
