@@ -5,6 +5,8 @@ import json
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cases.choices import Role
@@ -144,6 +146,23 @@ def test_two_that_change_a_draft_at_once(client, draft, assessor):
 
     assert late.status_code == 409
     assert Scheme.objects.get(pk="2027-v1").data["few"] == 11
+
+
+@pytest.mark.parametrize("address", ["", "2027-v1/", "2027-v1/edit/"])
+def test_pages_take_as_many_statements_for_three_drafts_as_for_one(
+    client, draft, assessor, address
+):
+    client.force_login(assessor)
+    taken = []
+    for name in ("a", "b"):
+        client.get("/score/schemes/")  # stores what was shipped
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(f"/score/schemes/{address}").status_code == 200
+        taken.append(len(queries))
+        for n in range(2):
+            draft_scheme(base="2026-v1", version=f"{name}-{n}", reason="a", actor=assessor)
+
+    assert taken[0] == taken[1]
 
 
 # --- trial --------------------------------------------------------------------------------------
