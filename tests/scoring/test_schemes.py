@@ -308,6 +308,10 @@ def test_the_version_in_force_at_a_periods_start_scores_it(draft, assessors):
     assert scheme_of("2027-v1").state(at=JANUARY) == State.IN_FORCE
 
 
+def test_every_period_there_can_be_has_a_version(db):
+    assert scheme_for(parse_period("2000")).version == "2026-v1"
+
+
 def test_editing_keeps_every_fault_out_and_takes_a_proposal_back(draft, assessors):
     proposed(draft, assessors[0])
     data = draft.data
