@@ -1,0 +1,871 @@
+#!/usr/bin/env python3
+"""Verify an exported log and recount its period: `python3 verify_log.py LOG`.
+
+One file, standard library only, nothing of cityops: whoever holds the log can copy this beside it
+and recompute what was published. The format: docs/export.md. The counts: docs/assessment.md §2 to
+§5, written here the plainest way there is, case by case, each question asked of its events anew.
+
+Exit code 0: everything adds up; 1: it does not, and the place is named; 2: the file is no log.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections import Counter, defaultdict
+from datetime import datetime, timedelta, timezone
+from fractions import Fraction
+from itertools import pairwise
+from math import cos, hypot, radians, sin, sqrt
+from pathlib import Path
+
+FORM = 1  # of the exported file
+NOTHING = "00" * 32  # the hash before the first event
+WEEK = timedelta(days=7)
+CITY_TIME = timezone(timedelta(hours=8))
+
+STARTS = ("dispatch", "reassign", "arbitrate", "rework", "reopen")
+ENDS = ("finish", "return", "close", "force_close", "void", "merge")
+EXITS = ("void", "merge")
+RULINGS = (*EXITS, "decide_appeal", "recompute_deadline", "confirm_exit", "adjust")
+DECISIONS = ("file", "decline", "decline_filing")
+HANDLED = ("handled", "checking", "checked")
+WITH_SOMEBODY = ("filed", "dispatched", "handling", "rework", "suspended", "returned", "disputed")
+GONE = ("voided", "merged")
+TO_UNITS = ("dispatch", "reassign", "arbitrate")
+STOPS = {  # which action ends which stage clock
+    "accept": (*DECISIONS, "send_verify"),
+    "verify": ("answer_verify",),
+    "dispatch": (*TO_UNITS, "rework", "dispute"),
+    "sign": ("sign", "return", "reassign", "arbitrate"),
+    "check": ("answer_check",),
+}
+
+
+class NoLog(ValueError):
+    """The file is not one that export_log writes."""
+
+
+class Broken(ValueError):
+    """A chain does not hold: the log, the position in it and what is wrong there."""
+
+    def __init__(self, scope, dseq, what):
+        super().__init__(f"{scope}/{dseq}: {what}")
+        self.scope, self.dseq, self.what = scope, dseq, what
+
+
+# --- reading the file and its chains ------------------------------------------------------------
+
+
+def canonical(value):
+    """Return canonical JSON: sorted keys, no spaces, UTF-8 text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def moment(text):
+    """Return the aware moment a text of the log names; None for null."""
+    return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def read(lines):
+    """Return what the first line says and the list of the other lines. Raises NoLog."""
+    lines = iter(lines)
+    try:
+        about = json.loads(next(lines, "{}"))
+        rows = [json.loads(line) for line in lines if line.strip()]
+    except ValueError as error:
+        raise NoLog(f"a line is not JSON: {error}") from None
+    if not isinstance(about, dict) or about.get("cityops_log") != FORM:
+        raise NoLog("the first line does not say that this is a log of cityops")
+    return about, rows
+
+
+def follow(about, rows):
+    """Follow every chain from its first event to the head named; return the headers in order.
+
+    Raises Broken at the first event of a log that does not follow from the one before it.
+    """
+    heads = about["heads"]
+    reached = dict.fromkeys(heads, (0, NOTHING))
+    headers = []
+    for row in rows:
+        scope = row.get("scope", "?")
+        if scope not in heads:
+            raise Broken(scope, 0, "the first line names no head of this log")
+        dseq, before = reached[scope]
+        headers.append(_link(scope, dseq + 1, before, row))
+        reached[scope] = dseq + 1, row["hash"]
+    for scope, (dseq, last) in reached.items():
+        head = heads[scope]
+        if dseq != head["dseq"]:
+            raise Broken(scope, dseq, f"the log ends here, its head stands at {head['dseq']}")
+        if last != head["hash"]:
+            raise Broken(scope, dseq, "the last event has another hash than the head")
+    return headers
+
+
+def _link(scope, dseq, before, row):
+    """Return the header of an event that follows `before`; raises Broken."""
+    try:
+        header = json.loads(row["header"])
+        digest, stated = bytes.fromhex(row["body"]), row["hash"]
+    except (KeyError, TypeError, ValueError):
+        raise Broken(scope, dseq, "the line holds no event") from None
+    if header.get("scope") != scope or header.get("dseq") != dseq:
+        there = f"{header.get('scope')}/{header.get('dseq')}"
+        raise Broken(scope, dseq, f"event {there} stands here: one is missing, or not in its place")
+    made = hashlib.sha256(bytes.fromhex(before) + row["header"].encode() + digest).hexdigest()
+    if made != stated:
+        raise Broken(scope, dseq, "the event was altered: its hash does not follow from the log")
+    return header
+
+
+# --- one case -----------------------------------------------------------------------------------
+
+
+class Event:
+    """One header, its times read."""
+
+    def __init__(self, header):
+        self.case, self.seq = header["case"], header["case_seq"]
+        self.action, self.to = header["action"], header["to"]
+        self.at = moment(header["at"])
+        self.district = header["district"] or "city"
+        self.body, self.unit = header["body"], header["unit"]
+        self.sets, self.facts = header["data"].get("set", {}), header["data"].get("facts", {})
+        self.starts = header["data"].get("starts")
+        self.moves_deadline = "due_at" in header
+        self.due = moment(header.get("due_at"))
+        self.base = moment(header.get("base_due_at"))
+
+    @property
+    def gives(self):
+        """Whether a unit has the case from here on."""
+        return self.action in STARTS and self.unit != ""
+
+    @property
+    def extends(self):
+        """Whether more time was approved, by the one who may."""
+        return (
+            self.action == "decide_extension"
+            and self.facts["level"] == "dispatcher"
+            and self.facts["approved"]
+        )
+
+
+def runs_of(events):
+    """Return the runs of a case after `events`, each a dict; `cycle` counts its reopenings."""
+    runs, cycle = [], 0
+    for event in events:
+        going = runs[-1] if runs and runs[-1]["end"] is None else None
+        if going and (event.gives or event.action in ENDS):
+            going["end"], going["by"] = event.at, event.action
+        if event.action == "reopen":
+            cycle += 1
+        if event.gives:
+            runs.append(
+                {
+                    "unit": event.unit,
+                    "body": event.body,
+                    "main": event.facts.get("parent", event.unit),
+                    "due": event.due,
+                    "base": event.base,
+                    "end": None,
+                    "by": "",
+                    "first": event,
+                    "extended": False,
+                    "cycle": cycle,
+                }
+            )
+        elif event.action == "unmerge" and runs and runs[-1]["by"] == "merge":
+            runs[-1]["end"], runs[-1]["by"] = None, ""
+        if runs and runs[-1]["end"] is None:
+            if event.moves_deadline:
+                runs[-1]["due"], runs[-1]["base"] = event.due, event.base
+            if event.action == "redispatch":
+                runs[-1]["unit"], runs[-1]["body"] = event.unit, event.body
+            if event.extends:
+                runs[-1]["extended"] = True
+        _recompute(runs, event)
+    return runs
+
+
+def _recompute(runs, event):
+    if event.action == "recompute_deadline" and event.due and runs:
+        runs[-1]["due"], runs[-1]["base"] = event.due, event.base
+
+
+def is_late(run, at):
+    """Finishing at the deadline is on time."""
+    return run["due"] is not None and min(run["end"] or at, at) > run["due"]
+
+
+def cycle_of(events):
+    """Return how often a case was reopened."""
+    return sum(event.action == "reopen" for event in events)
+
+
+def body_of(events, runs):
+    """Return whose case it is: of its last run, else of its district."""
+    return runs[-1]["body"] if runs else events[-1].district
+
+
+def holder_of(events, place):
+    """Return whose case it was when the event at `place` happened."""
+    before = events[:place]
+    return events[place].body or body_of(before or events[:1], runs_of(before))
+
+
+def last_of(events, *actions):
+    """Return the last event with one of the actions, or None."""
+    return next((event for event in reversed(events) if event.action in actions), None)
+
+
+class Case:
+    """A case as a period sees it at T, with the rulings known by the cut-off."""
+
+    def __init__(self, known, period):
+        self.period, self.known = period, known
+        self.facts = [event for event in known if event.at < period.t]
+        self.later = [event for event in known if event.at >= period.t]
+        self.number = known[0].case
+        self.stage = self.facts[-1].to
+        self.district = self.facts[-1].district
+        self.runs = runs_of(self.facts)
+        for event in self.later:
+            if event.gives:
+                break
+            _recompute(self.runs, event)
+        self.body = body_of(self.facts, self.runs)
+        cycle = cycle_of(self.facts)
+        self.judged = [run for run in self.runs if run["cycle"] == cycle]
+        self.filed = next((event for event in self.facts if event.action == "file"), None)
+        self.said = self.facts + [event for event in self.later if event.action in RULINGS]
+        self.state = {}
+        for event in self.facts:
+            self.state.update(event.sets)
+        self.is_self_handled = bool(self.state.get("is_self_handled"))
+
+    def since(self, *actions):
+        """Return the events of the period with one of the actions."""
+        return [e for e in self.facts if e.at >= self.period.start and e.action in actions]
+
+    def late(self, body):
+        """Return the runs of this cycle under `body` that are late at T."""
+        return [run for run in self.judged if run["body"] == body and is_late(run, self.period.t)]
+
+    def adjusted(self):
+        """Return what assessors decided for this case in this period, in order."""
+        return [
+            event.facts["effect"]
+            for event in self.said
+            if event.action == "adjust"
+            and event.facts.get("approved", True)
+            and event.facts["period"] in self.period.names
+        ]
+
+    def placed(self):
+        """Return leave_out or put_in, whichever was decided last; else empty."""
+        return next((e for e in reversed(self.adjusted()) if e != "exempt"), "")
+
+    def exits(self):
+        """Return the voids and merges that count: the one it stands in, and those known since."""
+        own = [last_of(self.facts, *EXITS)] if self.stage in GONE else []
+        return own + [event for event in self.later if event.action in EXITS]
+
+    def left_late(self, exit_):
+        """Whether it was late when it was voided or merged."""
+        if exit_.at < self.period.t:
+            return bool(self.late(self.body))
+        before = [event for event in self.known if event.seq < exit_.seq]
+        runs, cycle = runs_of(before), cycle_of(before)
+        body = body_of(before, runs)
+        judged = [run for run in runs if run["cycle"] == cycle and run["body"] == body]
+        return any(is_late(run, exit_.at) for run in judged)
+
+    def confirmed(self, event):
+        """Whether an assessor accepted, later, that it left as `event` says."""
+        return any(e.action == "confirm_exit" and e.seq > event.seq for e in self.said)
+
+    def is_removed(self):
+        """Whether it stands in no count but the flows."""
+        if self.placed():
+            return self.placed() == "leave_out"
+        return any(not self.left_late(e) or self.confirmed(e) for e in self.exits())
+
+    def is_excused(self):
+        """Whether an upheld appeal of this cycle, or an adjustment, excuses its lateness."""
+        return "exempt" in self.adjusted() or any(
+            event.action == "decide_appeal"
+            and event.facts["upheld"]
+            and event.facts["level"] == "acceptor"
+            and cycle_of(e for e in self.known if e.seq < event.seq) == cycle_of(self.facts)
+            for event in self.known
+        )
+
+    def is_live(self):
+        """Whether it is one of the cases most counts are of."""
+        return bool(
+            self.filed
+            and not self.is_self_handled
+            and not self.is_removed()
+            and self.stage not in GONE
+        )
+
+
+# --- counts of one case -------------------------------------------------------------------------
+
+
+class Period:
+    """[start, end), what is known at `as_of`, and T, the moment its state is read at."""
+
+    def __init__(self, start, end, as_of, names):
+        self.start, self.end, self.as_of, self.names = start, end, as_of, set(names)
+        self.t = end if as_of is None else min(end, as_of)
+
+    def knows(self, event):
+        """Whether an event is a fact, or came before the cut-off of a period that is over."""
+        is_over = self.as_of is not None and self.as_of >= self.end
+        return event.at < self.t or (is_over and event.at <= self.as_of)
+
+
+class Counts:
+    """How often each case stands in each count of each body, and the assessed cases."""
+
+    def __init__(self):
+        self.members = Counter()
+        self.assessed = []
+
+    def put(self, case, body, *names):
+        """Count a case once more."""
+        for name in names:
+            self.members[body, name, case.number] += 1
+
+    def number(self, body, name):
+        """Return how many stand in a count of a body."""
+        return sum(n for (b, c, _), n in self.members.items() if (b, c) == (body, name))
+
+
+def count(events, period):
+    """Return the counts of a period over the events of all logs, in any order."""
+    known = defaultdict(list)
+    for event in events:
+        if event.case and period.knows(event):
+            known[event.case].append(event)
+    counts, cases = Counts(), []
+    for number in sorted(known):
+        history = sorted(known[number], key=lambda event: event.seq)
+        if history[0].at < period.t:
+            cases.append(Case(history, period))
+    for case in cases:
+        _count_case(case, counts)
+    _count_recurrence([case for case in cases if case.is_live()], period, counts)
+    return counts
+
+
+def _count_case(case, counts):
+    if case.is_self_handled:
+        closing = last_of(case.facts, "close")
+        if closing and closing.at >= case.period.start:
+            counts.put(case, closing.district, "self_handled")
+        return
+    _count_flows(case, counts)
+    if case.is_removed():
+        return
+    _count_clocks(case, counts)
+    _count_audits(case, counts)
+    if case.filed:
+        _count_events(case, counts)
+        _count_first_finish(case, counts)
+        _count_state(case, counts)
+        _count_handed_on(case, counts)
+
+
+def _count_flows(case, counts):
+    """Count what facts alone say: what left, what was decided, what was open at either end."""
+    start = case.period.start
+    for place, event in enumerate(case.facts):
+        if event.action in EXITS and event.at >= start:
+            name = "voided" if event.action == "void" else "merged"
+            counts.put(case, holder_of(case.facts, place), name)
+    left = [event.action for event in case.exits()]
+    decision = next((e for e in case.facts if e.action in DECISIONS), None)
+    is_told = decision and decision.at >= start and "merge" not in left
+    if is_told and case.placed() != "leave_out":
+        source = case.state.get("source", "")
+        counts.put(case, source, "decided_reports")
+        if decision.action == "file" and "void" not in left:
+            counts.put(case, source, "valid_reports")
+    if case.filed and case.stage not in ("closed", *GONE):
+        counts.put(case, case.body, "backlog_out")
+    before = [event for event in case.facts if event.at < start]
+    if any(e.action == "file" for e in before) and before[-1].to not in ("closed", *GONE):
+        counts.put(case, body_of(before, runs_of(before)), "backlog_in")
+
+
+def _count_clocks(case, counts):
+    """Count the stage clocks that ended in the period, or stand open past their due time."""
+    for place, event in enumerate(case.facts):
+        kind = event.starts["kind"] if event.starts else None
+        if kind not in STOPS:
+            continue
+        stops = (*STOPS[kind], "void", "merge", "force_close")
+        ended = None
+        for later in case.facts[place + 1 :]:
+            if later.action in stops or (later.starts and later.starts["kind"] == kind):
+                ended = later.at
+                break
+        due = moment(event.starts["due_at"])
+        if due < case.period.t if ended is None else ended >= case.period.start:
+            is_of_centre = kind in ("accept", "verify", "dispatch")
+            body = case.district if is_of_centre else event.body
+            counts.put(case, body, f"{kind}_clocks")
+            if ended and ended <= due:
+                counts.put(case, body, f"{kind}_on_time")
+
+
+def _count_audits(case, counts):
+    for place, event in enumerate(case.facts):
+        if event.action != "answer_audit" or event.at < case.period.start:
+            continue
+        if event.to == "declined":
+            counts.put(case, case.district, "refusals_audited")
+            if not event.facts["passed"]:
+                counts.put(case, case.district, "refused_wrongly")
+            continue
+        body = holder_of(case.facts, place)
+        counts.put(case, body, "audits")
+        if event.facts["passed"]:
+            counts.put(case, body, "audits_passed")
+        if event.facts.get("falsified"):
+            counts.put(case, body, "falsified")
+
+
+def _count_events(case, counts):
+    """Count what happened, each charged to the body that held the case at that moment."""
+    seen = set()
+    names = {"rework": "reworked", "return": "returned", "reopen": "reopened"}
+    for place, event in enumerate(case.facts):
+        if event.at < case.period.start:
+            continue
+        name = "extended" if event.extends else names.get(event.action)
+        if name:
+            body = holder_of(case.facts, place)
+            counts.put(case, body, f"{name}_times")
+            if (body, name) not in seen:
+                counts.put(case, body, name)
+            seen.add((body, name))
+        if event.action == "answer_check":
+            counts.put(case, event.body, "checks")
+            if event.facts["passed"]:
+                counts.put(case, event.body, "checks_passed")
+        if event.action == "decide_suspension" and event.facts["approved"]:
+            counts.put(case, event.body, "suspended")
+        if event.action == "defer":
+            counts.put(case, event.body, "deferred")
+        if event.facts.get("by") in ("transfer", "arbitrate"):
+            if event.action == "moved_out":
+                counts.put(case, event.facts["from_district"], "transferred_out")
+            else:
+                counts.put(case, event.facts["to_district"], "transferred_in")
+    for one, other in pairwise(case.runs):
+        first = other["first"]
+        if first.at >= case.period.start and first.facts.get("ruling") == "unjustified":
+            counts.put(case, one["body"], "shirked")
+
+
+def _count_first_finish(case, counts):
+    finished = next((run for run in case.runs if run["by"] == "finish"), None)
+    if finished and finished["end"] >= case.period.start:
+        counts.put(case, case.body, "first_finished")
+        if finished["main"] == case.runs[0]["main"]:
+            counts.put(case, case.body, "accurate_dispatch")
+
+
+def _count_state(case, counts):
+    """Count where a case stands at T, and assess it."""
+    start, t, body = case.period.start, case.period.t, case.body
+    late = case.late(body)
+    if case.stage in GONE:
+        if last_of(case.facts, *EXITS).at >= start:
+            _count_late_exit(case, body, counts)
+        return
+    if case.filed.at >= start:
+        counts.put(case, case.district, "filed", "need_dispatch")
+    last = case.runs[-1] if case.runs else None
+    closing = last_of(case.facts, "close", "force_close")
+    is_closed = case.stage == "closed" and closing and closing.at >= start
+    is_forced = is_closed and closing.action == "force_close"
+    is_exempt = bool(is_closed and not is_forced and late and case.is_excused())
+    is_done = case.stage in (*HANDLED, "closed") and last and last["by"] == "finish"
+    if is_done and last["end"] >= start:
+        counts.put(case, body, "handled", "need_handle")
+        if not late:
+            counts.put(case, body, "handled_on_time")
+        if not is_exempt:
+            counts.put(case, body, "need_handle_judged")
+    if case.stage in HANDLED:
+        counts.put(case, body, "in_check", "should_close", "should_close_judged")
+    if is_closed:
+        counts.put(case, body, "forced" if is_forced else "closed", "should_close")
+        counts.put(case, body, "exempt" if is_exempt else "should_close_judged")
+        if not is_forced and not late:
+            counts.put(case, body, "closed_on_time")
+        if is_forced:
+            _assess(case, body, 0, counts, is_undone=True)
+        elif late and not is_exempt:
+            _assess(case, body, Fraction(2, 5), counts)
+        elif not late:
+            is_borrowed = last and last["base"] and last["end"] and last["end"] > last["base"]
+            _assess(case, body, Fraction(1, 2) if is_borrowed else 1, counts)
+    if case.stage in WITH_SOMEBODY:
+        if late:
+            counts.put(case, body, "overdue_unhandled", "need_handle", "need_handle_judged")
+            counts.put(case, body, "should_close", "should_close_judged")
+            is_undone = min(run["due"] for run in late) < t - WEEK
+            _assess(case, body, 0, counts, is_undone=is_undone)
+        elif case.stage == "suspended":
+            counts.put(case, body, "suspended_open")
+            _assess(case, body, Fraction(1, 2), counts, is_hung=True)
+        else:
+            is_with_unit = last and last["end"] is None
+            counts.put(case, body, "not_due" if is_with_unit else "to_dispatch")
+
+
+def _count_late_exit(case, body, counts):
+    counts.put(case, body, "late_exit", "need_handle", "need_handle_judged")
+    counts.put(case, body, "should_close", "should_close_judged")
+    _assess(case, body, 0, counts, is_undone=True)
+
+
+def _count_handed_on(case, counts):
+    """Count a late case that was handed to another body for good."""
+    for body in sorted({run["body"] for run in case.judged} - {case.body}):
+        taken = [
+            after["first"]
+            for before, after in pairwise(case.judged)
+            if before["body"] == body != after["body"]
+            and after["first"].action in ("reassign", "arbitrate")
+        ]
+        if not taken or taken[-1].at < case.period.start:
+            continue
+        if case.late(body) and not case.confirmed(taken[-1]):
+            _count_late_exit(case, body, counts)
+
+
+def _assess(case, body, credit, counts, *, is_undone=False, is_hung=False):
+    """Put a case of M under a body, with all that items and groups are made of."""
+    runs = [run for run in case.judged if run["body"] == body]
+    is_extended = any(run["extended"] for run in runs)
+    counts.put(case, body, "assessed")
+    if is_extended:
+        counts.put(case, body, "extended_assessed")
+    first_due = case.runs[0]["first"].due if case.runs else None
+    counts.assessed.append(
+        {
+            "number": case.number,
+            "body": body,
+            "credit": Fraction(credit),
+            "left_undone": is_undone,
+            "is_extended": is_extended,
+            "is_suspended": is_hung,
+            "is_key": any(
+                event.action == "supervise"
+                and event.facts["kind"] in ("leader", "important")
+                and (first_due is None or event.at < first_due)
+                for event in case.facts
+            ),
+            "source": case.state.get("source", ""),
+            "limit_value": int(case.state.get("limit_value", 0)),
+            "limit_unit": case.state.get("limit_unit", ""),
+            "cell": case.state.get("grid_cell") or "",
+            "minor": case.state.get("minor_id", ""),
+            "unit": runs[-1]["unit"] if runs else "",
+            "filed_on": case.filed.at.astimezone(CITY_TIME).date(),
+        }
+    )
+
+
+def _count_recurrence(cases, period, counts):
+    """Count closings a week old, and those after which the same came back within the week."""
+    known = [case for case in cases if _recurs(case)]
+    for case in known:
+        closing = last_of(case.facts, "close", "force_close")
+        if case.stage != "closed" or closing is None or closing.action != "close":
+            continue
+        if not period.start - WEEK <= closing.at < period.t - WEEK:
+            continue
+        counts.put(case, case.body, "closings")
+        if any(_came_back(case, closing.at, other) for other in known if other is not case):
+            counts.put(case, case.body, "recurrent")
+
+
+def _recurs(case):
+    said = [event.facts["recurs"] for event in case.facts if "recurs" in event.facts]
+    return bool(said and said[-1] and case.state.get("point"))
+
+
+def _came_back(case, closed, other):
+    return (
+        other.state["minor_id"] == case.state["minor_id"]
+        and closed <= other.filed.at <= closed + WEEK
+        and metres(case.state["point"], other.state["point"]) <= 50
+    )
+
+
+def metres(one, other):
+    """Return metres between two "lon,lat", on the plane that touches WGS-84 between them."""
+    (lon, lat), (lon2, lat2) = (map(float, text.split(",")) for text in (one, other))
+    middle = radians((lat + lat2) / 2)
+    squeeze = 1 - 0.00669437999014 * sin(middle) ** 2
+    north = radians(lat2 - lat) * 6335439.327292 / squeeze / sqrt(squeeze)
+    east = radians(lon2 - lon) * cos(middle) * 6378137.0 / sqrt(squeeze)
+    return hypot(north, east)
+
+
+# --- the score ----------------------------------------------------------------------------------
+
+DISTRICTS = ("hecheng", "hightech", "landport", "zhongfang")
+EMERGENCY = ("emergency_hour", "emergency_day")
+SHARES = {  # items that are one count over another
+    "A5": ("checks_passed", "checks"),
+    "A6": ("audits_passed", "audits"),
+    "A7": ("recurrent", "closings"),
+}
+
+
+def half_up(number):
+    """Return a number that is not negative as text with two decimals, rounded half up."""
+    hundredths = (number * 200 + 1) // 2
+    return f"{hundredths // 100}.{hundredths % 100:02d}"
+
+
+def percent(part, whole):
+    """Return part / whole in per cent; None for an empty whole."""
+    return Fraction(100 * part, whole) if whole else None
+
+
+def result_of(about, counts, wide):
+    """Return the result of a period as canonical JSON holds it (assessment.md §6)."""
+    scheme = about["scheme"]
+    sheets = [score(body, counts, wide, scheme) for body in DISTRICTS]
+    rank(sheets, scheme, is_month=about["is_month"])
+    sizes = sizes_of(counts)
+    for sheet in sheets:
+        sheet["counts"] = sizes[sheet["body"]]
+        sheet["rates"] = rates(sheet["counts"])
+    city = {"counts": sizes["city"], "rates": rates(sizes["city"])}
+    sources = sorted(sizes.keys() - {"city", *DISTRICTS})
+    reports = {s: {"counts": sizes[s], "rates": rates(sizes[s])} for s in sources}
+    return {"bodies": sheets, "city": city, "reports": reports}
+
+
+def sizes_of(counts):
+    """Return how many stand in each count of each body."""
+    sizes = defaultdict(dict)
+    for (body, name, _), times in counts.members.items():
+        sizes[body][name] = sizes[body].get(name, 0) + times
+    return sizes
+
+
+def score(body, counts, wide, scheme):
+    """Return the items and the total of a body."""
+    found = {}
+    for item in scheme["items"]:
+        code, is_wide = item["code"], False
+        value, groups, cases, listed = value_of(code, counts, body, scheme)
+        if groups < scheme["few"] or code == "A6":
+            is_wide = True
+            value, groups, cases, listed = value_of(code, wide, body, scheme)
+        if value is not None and groups >= scheme["few"]:
+            found[code] = value, groups, cases, listed, is_wide
+    weights = {item["code"]: Fraction(item["weight"]) for item in scheme["items"]}
+    present = sum(weights[code] for code in found)
+    lines, total = [], Fraction(0)
+    for item in scheme["items"]:
+        code = item["code"]
+        line = {"code": code, "weight": item["weight"], "points": None}
+        if code in found:
+            value, groups, cases, listed, is_wide = found[code]
+            scale = sum(weights.values()) / present
+            line["points"] = points(item, value, scale)
+            total += Fraction(line["points"])
+            line["value"], line["full"] = half_up(value), half_up(weights[code] * scale)
+            line["groups"], line["cases"], line["listed"] = groups, cases, listed
+            line["three_months"] = is_wide
+        lines.append(line)
+    lost = [(lost_of(line), line["code"]) for line in lines if line["points"] is not None]
+    most = max((points_lost for points_lost, _ in lost), default=0)
+    assessed = counts.number(body, "assessed")
+    return {
+        "body": body,
+        "items": lines,
+        "total": half_up(total) if found else None,
+        "weakest": next(code for points_lost, code in lost if points_lost == most)
+        if most
+        else None,
+        "assessed": assessed,
+        "few_cases": assessed < scheme["ranked_from"],
+    }
+
+
+def lost_of(line):
+    """Return the points of its full marks an item lost."""
+    return Fraction(line["full"]) - Fraction(line["points"])
+
+
+def value_of(code, counts, body, scheme):
+    """Return an item's value in per cent, its groups, its cases and how many it lists."""
+    if code in SHARES:
+        part, whole = (counts.number(body, name) for name in SHARES[code])
+        return percent(part, whole), whole, whole, whole
+    cases = [case for case in counts.assessed if case["body"] == body]
+    if code in ("A4", "A8"):
+        shown = [case for case in cases if costs(case, code)]
+        return percent(len(shown), len(cases)), len(cases), len(cases), len(shown)
+    own = [case for case in cases if item_of(case, scheme) == code]
+    groups = defaultdict(list)
+    for case in own:
+        key = (case["cell"], case["minor"], case["unit"], case["filed_on"])
+        groups[key].append(case["credit"])
+    if not groups:
+        return None, 0, 0, 0
+    means = [sum(credits) / len(credits) for credits in groups.values()]
+    return 100 * sum(means) / len(means), len(groups), len(own), len(own)
+
+
+def costs(case, code):
+    """Whether a case of M is one of those A4 or A8 take points for."""
+    return case["left_undone"] if code == "A4" else case["is_extended"] or case["is_suspended"]
+
+
+def item_of(case, scheme):
+    """Return which of A1, A2 and A3 judges a case."""
+    is_urgent = case["limit_unit"] in EMERGENCY or case["source"] in scheme["key_sources"]
+    if case["is_key"] or is_urgent:
+        return "A3"
+    return "A1" if case["limit_value"] <= scheme["quick"][case["limit_unit"]] else "A2"
+
+
+def points(item, value, scale):
+    """Return the printed points: the weight less so much a percentage point off, never below 0."""
+    full_at = Fraction(item["full_at"])
+    off = full_at - value if item["better"] == "high" else value - full_at
+    kept = Fraction(item["weight"]) - Fraction(item["per_point"]) * max(off, 0)
+    return half_up(max(kept, 0) * scale)
+
+
+def rank(sheets, scheme, *, is_month):
+    """Give ranks 1, 1, 3, grades and the word on small gaps; best first."""
+    total = {sheet["body"]: Fraction(sheet["total"] or 0) for sheet in sheets}
+    sheets.sort(key=lambda s: (s["few_cases"], s["total"] is None, -total[s["body"]], s["body"]))
+    ranked = [total[s["body"]] for s in sheets if not s["few_cases"] and s["total"] is not None]
+    for place, sheet in enumerate(sheets):
+        own = total[sheet["body"]]
+        is_ranked = place < len(ranked)
+        sheet["rank"] = 1 + sum(other > own for other in ranked) if is_ranked else None
+        is_followed = is_ranked and is_month and place + 1 < len(ranked)
+        sheet["close"] = is_followed and own - ranked[place + 1] < Fraction(scheme["small_gap"])
+        grades = [name for name, least in scheme["grades"] if own >= Fraction(least)]
+        sheet["grade"] = grades[0] if sheet["total"] is not None else None
+
+
+def rates(sizes):
+    """Return the bulletin's rates in per cent."""
+
+    def of(part, whole):
+        value = percent(part, whole)
+        return None if value is None else half_up(value)
+
+    def n(name):
+        return sizes.get(name, 0)
+
+    judged = n("should_close_judged")
+    late = n("closed") - n("exempt") - n("closed_on_time") + n("overdue_unhandled") + n("late_exit")
+    found = {
+        "closed": of(n("closed"), n("should_close")),
+        "closed_on_time": of(n("closed_on_time"), judged),
+        "overdue": of(late, judged),
+        "handled_on_time": of(n("handled_on_time"), n("need_handle_judged")),
+        "extended": of(n("extended_assessed"), n("assessed")),
+        "suspended": of(n("suspended_open"), n("assessed")),
+        "rework": of(n("checks") - n("checks_passed"), n("checks")),
+        "accurate_dispatch": of(n("accurate_dispatch"), n("first_finished")),
+        "recurrent": of(n("recurrent"), n("closings")),
+        "valid_reports": of(n("valid_reports"), n("decided_reports")),
+    }
+    for kind in STOPS:
+        found[f"{kind}_on_time"] = of(n(f"{kind}_on_time"), n(f"{kind}_clocks"))
+    return found
+
+
+# --- what was published -------------------------------------------------------------------------
+
+
+def recompute(about, headers):
+    """Return the result of the period, computed from the log alone."""
+    events = [Event(header) for header in headers]
+    start, end, as_of = (moment(about[name]) for name in ("start", "end", "as_of"))
+    wide_start = moment(about["wide_start"])
+    counts = wide = count(events, Period(start, end, as_of, about["names"]))
+    if wide_start < start:
+        wide = count(events, Period(wide_start, end, as_of, about["wide_names"]))
+    return result_of(about, counts, wide)
+
+
+def differences(said, found, path=""):
+    """Yield where two results differ: the path, what is published, what the log gives."""
+    if isinstance(said, dict) and isinstance(found, dict):
+        for name in sorted({*said, *found}):
+            yield from differences(said.get(name), found.get(name), f"{path}.{name}".lstrip("."))
+    elif isinstance(said, list) and isinstance(found, list) and len(said) == len(found):
+        for one, other in zip(said, found, strict=True):
+            key = one.get("body") or one.get("code") if isinstance(one, dict) else None
+            yield from differences(one, other, f"{path}[{key or ''}]")
+    elif said != found:
+        yield path, said, found
+
+
+def verify(lines):
+    """Return lines of text that tell what was found, and whether everything adds up."""
+    about, rows = read(lines)
+    try:
+        headers = follow(about, rows)
+    except Broken as broken:
+        return [f"BROKEN {broken}"], False
+    told = [f"head {scope} {h['dseq']} {h['hash']}" for scope, h in sorted(about["heads"].items())]
+    seal = hashlib.sha256(about["result"].encode()).hexdigest()
+    if seal != about["seal"]:
+        return [*told, f"DIFFERENT the seal says {about['seal']}, the result has {seal}"], False
+    result = recompute(about, headers)
+    wrong = list(differences(json.loads(about["result"]), result))
+    if wrong or canonical(result) != about["result"]:
+        return [
+            *told,
+            *(f"DIFFERENT {p}: published {a}, the log gives {b}" for p, a, b in wrong),
+        ], False
+    for sheet in result["bodies"]:
+        told.append(f"rank {sheet['rank'] or '-'} {sheet['body']} {sheet['total'] or '-'}")
+    return [
+        *told,
+        f"seal {seal}",
+        f"{len(headers)} events follow from each other; {about['period']} agrees",
+    ], True
+
+
+def main(arguments):
+    """Verify one file; see the module."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("log", help="what export_log wrote")
+    try:
+        with Path(parser.parse_args(arguments).log).open(encoding="utf-8") as file:
+            told, is_right = verify(file)
+    except (OSError, UnicodeDecodeError, NoLog) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write("\n".join(told) + "\n")
+    return 0 if is_right else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
