@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import cached_property
 from itertools import groupby, pairwise, takewhile
+from typing import Literal
 
 from scoring.periods import CITY_TIME, periods_within
 from scoring.plane import metres
@@ -35,6 +36,10 @@ LEFT_UNDONE_AFTER = timedelta(days=7)
 RECURS_WITHIN = timedelta(days=7)
 RECURS_NEAR_M = 50
 
+_PUBLIC = {"hotline", "citizen", "leader", "media"}
+_KEY = {"leader", "media"}
+
+By = Literal["body", "unit", "street", "cell"]
 Put = Callable[..., None]
 
 
@@ -78,6 +83,14 @@ class Facts:
             lists[body, name] += [number] * times
         return dict(lists)
 
+    @cached_property
+    def assessed_of(self) -> dict[str, list[Assessed]]:
+        """The cases of M of each body."""
+        found: dict[str, list[Assessed]] = defaultdict(list)
+        for case in self.assessed:
+            found[case.body].append(case)
+        return dict(found)
+
     def count(self, body: str, name: str) -> int:
         """Return how many cases, or events for counts of events, `name` has."""
         return len(self.lists.get((body, name), ()))
@@ -89,19 +102,22 @@ def facts_of(
     end: datetime,
     *,
     as_of: datetime | None = None,
-    per_unit: bool = False,
+    by: By = "body",
 ) -> Facts:
     """Fold the log known at `as_of` into the counts of [start, end), in any order of `rows`.
 
     A period that still runs is counted up to `as_of`; later than the end it is the cut-off of
-    rulings, of which there are none without it. `per_unit` puts the unit in the body's place.
+    rulings, of which there are none without it. `by` puts the unit, or the street or grid cell
+    of the case, in the body's place.
     """
     is_closed = as_of is not None and as_of >= end
     until = end if as_of is None or is_closed else as_of
     known = [r for r in rows if r.at < until or (is_closed and as_of and r.at <= as_of)]
-    if per_unit:
-        known = [replace(row, body=row.unit) for row in known]
     known.sort(key=lambda row: (row.number, row.seq))
+    if by == "unit":
+        known = [replace(row, body=row.unit) for row in known]
+    elif by != "body":
+        known = _by_place(known, by)
     names = {period.name for period in periods_within(start, end)}
     facts = Facts()
     logs = (list(events) for _, events in groupby(known, key=lambda row: row.number))
@@ -110,6 +126,16 @@ def facts_of(
         _add_case(facts, case)
     _add_recurrence(facts, [case.log for case in cases if case.is_live], start, until)
     return facts
+
+
+def _by_place(rows: list[Row], by: By) -> list[Row]:
+    """Put the street or cell of a case, frozen at its filing, in place of body and district."""
+    column = {"street": "street", "cell": "grid_cell"}[by]
+    places: dict[str, str] = {}
+    for row in rows:
+        places[row.number] = row.data.get("set", {}).get(column, places.get(row.number, ""))
+    named = {number: place or "city" for number, place in places.items()}
+    return [replace(r, body=named[r.number], district=named[r.number]) for r in rows]
 
 
 class _Case:
@@ -150,6 +176,17 @@ class _Case:
     @property
     def is_live(self) -> bool:
         return not (self.filed is None or self.is_self_handled or self.is_removed or self.is_gone)
+
+    @property
+    def is_supervised(self) -> bool:
+        """True when supervised as important, or by a leader, before it was first due."""
+        first_due = self.log.runs[0].start.due_at if self.log.runs else None
+        return any(
+            row.facts["kind"] in {"leader", "important"}
+            and (first_due is None or row.at < first_due)
+            for row in self.log.rows
+            if row.action == "supervise"
+        )
 
     @property
     def is_exempt(self) -> bool:
@@ -225,10 +262,14 @@ def _add_state(facts: Facts, case: _Case, put: Put) -> None:
             put(body, "should_close", "should_close_judged")
             _assess(facts, case, body, Fraction(0), put, left_undone=True)
         return
+    source = str(log.state.get("source", ""))
     if case.filed and case.filed.at >= start:
         put(log.district, "filed", "need_dispatch")
+        put(log.district, *(["filed_public"] if source in _PUBLIC else []))
     closing = log.last("close", "force_close")
     is_closing = stage == "closed" and closing is not None and closing.at >= start
+    if (stage != "closed" or is_closing) and (case.is_supervised or source in _KEY):
+        put(body, "key")
     is_forced = is_closing and closing is not None and closing.action == "force_close"
     is_exempt = is_closing and not is_forced and bool(late) and case.is_exempt
     last = log.runs[-1] if log.runs else None
@@ -272,7 +313,6 @@ def _assess(
     runs = [run for run in log.judged if run.body == body]
     is_extended = any(run.is_extended for run in runs)
     put(body, "assessed", *(["extended_assessed"] if is_extended else []))
-    first_due = log.runs[0].start.due_at if log.runs else None
     facts.assessed.add(
         Assessed(
             number=case.filed.number,
@@ -281,12 +321,7 @@ def _assess(
             left_undone=left_undone,
             is_extended=is_extended,
             is_suspended=log.stage == "suspended" and credit > 0,
-            is_key=any(
-                row.facts["kind"] in {"leader", "important"}
-                and (first_due is None or row.at < first_due)
-                for row in log.rows
-                if row.action == "supervise"
-            ),
+            is_key=case.is_supervised,
             source=str(state.get("source", "")),
             limit_value=int(state.get("limit_value", 0)),
             limit_unit=str(state.get("limit_unit", "")),

@@ -1,25 +1,159 @@
-"""Schemes, runs of the score, and which case stands in which count of a run."""
+"""Versions of schemes, runs of the score, and which case stands in which count of a run."""
 
-from typing import ClassVar
+import json
+from datetime import datetime
+from typing import Any, ClassVar, Self
 
-from django.contrib.postgres.fields import ArrayField
+from django.conf import settings
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, RangeOperators
 from django.db import models
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+
+from cases.models.area import in_language
+
+
+class State(models.TextChoices):
+    """How far a version of a scheme has come."""
+
+    DRAFT = "draft", _("draft")
+    PROPOSED = "proposed", _("proposed")
+    COMING = "coming", _("approved")
+    IN_FORCE = "in_force", _("in force")
+    RETIRED = "retired", _("retired")
+    EXAMPLE = "example", _("example")
+    DROPPED = "dropped", _("dropped")
+
+
+class Level(models.TextChoices):
+    """Who is compared."""
+
+    DISTRICT = "district", _("districts")
+    UNIT = "unit", _("units")
+    STREET = "street", _("streets")
+    POST = "post", _("posts of the centre")
+
+
+class SchemeQuerySet(models.QuerySet["Scheme"]):
+    """Versions of schemes."""
+
+    def in_force(self, *, at: datetime, level: str = "district") -> Self:
+        """Keep the one version a period that begins at `at` is scored by."""
+        return self.filter(level=level, valid__contains=at)
 
 
 class Scheme(models.Model):
-    """One version of the scoring rules; a published version is never edited."""
+    """One version of the rules of the assessment 考核办法, as data.
+
+    It may be changed while it is a draft. Approved or shipped it stands for ever: a trigger
+    refuses every change but the end of its time in force (migration 0003).
+    """
 
     version = models.CharField(_("version"), max_length=40, primary_key=True)
-    data = models.JSONField(_("rules"))
-    digest = models.CharField(max_length=64)  # SHA-256 of the canonical rules
+    level = models.CharField(_("level"), max_length=10, choices=Level.choices)
+    body = models.TextField(_("rules"))  # canonical JSON
+    digest = models.CharField(_("seal"), max_length=64)  # SHA-256 of body
+    is_shipped = models.BooleanField(default=False)  # came with the program
+    valid = DateTimeRangeField(_("in force"), null=True, blank=True)  # [from, to), month's starts
+    based_on = models.ForeignKey("self", models.PROTECT, null=True, blank=True)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )  # null: it was shipped
+    reason = models.CharField(_("reason"), max_length=400, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    changed_at = models.DateTimeField(null=True)
+    proposed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    proposed_at = models.DateTimeField(null=True)
+    proposed_from = models.DateTimeField(null=True)
+    proposed_reason = models.CharField(max_length=400, blank=True)
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    approved_at = models.DateTimeField(null=True)
+    dropped_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    dropped_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[models.Manager["Scheme"]] = SchemeQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("scheme")
         verbose_name_plural = _("schemes")
+        ordering = ["level", "-created_at", "version"]
+        constraints = [
+            ExclusionConstraint(
+                name="scheme_one_in_force_at_a_time",
+                expressions=[
+                    ("level", RangeOperators.EQUAL),
+                    ("valid", RangeOperators.OVERLAPS),
+                ],
+            ),
+            models.CheckConstraint(
+                name="scheme_proposed_whole",
+                condition=Q(proposed_by=None, proposed_at=None, proposed_from=None)
+                | Q(
+                    proposed_by__isnull=False,
+                    proposed_at__isnull=False,
+                    proposed_from__isnull=False,
+                    proposed_reason__gt="",
+                ),
+            ),
+            models.CheckConstraint(
+                name="scheme_approved_by_another",
+                condition=Q(approved_by=None, approved_at=None, valid=None)
+                | Q(is_shipped=True, approved_by=None, approved_at=None)
+                | (
+                    Q(approved_by__isnull=False, approved_at__isnull=False, valid__isnull=False)
+                    & Q(proposed_by__isnull=False)
+                    & ~Q(approved_by=F("proposed_by"))
+                    & ~Q(approved_by=F("author"))
+                ),
+            ),
+            models.CheckConstraint(
+                name="scheme_dropped_a_draft",
+                condition=Q(dropped_at=None, dropped_by=None)
+                | Q(dropped_at__isnull=False, dropped_by__isnull=False, valid=None),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.version
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The rules, read."""
+        read: dict[str, Any] = json.loads(self.body)
+        return read
+
+    @property
+    def name(self) -> str:
+        """Its name in the reader's language."""
+        said = self.data["name"]
+        return in_language(said["zh"], said["en"])
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still be changed."""
+        return not self.is_shipped and self.valid is None and self.dropped_at is None
+
+    def state(self, *, at: datetime) -> State:
+        """Return how far it has come at a moment."""
+        if self.dropped_at is not None:
+            return State.DROPPED
+        if self.valid is None:
+            if self.is_shipped:
+                return State.EXAMPLE
+            return State.PROPOSED if self.proposed_at else State.DRAFT
+        if self.valid.lower and at < self.valid.lower:
+            return State.COMING
+        return State.RETIRED if self.valid.upper and at >= self.valid.upper else State.IN_FORCE
 
 
 class Run(models.Model):
@@ -48,11 +182,12 @@ class Run(models.Model):
 class RunList(models.Model):
     """The cases behind one number of a run; a case stands as often as it counts.
 
-    `body` is a district, `city`, or the source of reports; `count` a count or an item.
+    `body` is a district, `city`, a unit, a street, or the source of reports; `count` a count or
+    the code of an item.
     """
 
     run = models.ForeignKey(Run, models.CASCADE)
-    body = models.CharField(max_length=20)
+    body = models.CharField(max_length=40)
     count = models.CharField(max_length=20)
     numbers = ArrayField(models.CharField(max_length=20))
 

@@ -21,7 +21,7 @@ from scoring.selectors import log_span
 from scoring.services import NotBegun, compute_run
 from scoring.sheet import body_names, sheet_of
 from scoring.views import may_read
-from scoring.words import COUNT_NAMES, ITEM_NAMES, LIST_NAMES, REPORT_COUNTS, period_words
+from scoring.words import COUNT_NAMES, LIST_NAMES, REPORT_COUNTS, names_in, period_words
 
 ROWS_A_PAGE = 500
 
@@ -44,11 +44,16 @@ def _run_of(request: HttpRequest, period: Period) -> Run:
     if named := request.GET.get("run", ""):
         if not named.isascii() or not named.isdigit() or len(named) > 15:
             raise Http404
-        return get_object_or_404(Run, pk=int(named), period=period.name)
+        runs = Run.objects.filter(period=period.name, scheme__level="district")
+        return get_object_or_404(runs, pk=int(named))
     try:
         return compute_run(period)
     except Busy:
-        stored = Run.objects.filter(period=period.name).order_by("-as_of").first()
+        stored = (
+            Run.objects.filter(period=period.name, scheme__level="district")
+            .order_by("-as_of")
+            .first()
+        )
         if stored is None:
             raise
         return stored
@@ -81,12 +86,13 @@ def ranking(request: HttpRequest, period: str) -> HttpResponse:
 def members(request: HttpRequest, period: str, body: str, count: str) -> HttpResponse:
     """List the cases behind one number: as many rows as the number says."""
     user = _require_reader(request)
-    _require_list(body, count)
     wanted = _period(period)
     try:
         run = _run_of(request, wanted)
     except NotBegun as error:
         raise Http404(str(error)) from error
+    items = names_in(run.scheme.data)
+    _require_list(body, count, items)
     found = run.runlist_set.filter(body=body, count=count).first()
     numbers = found.numbers if found else []
     page = Paginator(_numbered(numbers), ROWS_A_PAGE).get_page(request.GET.get("page"))
@@ -94,7 +100,7 @@ def members(request: HttpRequest, period: str, body: str, count: str) -> HttpRes
         "total": len(numbers),
         "cases": len(set(numbers)),
         "body_name": body_names().get(body, body),
-        "count_name": LIST_NAMES[count],
+        "count_name": (LIST_NAMES | items)[count],
         "is_event_count": len(set(numbers)) != len(numbers),
         "page": page,
         "rows": _rows(list(page), user),
@@ -102,11 +108,11 @@ def members(request: HttpRequest, period: str, body: str, count: str) -> HttpRes
     return render(request, "scoring/members.html", _frame(wanted, run) | said)
 
 
-def _require_list(body: str, count: str) -> None:
+def _require_list(body: str, count: str, items: dict[str, str]) -> None:
     """Raise Http404 unless the two name a number of the ranking."""
     counts: dict[str, Any] = REPORT_COUNTS if body in Source.values else COUNT_NAMES
     if body in DISTRICT_SLUGS:
-        counts = counts | ITEM_NAMES
+        counts = counts | items
     if body not in (CITY, *DISTRICT_SLUGS, *Source.values) or count not in counts:
         raise Http404
 

@@ -24,7 +24,12 @@ class Period:
     @property
     def is_month(self) -> bool:
         """True for a calendar month, whose small gaps mean little (assessment.md §6)."""
-        return _months(self.end) - _months(self.start) == 1
+        return self.months == 1
+
+    @property
+    def months(self) -> int:
+        """How many calendar months it has: 1, 3 or 12."""
+        return _months(self.end) - _months(self.start)
 
     @property
     def wide_start(self) -> datetime:
@@ -65,6 +70,17 @@ def periods_within(first: datetime, last: datetime) -> list[Period]:
 def month_of(moment: datetime) -> Period:
     """Return the month a moment falls in, by the city's time."""
     return parse_period(moment.astimezone(CITY_TIME).strftime("%Y-%m"))
+
+
+def months_after(moment: datetime, many: int) -> list[Period]:
+    """Return the next months, the first the one that begins after a moment."""
+    first = _months(month_of(moment).start) + 1
+    return [month_of(_midnight(first + n)) for n in range(many)]
+
+
+def is_month_start(moment: datetime) -> bool:
+    """Tell whether a month begins at a moment, at local midnight."""
+    return moment == month_of(moment).start
 
 
 def _months(moment: datetime) -> int:

@@ -3,27 +3,32 @@
 The twin of scoring/indicators.py, written apart from it; source: assessment.md §2 to §5.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from fractions import Fraction
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Max, Min
 
-from cases.models import Event
-from scoring.indicators import Assessed, Facts
-from scoring.periods import periods_within
+from cases.choices import DISTRICT_SLUGS
+from cases.models import Area, District, Event, Unit
+from scoring.indicators import Assessed, By, Facts
+from scoring.periods import Period, periods_within
+from scoring.results import Beside
+from scoring.schemes import needs_cells
 from scoring.statements import FACTS
 
 
 def facts_between(
-    start: datetime, end: datetime, *, as_of: datetime | None = None, per_unit: bool = False
+    start: datetime, end: datetime, *, as_of: datetime | None = None, by: By = "body"
 ) -> Facts:
     """Return the counts of [start, end) from the ledger; one query, whatever its size.
 
     A period that still runs is counted up to `as_of`; later than the end it is the cut-off of
-    rulings, of which there are none without it. `per_unit` puts the unit in the body's place.
+    rulings, of which there are none without it. `by` puts the unit, or the street or grid cell
+    of the case, in the body's place.
     """
     is_closed = as_of is not None and as_of >= end
     words = {
@@ -31,7 +36,7 @@ def facts_between(
         "end": end if as_of is None or is_closed else as_of,
         "cut_off": as_of if is_closed else None,
         "periods": [period.name for period in periods_within(start, end)],
-        "per_unit": per_unit,
+        "by": by,
     }
     facts = Facts()
     with _without_nested_loops(), connection.cursor() as cursor:
@@ -41,6 +46,44 @@ def facts_between(
     for body, _, number, tenths, *rest in (row for row in rows if row[3] is not None):
         facts.assessed.add(Assessed(number, body, Fraction(tenths, 10), *rest))
     return facts
+
+
+def reference_of(scheme: Mapping[str, Any], period: Period) -> Beside:
+    """Return what a scheme reads beside the log, for whatever bodies its level has."""
+    kinds: dict[str, str] = {}
+    if scheme.get("groups"):
+        among = {"unit": Unit, "district": District, "post": District}.get(scheme["level"])
+        if among is not None:
+            kinds = dict(among.objects.values_list("pk", "kind"))
+    return Beside((), kinds, _cells_of(period.start) if needs_cells(scheme) else {})
+
+
+def bodies_of(level: str, facts: Facts) -> Sequence[str]:
+    """Return who is compared at a level: the four, else the units or streets that had a case."""
+    if level in ("district", "post"):
+        return DISTRICT_SLUGS
+    seen = {body for body, _ in facts.lists}
+    if level == "unit":
+        return sorted(Unit.objects.filter(pk__in=seen).values_list("pk", flat=True))
+    streets = Area.objects.filter(level=Area.Level.STREET, code__in=seen)
+    return sorted(set(streets.values_list("code", flat=True)))
+
+
+def _cells_of(at: datetime) -> dict[str, int]:
+    """Return how many grid cells lie in each district, functional zones first (domain.md §1)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT place.district_id, count(*)::int FROM cases_area cell
+            CROSS JOIN LATERAL (
+              SELECT d.district_id FROM cases_area d
+              WHERE d.level = 'district' AND d.valid @> %(at)s AND ST_Covers(d.geom, cell.label)
+              ORDER BY d.precedence DESC LIMIT 1) place
+            WHERE cell.level = 'cell' AND cell.valid @> %(at)s GROUP BY 1 ORDER BY 1
+            """,
+            {"at": at},
+        )
+        return dict(cursor.fetchall())
 
 
 def log_span() -> tuple[datetime, datetime] | None:

@@ -11,9 +11,19 @@ from django.utils.translation import pgettext
 
 from cases.choices import CITY, Source
 from cases.models import District
+from cases.models.area import in_language
 from scoring.models import Run
-from scoring.words import COUNT_NAMES, ITEM_NAMES
+from scoring.rollup import all_items
+from scoring.rules import indicators_of
+from scoring.words import COUNT_NAMES, names_in
 
+_OVER = {  # what an item's number of cases is: its list, in words
+    "left_undone_rate": "assessed",
+    "held_rate": "assessed",
+    "check_pass_rate": "checks",
+    "audit_pass_rate": "audits",
+    "recurrence_rate": "closings",
+}
 _RATES = {  # rate: (part, whole)
     "closed": ("closed", "should_close"),
     "closed_on_time": ("closed_on_time", "should_close_judged"),
@@ -53,12 +63,13 @@ def sheet_of(run: Run) -> dict[str, Any]:
     """Return what the ranking page shows of a run, from its sealed result alone."""
     result = json.loads(run.result)
     names, kinds = body_names(), {d.slug: d.get_kind_display() for d in District.objects.all()}
-    bodies = [_body(run, sheet, names) for sheet in result["bodies"]]
+    scheme = _Words(run.scheme.data)
+    bodies = [_body(run, sheet, names, scheme) for sheet in result["bodies"]]
     for body in bodies:
         body["kind"] = kinds.get(body["body"], "")
-    city = _body(run, {"body": CITY, "items": [], **result["city"]}, names)
+    city = _body(run, {"body": CITY, "items": [], **result["city"]}, names, scheme)
     columns = [*bodies, city]
-    missing = _missing(result["bodies"])
+    missing = _missing(result["bodies"], scheme)
     return {
         "bodies": bodies,
         "last": _last(bodies),
@@ -77,8 +88,9 @@ def sheet_of(run: Run) -> dict[str, Any]:
             )
             for source, said in result.get("reports", {}).items()
         ],
-        "missing": pgettext("list", ", ").join(str(ITEM_NAMES[code]) for code in missing),
-        "few": run.scheme.data["few"],
+        "missing": pgettext("list", ", ").join(scheme.names[code] for code in missing),
+        "few": scheme.data["few"],
+        "scheme_name": scheme.name,
         "has_few": any(
             line["points"] is None and line["code"] not in missing
             for body in bodies
@@ -88,13 +100,31 @@ def sheet_of(run: Run) -> dict[str, Any]:
     }
 
 
-def _body(run: Run, sheet: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+class _Words:
+    """What a scheme calls its items, and what they are taken over."""
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self.data, self.names = data, names_in(data)
+        self.name = in_language(data["name"]["zh"], data["name"]["en"])
+        self.over = {
+            item["code"]: next((_OVER[n] for n in indicators_of(item) if n in _OVER), "")
+            for item in all_items(data)
+        }
+        self.parts = {node["code"] for node in data["items"] if "items" in node}
+
+
+def _body(run: Run, sheet: dict[str, Any], names: dict[str, str], scheme: _Words) -> dict[str, Any]:
     slug, counts = sheet["body"], sheet["counts"]
-    lines = [_line(run, slug, line) for line in sheet["items"]]
+    lines = [_line(run, slug, line, scheme) for line in sheet["items"]]
     return {
         **sheet,
         "name": names.get(slug, slug),
-        "lines": lines,
+        "lines": _with_parts(lines, sheet, scheme),
+        "extras": [
+            {**_line(run, slug, line, scheme), "sign": sign}
+            for name, sign in (("deductions", "−"), ("bonuses", "+"))
+            for line in sheet.get(name, {}).get("items", [])
+        ],
         "why": next((line for line in lines if line["code"] == sheet.get("weakest")), None),
         "filed": _number(run, slug, "filed", counts),
         "overdue": _number(run, slug, "overdue_unhandled", counts),
@@ -109,13 +139,30 @@ def _body(run: Run, sheet: dict[str, Any], names: dict[str, str]) -> dict[str, A
     }
 
 
-def _line(run: Run, body: str, line: dict[str, Any]) -> dict[str, Any]:
+def _with_parts(
+    lines: list[dict[str, Any]], sheet: dict[str, Any], scheme: _Words
+) -> list[dict[str, Any]]:
+    """Return the lines with the sum of each part after its last item."""
+    sums = {part["code"]: part for part in sheet.get("parts", [])}
+    rows = []
+    for place, line in enumerate(lines):
+        rows.append(line)
+        part = line["part"]
+        is_last = place + 1 == len(lines) or lines[place + 1]["part"] != part
+        if is_last and part in sums and "points" in sums[part]:
+            rows.append({**sums[part], "name": scheme.names[part], "is_part": True})
+    return rows
+
+
+def _line(run: Run, body: str, line: dict[str, Any], scheme: _Words) -> dict[str, Any]:
     code = line["code"]
-    shown: dict[str, Any] = {**line, "name": ITEM_NAMES[code], "lost": None}
-    if line["points"] is not None:
+    shown: dict[str, Any] = {**line, "name": scheme.names[code], "lost": None}
+    shown["over"] = scheme.over[code]
+    if line["points"] is not None and "full" in line:
         shown["lost"] = Decimal(line["full"]) - Decimal(line["points"])
-        shown["number"] = Number(ITEM_NAMES[code], line["listed"], _address(run, body, code))
-        shown["grouped"] = line["cases"] != line["groups"]
+    if "listed" in line:
+        shown["number"] = Number(scheme.names[code], line["listed"], _address(run, body, code))
+        shown["grouped"] = line.get("cases") != line.get("groups")
     return shown
 
 
@@ -125,13 +172,11 @@ def _last(bodies: list[dict[str, Any]]) -> dict[str, Any] | None:
     return ranked[-1] if ranked and ranked[-1]["rank"] > 1 else None
 
 
-def _missing(bodies: list[dict[str, Any]]) -> list[str]:
+def _missing(bodies: list[dict[str, Any]], scheme: _Words) -> list[str]:
     """Return the items that have no value for any of the bodies."""
-    return [
-        code
-        for code in ITEM_NAMES
-        if all(i["points"] is None for b in bodies for i in b["items"] if i["code"] == code)
-    ]
+    with_value = {i["code"] for b in bodies for i in b["items"] if i["points"] is not None}
+    items = [item["code"] for item in all_items(scheme.data) if "weight" in item]
+    return [code for code in items if code not in with_value]
 
 
 def _number(run: Run, body: str, count: str, counts: dict[str, int]) -> Number:

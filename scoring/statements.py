@@ -14,8 +14,12 @@ WITH later AS MATERIALIZED (  -- rulings known by the cut-off, and reopenings, w
     'recompute_deadline', 'confirm_exit', 'adjust', 'reopen')),
 ev AS MATERIALIZED (
   SELECT v.key, v.moment, v.case_seq, v.at, v.action, v.to_stage, v.unit, v.sets_clock, v.due_at,
-    v.base_due_at, c.number, coalesce(nullif(v.district, ''), 'city') AS district,
-    CASE WHEN %(per_unit)s THEN v.unit ELSE v.body END AS body,
+    v.base_due_at, c.number,
+    CASE %(by)s WHEN 'street' THEN coalesce(nullif(c.street, ''), 'city')
+      WHEN 'cell' THEN coalesce(nullif(c.grid_cell, ''), 'city')
+      ELSE coalesce(nullif(v.district, ''), 'city') END AS district,
+    CASE %(by)s WHEN 'unit' THEN v.unit WHEN 'street' THEN coalesce(nullif(c.street, ''), 'city')
+      WHEN 'cell' THEN coalesce(nullif(c.grid_cell, ''), 'city') ELSE v.body END AS body,
     v.action IN ('dispatch', 'reassign', 'arbitrate', 'rework', 'reopen') AND v.unit <> ''
       AS begins,
     v.action IN ('finish', 'return', 'close', 'force_close', 'void', 'merge') AS ends,
@@ -318,7 +322,10 @@ audit AS (
 
 _MEMBERS = """
 own AS (
-  SELECT DISTINCT ON (c.id) coalesce(nullif(e.district, ''), 'city') AS district, c.number
+  SELECT DISTINCT ON (c.id) c.number,
+    CASE %(by)s WHEN 'street' THEN coalesce(nullif(c.street, ''), 'city')
+      WHEN 'cell' THEN coalesce(nullif(c.grid_cell, ''), 'city')
+      ELSE coalesce(nullif(e.district, ''), 'city') END AS district
   FROM cases_event e JOIN cases_case c ON c.id = e.case_id
   WHERE c.is_self_handled AND e.action = 'close' AND e.at >= %(start)s AND e.at < %(end)s
   ORDER BY c.id, e.case_seq DESC),
@@ -326,6 +333,12 @@ late_end AS (SELECT body, number FROM waiting UNION ALL SELECT body, number FROM
 one AS (
   SELECT district AS body, unnest(ARRAY['filed', 'need_dispatch']) AS name, number
     FROM live WHERE filed_at >= %(start)s
+  UNION ALL SELECT l.district, 'filed_public', l.number FROM live l JOIN said s USING (key)
+    WHERE l.filed_at >= %(start)s AND s.source IN ('hotline', 'citizen', 'leader', 'media')
+  UNION ALL SELECT l.body, 'key', l.number FROM live l JOIN said s USING (key)
+    LEFT JOIN urged u USING (key)
+    WHERE (u.key IS NOT NULL OR s.source IN ('leader', 'media'))
+      AND (l.stage <> 'closed' OR l.closed_at >= %(start)s)
   UNION ALL SELECT body, unnest(ARRAY['handled', 'need_handle']), number FROM done
   UNION ALL SELECT body, 'handled_on_time', number FROM done WHERE NOT late
   UNION ALL SELECT body, 'need_handle_judged', number FROM done WHERE NOT exempt

@@ -2,12 +2,35 @@
 
 from django.urls import path
 
-from scoring import pages
+from scoring import pages, scheme_pages
 from scoring.views import Assessment
 
 urlpatterns = [
     path("api/v1/assessments/<str:period>/", Assessment.as_view(), name="assessment"),
     path("score/", pages.latest, name="score"),
+    path("score/schemes/", scheme_pages.schemes, name="score_schemes"),
+    path("score/schemes/<str:version>/", scheme_pages.scheme, name="score_scheme"),
+    path("score/schemes/<str:version>/copy/", scheme_pages.scheme_copy, name="score_scheme_copy"),
+    path("score/schemes/<str:version>/edit/", scheme_pages.scheme_edit, name="score_scheme_edit"),
+    path(
+        "score/schemes/<str:version>/trial/", scheme_pages.scheme_trial, name="score_scheme_trial"
+    ),
+    path(
+        "score/schemes/<str:version>/propose/",
+        scheme_pages.scheme_propose,
+        name="score_scheme_propose",
+    ),
+    path(
+        "score/schemes/<str:version>/withdraw/",
+        scheme_pages.scheme_withdraw,
+        name="score_scheme_withdraw",
+    ),
+    path(
+        "score/schemes/<str:version>/approve/",
+        scheme_pages.scheme_approve,
+        name="score_scheme_approve",
+    ),
+    path("score/schemes/<str:version>/drop/", scheme_pages.scheme_drop, name="score_scheme_drop"),
     path("score/<str:period>/", pages.ranking, name="score_ranking"),
     path("score/<str:period>/<slug:body>/<slug:count>/", pages.members, name="score_members"),
 ]

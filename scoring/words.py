@@ -1,9 +1,13 @@
 """Names of periods, counts and items in words."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
+from cases.models.area import in_language
 from scoring.periods import CITY_TIME, Period
 
 # In the order of a case's life, as the table of all counts shows them.
@@ -11,6 +15,8 @@ COUNT_NAMES: dict[str, str | Promise] = {
     "backlog_in": pgettext_lazy("count", "Brought forward"),
     "filed": pgettext_lazy("count", "Filed"),
     "need_dispatch": pgettext_lazy("count", "To be dispatched"),
+    "filed_public": pgettext_lazy("count", "Filed, told by the public"),
+    "key": pgettext_lazy("count", "Key cases"),
     "handled": pgettext_lazy("count", "Handled"),
     "handled_on_time": pgettext_lazy("count", "Handled on time"),
     "need_handle": pgettext_lazy("count", "Should be handled"),
@@ -72,17 +78,7 @@ REPORT_COUNTS: dict[str, str | Promise] = {  # by source of the report, not by b
     "decided_reports": pgettext_lazy("count", "Reports decided"),
     "valid_reports": pgettext_lazy("count", "Valid reports"),
 }
-ITEM_NAMES: dict[str, str | Promise] = {
-    "A1": pgettext_lazy("item", "Quick cases"),
-    "A2": pgettext_lazy("item", "Works cases"),
-    "A3": pgettext_lazy("item", "Urgent and key"),
-    "A4": pgettext_lazy("item", "Left undone"),
-    "A5": pgettext_lazy("item", "Passed the check"),
-    "A6": pgettext_lazy("item", "Closure audit"),
-    "A7": pgettext_lazy("item", "Recurrence"),
-    "A8": pgettext_lazy("item", "Extended or suspended"),
-}
-LIST_NAMES = {**COUNT_NAMES, **REPORT_COUNTS, **ITEM_NAMES}
+LIST_NAMES = {**COUNT_NAMES, **REPORT_COUNTS}
 
 _MONTHS = (
     gettext_lazy("January"),
@@ -110,3 +106,16 @@ def period_words(period: Period) -> str:
         quarter = start.month // 3 + 1
         return _("Quarter %(quarter)d of %(year)d") % {"quarter": quarter, "year": start.year}
     return _("Year %(year)d") % {"year": start.year}
+
+
+def names_in(scheme: Mapping[str, Any]) -> dict[str, str]:
+    """Return the name of each part and item of a scheme by its code, in the reader's language."""
+    nodes = [*scheme["items"]]
+    for name in ("deductions", "bonuses"):
+        nodes += scheme.get(name, {}).get("items", [])
+    names = {}
+    while nodes:
+        node = nodes.pop(0)
+        names[node["code"]] = in_language(node["name"]["zh"], node["name"]["en"])
+        nodes = [*node.get("items", []), *nodes]
+    return names

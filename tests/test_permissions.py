@@ -23,7 +23,8 @@ import scoring.views
 from cases.choices import Action, Role, Stage
 from cases.sockets import websocket_urlpatterns
 from cases.workflow import MOVES
-from scoring.services import run_in_snapshot, scheme_of
+from scoring.services import run_in_snapshot
+from scoring.versions import scheme_of
 from tests.cases.test_workflow import ALLOWED, GUARDS
 from tests.support import access
 from tests.support.access import ACTIONS, BLANK, POSTS, World, fingerprint, send, undone

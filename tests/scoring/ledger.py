@@ -25,7 +25,9 @@ def write(rows):
             Case(number=n, scope=first[n].district or "city", district=first[n].district,
                  stage="closed" if n in closed else "reported", closed_at=closed.get(n),
                  source="inspector", minor=minor, reported_at=first[n].at,
-                 is_self_handled=first[n].data["set"].get("is_self_handled", False))
+                 is_self_handled=first[n].data["set"].get("is_self_handled", False),
+                 street=first[n].data["set"].get("street", ""),
+                 grid_cell=first[n].data["set"].get("grid_cell", ""))
             for n in numbers
         ],
         batch_size=500,

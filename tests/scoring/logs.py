@@ -36,6 +36,7 @@ class Story:
         self.recurs = said.pop("recurs", False)
         place = {"grid_cell": "c1", "point": "109.9765000,27.5505000"}
         self.said = {"source": "inspector", "minor_id": "m1", **place, **said}
+        self.said["street"] = f"s-{self.said['grid_cell']}"
 
     @property
     def stage(self):

@@ -61,7 +61,8 @@ def test_page_api_and_command_say_the_same_and_each_number_has_as_many_rows(clie
         source: report["counts"] for source, report in sealed["reports"].items()
     }
     for body in sealed["bodies"]:
-        items = {i["code"]: i["listed"] for i in body["items"] if i["points"]}
+        lines = [*body["items"], *body["deductions"]["items"]]
+        items = {i["code"]: i["listed"] for i in lines if i["points"]}
         said[body["body"]] = body["counts"] | {code: n for code, n in items.items() if n}
         assert f">{body['total']}</a>" in page
     shown = {(body, count): (address, int(n.replace(",", ""))) for address, body, count, n

@@ -145,7 +145,7 @@ def test_golden_case(name, month):
     said = expected(name, month)
 
     facts = facts_of(story.rows, period.start, period.end, as_of=as_of)
-    units = facts_of(story.rows, period.start, period.end, as_of=as_of, per_unit=True)
+    units = facts_of(story.rows, period.start, period.end, as_of=as_of, by="unit")
 
     for body in ("hecheng", "city"):
         assert counts_of(facts, body) == said.get(body, {})
@@ -163,7 +163,7 @@ def test_golden_cases_by_sql(huaihua):
 
     for month, (period, as_of) in MONTHS.items():
         facts = facts_between(period.start, period.end, as_of=as_of)
-        units = facts_between(period.start, period.end, as_of=as_of, per_unit=True)
+        units = facts_between(period.start, period.end, as_of=as_of, by="unit")
         for name, number in numbers.items():
             said = expected(name, month)
             for body in ("hecheng", "city"):

@@ -137,7 +137,7 @@ def test_what_happened_adds_up(seed):
 def test_the_four_bodies_and_the_city_are_the_whole_log(seed):
     every = october(random_log(seed, cases=30), CUT_OFF)
     rows = random_log(seed, cases=30, without={"assess", "leave"})
-    facts, by_unit = october(rows), facts_of(rows, OCTOBER.start, OCTOBER.end, per_unit=True)
+    facts, by_unit = october(rows), facts_of(rows, OCTOBER.start, OCTOBER.end, by="unit")
     filed = {row.number: row.at for row in rows if row.action == "file"}
     stages = {row.number: row.to_stage for row in rows if row.at < OCTOBER.end}
     known = sorted(number for number, at in filed.items() if at < OCTOBER.end)

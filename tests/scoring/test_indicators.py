@@ -11,12 +11,15 @@ from cases.models import DistrictHead
 from scoring.indicators import facts_of
 from scoring.models import Run, RunList
 from scoring.periods import parse_period
+from scoring.results import Beside, result_of
+from scoring.schemes import codes_of
 from scoring.selectors import facts_between
-from scoring.services import result_of, run_in_snapshot, scheme_of
+from scoring.services import run_in_snapshot
+from scoring.versions import scheme_of
 from scoring.words import COUNT_NAMES, REPORT_COUNTS
 from tests.scoring.ledger import write
 from tests.scoring.logs import DISTRICTS, Story, day, random_log
-from tests.scoring.test_rules import ITEMS, SCHEME
+from tests.scoring.test_rules import SCHEME
 
 OCTOBER, NOVEMBER = parse_period("2026-10"), parse_period("2026-11")
 
@@ -208,7 +211,7 @@ def test_shirking_is_charged_to_who_returned_by_body_and_by_unit():
     story = begun().returned(day("10-06"))
     story.given(day("10-07"), day("10-20"), unit="u2", action="reassign", ruling="unjustified")
 
-    by_unit = facts_of(story.rows, OCTOBER.start, OCTOBER.end, per_unit=True)
+    by_unit = facts_of(story.rows, OCTOBER.start, OCTOBER.end, by="unit")
 
     assert counts(story.rows, OCTOBER)["shirked"] == 1
     assert {(b, c) for b, n, c in by_unit.members if n == "shirked"} == {("u1", "HH1")}
@@ -356,7 +359,7 @@ def test_order_of_reading_changes_no_byte():
     shuffled = sorted(rows, key=lambda r: sha256(f"{r.number}/{r.seq}".encode()).digest())
 
     sheets = [
-        canonical(result_of(f, f, SCHEME, is_month=True))
+        canonical(result_of(f, f, SCHEME, Beside(DISTRICTS), months=1))
         for f in (facts_of(r, OCTOBER.start, OCTOBER.end) for r in (rows, shuffled))
     ]
 
@@ -376,7 +379,9 @@ def test_a_run_is_kept_and_its_lists_hold_as_many_cases_as_its_counts(huaihua):
     rows = random_log(3, cases=60)
     folded = facts_of(rows, OCTOBER.start, OCTOBER.end, as_of=run.as_of)
     assert (again.pk, Run.objects.count()) == (run.pk, 1)
-    listed = RunList.objects.exclude(count__in=ITEMS).values_list("body", "count", "numbers")
+    listed = RunList.objects.exclude(count__in=codes_of(SCHEME)).values_list(
+        "body", "count", "numbers"
+    )
     assert {(b, c): n for b, c, n in listed} == folded.lists
     assert {count for _, count in folded.lists} <= COUNT_NAMES.keys() | REPORT_COUNTS.keys()
 

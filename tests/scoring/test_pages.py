@@ -7,7 +7,8 @@ from django.test.utils import CaptureQueriesContext
 from cases.models import Case, DistrictHead
 from cityops.accounts.roles import Role
 from scoring import pages
-from scoring.services import run_in_snapshot, scheme_of
+from scoring.services import run_in_snapshot
+from scoring.versions import scheme_of
 from tests.scoring.ledger import write
 from tests.scoring.logs import DISTRICTS, Story, day
 from tests.scoring.test_indicators import OCTOBER

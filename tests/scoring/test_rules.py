@@ -13,11 +13,13 @@ import pytest
 import scoring
 from scoring.indicators import Assessed, Facts
 from scoring.periods import BadPeriod, parse_period, periods_between
-from scoring.rollup import item_of, mean_credit, rank, score_body
-from scoring.rules import Item, half_up, points, ratio
+from scoring.rates import class_of, mean_credit
+from scoring.results import Beside, result_of
+from scoring.rollup import all_items, rank
+from scoring.rules import half_up, points_of, ratio
 
 SCHEME = json.loads((Path(scoring.__file__).parent / "data/scheme-2026-v1.json").read_text())
-ITEMS = {data["code"]: Item.of(data) for data in SCHEME["items"]}
+ITEMS = {item["code"]: item for item in all_items(SCHEME)}
 CASE = Assessed(
     number="HH1",
     body="hecheng",
@@ -34,6 +36,15 @@ CASE = Assessed(
     unit="u1",
     filed_on=date(2026, 10, 1),
 )
+
+
+def printed_points(code, value):
+    return half_up(points_of(ITEMS[code], value, {}))
+
+
+def score_body(body, facts, wide):
+    result = result_of(facts, wide, SCHEME, Beside([body]), months=1)
+    return result["bodies"][0]
 
 
 def test_periods_begin_at_local_midnight():
@@ -89,7 +100,7 @@ def test_worked_example_of_credits(code, credits, printed):
     value = mean_credit(cases)
 
     assert value.value is not None
-    assert (value.groups, points(ITEMS[code], value.value)) == (sum(credits), Decimal(printed))
+    assert (value.groups, printed_points(code, value.value)) == (sum(credits), Decimal(printed))
 
 
 @pytest.mark.parametrize(
@@ -108,11 +119,11 @@ def test_worked_example_of_shares(code, part, whole, printed):
     value = ratio(part, whole)
 
     assert value is not None
-    assert points(ITEMS[code], value) == Decimal(printed)
+    assert printed_points(code, value) == Decimal(printed)
 
 
 def test_points_are_never_below_nothing():
-    assert points(ITEMS["A1"], Fraction(0)) == Decimal("0.00")
+    assert printed_points("A1", Fraction(0)) == Decimal("0.00")
 
 
 def test_splitting_a_case_wins_nothing():
@@ -123,11 +134,11 @@ def test_splitting_a_case_wins_nothing():
 
 
 def test_each_case_is_judged_by_one_item():
-    assert item_of(CASE, SCHEME) == "A1"
-    assert item_of(replace(CASE, limit_value=2, limit_unit="work_day"), SCHEME) == "A2"
-    assert item_of(replace(CASE, limit_unit="emergency_day"), SCHEME) == "A3"
-    assert item_of(replace(CASE, source="media"), SCHEME) == "A3"
-    assert item_of(replace(CASE, is_key=True), SCHEME) == "A3"
+    assert class_of(CASE, SCHEME["cases"]) == "quick"
+    assert class_of(replace(CASE, limit_value=2, limit_unit="work_day"), SCHEME["cases"]) == "works"
+    assert class_of(replace(CASE, limit_unit="emergency_day"), SCHEME["cases"]) == "urgent"
+    assert class_of(replace(CASE, source="media"), SCHEME["cases"]) == "urgent"
+    assert class_of(replace(CASE, is_key=True), SCHEME["cases"]) == "urgent"
 
 
 def _facts(cases, checks=0):
@@ -141,7 +152,7 @@ def test_missing_items_share_out_their_weight_and_the_sheet_adds_up():
     quick = [replace(CASE, number=f"HH{n}", cell=f"c{n}") for n in range(30)]
     facts = _facts(quick, checks=12)
 
-    sheet = score_body("hecheng", facts, facts, SCHEME)
+    sheet = score_body("hecheng", facts, facts)
 
     assert [(i["code"], i["points"]) for i in sheet["items"] if i["points"]] == [
         ("A1", "40.00"), ("A4", "20.00"), ("A5", "20.00"), ("A8", "20.00"),
@@ -150,7 +161,7 @@ def test_missing_items_share_out_their_weight_and_the_sheet_adds_up():
 
 
 def _item(code, facts, wide):
-    items = score_body("hecheng", facts, wide, SCHEME)["items"]
+    items = score_body("hecheng", facts, wide)["items"]
     return next(item for item in items if item["code"] == code)
 
 
@@ -190,8 +201,8 @@ def test_few_groups_take_three_months_and_few_cases_are_not_ranked():
     few = _facts([replace(CASE, number=f"HH{n}", cell=f"c{n}") for n in range(9)])
     wide = _facts([replace(CASE, number=f"HH{n}", cell=f"c{n}") for n in range(10)])
 
-    assert score_body("hecheng", few, few, SCHEME)["total"] is None
-    sheet = score_body("hecheng", few, wide, SCHEME)
+    assert score_body("hecheng", few, few)["total"] is None
+    sheet = score_body("hecheng", few, wide)
     assert sheet["items"][0]["three_months"] is True
     assert sheet["few_cases"] is True
 

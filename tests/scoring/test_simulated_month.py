@@ -68,9 +68,9 @@ def test_four_scores_with_their_cases_and_a_ledger_that_tells(month, client, mon
     assert f"seal {run.seal}" in told
     assert [path.name for path in tmp_path.glob("october*")] == ["october.log"]
     rows = read()
-    for per_unit in (False, True):
+    for by in ("body", "unit", "street", "cell"):
         for as_of in (None, datetime(2026, 10, 12, tzinfo=UTC)):
-            words = {"as_of": as_of, "per_unit": per_unit}
+            words = {"as_of": as_of, "by": by}
             selected = facts_between(OCTOBER.start, OCTOBER.end, **words)
             folded = facts_of(rows, OCTOBER.start, OCTOBER.end, **words)
             assert selected.members == folded.members

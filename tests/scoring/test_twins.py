@@ -13,15 +13,17 @@ from tests.scoring.logs import day, random_log
 
 LOGS = 2000
 OCTOBER, CUT_OFF = parse_period("2026-10"), day("11-03 09:00")
-LOOKS = {  # period, as of, per unit
-    "October's end": ("2026-10", None, False),
-    "October at a cut-off": ("2026-10", CUT_OFF, False),
-    "October a month later": ("2026-10", day("12-01"), False),
-    "October under way": ("2026-10", day("10-20"), False),
-    "November at a cut-off": ("2026-11", day("12-20"), False),
-    "the quarter at a cut-off": ("2026-Q4", day("12-31 12:00"), False),
-    "the year": ("2026", None, False),
-    "October by unit": ("2026-10", day("11-10"), True),
+LOOKS = {  # period, as of, by
+    "October's end": ("2026-10", None, "body"),
+    "October at a cut-off": ("2026-10", CUT_OFF, "body"),
+    "October a month later": ("2026-10", day("12-01"), "body"),
+    "October under way": ("2026-10", day("10-20"), "body"),
+    "November at a cut-off": ("2026-11", day("12-20"), "body"),
+    "the quarter at a cut-off": ("2026-Q4", day("12-31 12:00"), "body"),
+    "the year": ("2026", None, "body"),
+    "October by unit": ("2026-10", day("11-10"), "unit"),
+    "October by street": ("2026-10", day("11-10"), "street"),
+    "October by cell": ("2026-10", None, "cell"),
 }
 
 
@@ -42,11 +44,11 @@ def ledger(huaihua, rows, django_db_blocker):
 @pytest.mark.django_db
 @pytest.mark.parametrize("look", LOOKS)
 def test_sql_and_fold_agree(ledger, rows, look):
-    name, as_of, per_unit = LOOKS[look]
+    name, as_of, by = LOOKS[look]
     period = parse_period(name)
 
-    folded = facts_of(rows, period.start, period.end, as_of=as_of, per_unit=per_unit)
-    selected = facts_between(period.start, period.end, as_of=as_of, per_unit=per_unit)
+    folded = facts_of(rows, period.start, period.end, as_of=as_of, by=by)
+    selected = facts_between(period.start, period.end, as_of=as_of, by=by)
 
     assert selected.members == folded.members
     assert selected.assessed == folded.assessed
@@ -105,6 +107,14 @@ ALTERED = {  # a rule, and how it is got wrong
     "a unit that shirked is the one before": (
         "SELECT r.body_before, 'shirked'",
         "SELECT r.body, 'shirked'",
+    ),
+    "the public is neither inspector nor another system": (
+        "s.source IN ('hotline', 'citizen', 'leader', 'media')",
+        "s.source <> ''",
+    ),
+    "a key case closed before the period is none of it": (
+        "AND (l.stage <> 'closed' OR l.closed_at >= %(start)s)",
+        "",
     ),
     "a merged report is in neither count of reports": (
         "l.key = d.key AND l.action = 'merge'",

@@ -6,7 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from scoring.periods import BadPeriod, parse_period
-from scoring.services import NotBegun, UnknownScheme, compute_run, scheme_of, unit_counts
+from scoring.services import NotBegun, compute_run, unit_counts
+from scoring.versions import UnknownScheme, scheme_of
 
 
 class Command(BaseCommand):
@@ -24,7 +25,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Compute and print."""
         try:
-            period, scheme = parse_period(options["period"]), scheme_of(options["scheme"])
+            period = parse_period(options["period"])
+            scheme = scheme_of(options["scheme"]) if options["scheme"] else None
             if options["units"]:
                 self._print_units(unit_counts(period), as_json=options["json"])
                 return
