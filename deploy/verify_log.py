@@ -303,6 +303,16 @@ class Case:
             for event in self.known
         )
 
+    def is_supervised(self):
+        """Whether it was supervised as important, or by a leader, before it was first due."""
+        first_due = self.runs[0]["first"].due if self.runs else None
+        return any(
+            event.action == "supervise"
+            and event.facts["kind"] in ("leader", "important")
+            and (first_due is None or event.at < first_due)
+            for event in self.facts
+        )
+
     def is_live(self):
         """Whether it is one of the cases most counts are of."""
         return bool(
@@ -492,9 +502,14 @@ def _count_state(case, counts):
         return
     if case.filed.at >= start:
         counts.put(case, case.district, "filed", "need_dispatch")
+        if case.state.get("source") in ("hotline", "citizen", "leader", "media"):
+            counts.put(case, case.district, "filed_public")
     last = case.runs[-1] if case.runs else None
     closing = last_of(case.facts, "close", "force_close")
     is_closed = case.stage == "closed" and closing and closing.at >= start
+    is_key = case.is_supervised() or case.state.get("source") in ("leader", "media")
+    if is_key and (case.stage != "closed" or is_closed):
+        counts.put(case, body, "key")
     is_forced = is_closed and closing.action == "force_close"
     is_exempt = bool(is_closed and not is_forced and late and case.is_excused())
     is_done = case.stage in (*HANDLED, "closed") and last and last["by"] == "finish"
@@ -560,7 +575,6 @@ def _assess(case, body, credit, counts, *, is_undone=False, is_hung=False):
     counts.put(case, body, "assessed")
     if is_extended:
         counts.put(case, body, "extended_assessed")
-    first_due = case.runs[0]["first"].due if case.runs else None
     counts.assessed.append(
         {
             "number": case.number,
@@ -569,12 +583,7 @@ def _assess(case, body, credit, counts, *, is_undone=False, is_hung=False):
             "left_undone": is_undone,
             "is_extended": is_extended,
             "is_suspended": is_hung,
-            "is_key": any(
-                event.action == "supervise"
-                and event.facts["kind"] in ("leader", "important")
-                and (first_due is None or event.at < first_due)
-                for event in case.facts
-            ),
+            "is_key": case.is_supervised(),
             "source": case.state.get("source", ""),
             "limit_value": int(case.state.get("limit_value", 0)),
             "limit_unit": case.state.get("limit_unit", ""),
@@ -623,21 +632,158 @@ def metres(one, other):
     return hypot(north, east)
 
 
-# --- the score ----------------------------------------------------------------------------------
+# --- indicators ---------------------------------------------------------------------------------
 
-DISTRICTS = ("hecheng", "hightech", "landport", "zhongfang")
-EMERGENCY = ("emergency_hour", "emergency_day")
-SHARES = {  # items that are one count over another
-    "A5": ("checks_passed", "checks"),
-    "A6": ("audits_passed", "audits"),
-    "A7": ("recurrent", "closings"),
+LATE = "closed - exempt - closed_on_time"
+SHARES = {  # name: one sum of counts over another, in per cent
+    "handling_rate": "handled / need_handle",
+    "on_time_handling_rate": "handled_on_time / need_handle_judged",
+    "overdue_unhandled_rate": "overdue_unhandled / need_handle",
+    "closure_rate": "closed / should_close",
+    "on_time_closure_rate": "closed_on_time / should_close_judged",
+    "overdue_closure_rate": f"{LATE} / should_close_judged",
+    "overdue_rate": f"{LATE} + overdue_unhandled + late_exit / should_close_judged",
+    "rework_rate": "checks - checks_passed / checks",
+    "check_pass_rate": "checks_passed / checks",
+    "extension_rate": "extended_assessed / assessed",
+    "suspension_rate": "suspended_open / assessed",
+    "audit_pass_rate": "audits_passed / audits",
+    "recurrence_rate": "recurrent / closings",
+    "shirk_rate": "shirked / assessed",
+    "accurate_dispatch_rate": "accurate_dispatch / first_finished",
+    "on_time_acceptance_rate": "accept_on_time / accept_clocks",
+    "on_time_verify_rate": "verify_on_time / verify_clocks",
+    "on_time_dispatch_rate": "dispatch_on_time / dispatch_clocks",
+    "on_time_sign_rate": "sign_on_time / sign_clocks",
+    "on_time_check_rate": "check_on_time / check_clocks",
+    "valid_report_rate": "valid_reports / decided_reports",
+    "public_report_rate": "filed_public / filed",
+    "rework_to_close": "reworked / should_close",
+    "extension_to_close": "extended / should_close",
+    "extension_to_handle": "extended / need_handle",
+    "return_rate": "returned / need_handle",
 }
+SHOWN_BY_PART = ("shirk_rate",)  # lists the cases of the part, the others those of the whole
+NUMBERS = {  # name: a sum of counts
+    **{
+        name: name
+        for name in (
+            *("reworked_times", "returned_times", "extended_times", "reopened_times", "shirked"),
+            *("forced", "late_exit", "falsified", "refused_wrongly"),
+        )
+    },
+    "filed_cases": "filed",
+    "cases_held": "need_handle + suspended_open + not_due",
+}
+CREDITS = {"quick_credit": "quick", "works_credit": "works", "urgent_credit": "urgent"}
+AMONG = {  # name: (of which cases of M, which of these)
+    "left_undone_rate": ("", lambda case: case["left_undone"]),
+    "held_rate": ("", lambda case: case["is_extended"] or case["is_suspended"]),
+    "urgent_closure_rate": ("urgent", lambda case: is_credited(case)),
+    "urgent_on_time_rate": (
+        "urgent",
+        lambda case: is_credited(case) and case["credit"] != Fraction(2, 5),
+    ),
+}
+RATES = {  # the bulletin's
+    "closed": "closure_rate",
+    "closed_on_time": "on_time_closure_rate",
+    "overdue": "overdue_rate",
+    "handled_on_time": "on_time_handling_rate",
+    "extended": "extension_rate",
+    "suspended": "suspension_rate",
+    "rework": "rework_rate",
+    "accurate_dispatch": "accurate_dispatch_rate",
+    "recurrent": "recurrence_rate",
+    "valid_reports": "valid_report_rate",
+    "accept_on_time": "on_time_acceptance_rate",
+    "verify_on_time": "on_time_verify_rate",
+    "dispatch_on_time": "on_time_dispatch_rate",
+    "sign_on_time": "on_time_sign_rate",
+    "check_on_time": "on_time_check_rate",
+}
+EMERGENCY = ("emergency_hour", "emergency_day")
 
 
-def half_up(number):
-    """Return a number that is not negative as text with two decimals, rounded half up."""
-    hundredths = (number * 200 + 1) // 2
-    return f"{hundredths // 100}.{hundredths % 100:02d}"
+def is_credited(case):
+    """Whether a case of M was closed, by its credit."""
+    return case["credit"] > 0 and not case["is_suspended"]
+
+
+def printed(number, places=2):
+    """Return a number that is not negative as text, rounded half up once."""
+    whole, rest = divmod((number * 2 * 10**places + 1) // 2, 10**places)
+    return f"{whole}.{rest:0{places}d}" if places else f"{whole}"
+
+
+class Measured:
+    """What one body's indicators are: value, what it was taken over, its cases, of them key."""
+
+    def __init__(self, counts, body, about):
+        self.counts, self.body, self.about = counts, body, about
+        self.cases = [case for case in counts.assessed if case["body"] == body]
+
+    def terms(self, text):
+        """Return the counts a text adds (+1) and takes off (-1)."""
+        words = text.split(" ")
+        signs = [1] + [-1 if word == "-" else 1 for word in words[1::2]]
+        return list(zip(words[0::2], signs, strict=True))
+
+    def total(self, text):
+        """Return a sum of counts."""
+        return sum(sign * self.counts.number(self.body, name) for name, sign in self.terms(text))
+
+    def listed(self, text):
+        """Return the cases of the counts a text adds, as often as they count."""
+        added = [name for name, sign in self.terms(text) if sign > 0]
+        found = []
+        for (body, name, number), times in self.counts.members.items():
+            if body == self.body and name in added:
+                found += [number] * times * added.count(name)
+        return found
+
+    def judged_by(self, kind):
+        """Return the cases of M that one of quick, works and urgent judges; all for none."""
+        return [case for case in self.cases if not kind or class_of(case, self.about) == kind]
+
+    def get(self, name):
+        """Return (value, groups, cases, of them key) of an indicator."""
+        if name in SHARES:
+            part, whole = SHARES[name].split(" / ")
+            number = self.total(whole)
+            return percent(self.total(part), number), number, number, 0
+        if name in NUMBERS:
+            number = self.total(NUMBERS[name])
+            key = {n for (b, c, n) in self.counts.members if (b, c) == (self.body, "key")}
+            of_key = sum(number in key for number in self.listed(NUMBERS[name]))
+            return Fraction(number), None, number, of_key
+        if name in CREDITS:
+            return mean_credit(self.judged_by(CREDITS[name]))
+        if name in AMONG:
+            kind, test = AMONG[name]
+            cases = self.judged_by(kind)
+            return percent(sum(map(test, cases)), len(cases)), len(cases), len(cases), 0
+        if name == "filed_per_cell":
+            cells, filed = self.about["beside"]["cells"].get(self.body), self.total("filed")
+            return Fraction(filed, cells) if cells else None, None, filed, 0
+        given = self.about["beside"]["given"].get(self.body, {}).get(name)
+        if given is None:
+            return None, 0, 0, 0
+        value = None if given["value"] is None else Fraction(given["value"])
+        return value, given["groups"], given["cases"], given["key"]
+
+    def members(self, name):
+        """Return the cases an indicator shows behind its number."""
+        if name in SHARES:
+            return self.listed(SHARES[name].split(" / ")[name not in SHOWN_BY_PART])
+        if name in NUMBERS:
+            return self.listed(NUMBERS[name])
+        if name in CREDITS:
+            return [case["number"] for case in self.judged_by(CREDITS[name])]
+        if name in AMONG:
+            kind, test = AMONG[name]
+            return [case["number"] for case in self.judged_by(kind) if test(case)]
+        return self.listed("filed") if name == "filed_per_cell" else []
 
 
 def percent(part, whole):
@@ -645,166 +791,360 @@ def percent(part, whole):
     return Fraction(100 * part, whole) if whole else None
 
 
-def result_of(about, counts, wide):
-    """Return the result of a period as canonical JSON holds it (assessment.md §6)."""
-    scheme = about["scheme"]
-    sheets = [score(body, counts, wide, scheme) for body in DISTRICTS]
-    rank(sheets, scheme, is_month=about["is_month"])
-    sizes = sizes_of(counts)
-    for sheet in sheets:
-        sheet["counts"] = sizes[sheet["body"]]
-        sheet["rates"] = rates(sheet["counts"])
-    city = {"counts": sizes["city"], "rates": rates(sizes["city"])}
-    sources = sorted(sizes.keys() - {"city", *DISTRICTS})
-    reports = {s: {"counts": sizes[s], "rates": rates(sizes[s])} for s in sources}
-    return {"bodies": sheets, "city": city, "reports": reports}
+def class_of(case, about):
+    """Return which of quick, works and urgent judges a case."""
+    said = about["scheme"]["cases"]
+    is_urgent = case["limit_unit"] in EMERGENCY or case["source"] in said["key_sources"]
+    if case["is_key"] or is_urgent:
+        return "urgent"
+    return "quick" if case["limit_value"] <= said["quick"][case["limit_unit"]] else "works"
 
 
-def sizes_of(counts):
-    """Return how many stand in each count of each body."""
-    sizes = defaultdict(dict)
-    for (body, name, _), times in counts.members.items():
-        sizes[body][name] = sizes[body].get(name, 0) + times
-    return sizes
-
-
-def score(body, counts, wide, scheme):
-    """Return the items and the total of a body."""
-    found = {}
-    for item in scheme["items"]:
-        code, is_wide = item["code"], False
-        value, groups, cases, listed = value_of(code, counts, body, scheme)
-        if groups < scheme["few"] or code == "A6":
-            is_wide = True
-            value, groups, cases, listed = value_of(code, wide, body, scheme)
-        if value is not None and groups >= scheme["few"]:
-            found[code] = value, groups, cases, listed, is_wide
-    weights = {item["code"]: Fraction(item["weight"]) for item in scheme["items"]}
-    present = sum(weights[code] for code in found)
-    lines, total = [], Fraction(0)
-    for item in scheme["items"]:
-        code = item["code"]
-        line = {"code": code, "weight": item["weight"], "points": None}
-        if code in found:
-            value, groups, cases, listed, is_wide = found[code]
-            scale = sum(weights.values()) / present
-            line["points"] = points(item, value, scale)
-            total += Fraction(line["points"])
-            line["value"], line["full"] = half_up(value), half_up(weights[code] * scale)
-            line["groups"], line["cases"], line["listed"] = groups, cases, listed
-            line["three_months"] = is_wide
-        lines.append(line)
-    lost = [(lost_of(line), line["code"]) for line in lines if line["points"] is not None]
-    most = max((points_lost for points_lost, _ in lost), default=0)
-    assessed = counts.number(body, "assessed")
-    return {
-        "body": body,
-        "items": lines,
-        "total": half_up(total) if found else None,
-        "weakest": next(code for points_lost, code in lost if points_lost == most)
-        if most
-        else None,
-        "assessed": assessed,
-        "few_cases": assessed < scheme["ranked_from"],
-    }
-
-
-def lost_of(line):
-    """Return the points of its full marks an item lost."""
-    return Fraction(line["full"]) - Fraction(line["points"])
-
-
-def value_of(code, counts, body, scheme):
-    """Return an item's value in per cent, its groups, its cases and how many it lists."""
-    if code in SHARES:
-        part, whole = (counts.number(body, name) for name in SHARES[code])
-        return percent(part, whole), whole, whole, whole
-    cases = [case for case in counts.assessed if case["body"] == body]
-    if code in ("A4", "A8"):
-        shown = [case for case in cases if costs(case, code)]
-        return percent(len(shown), len(cases)), len(cases), len(cases), len(shown)
-    own = [case for case in cases if item_of(case, scheme) == code]
+def mean_credit(cases):
+    """Return the mean over groups of the mean credit in the group."""
     groups = defaultdict(list)
-    for case in own:
+    for case in cases:
         key = (case["cell"], case["minor"], case["unit"], case["filed_on"])
         groups[key].append(case["credit"])
     if not groups:
         return None, 0, 0, 0
     means = [sum(credits) / len(credits) for credits in groups.values()]
-    return 100 * sum(means) / len(means), len(groups), len(own), len(own)
+    return 100 * sum(means) / len(means), len(groups), len(cases), 0
 
 
-def costs(case, code):
-    """Whether a case of M is one of those A4 or A8 take points for."""
-    return case["left_undone"] if code == "A4" else case["is_extended"] or case["is_suspended"]
+# --- rules of a scheme (docs/schemes.md) --------------------------------------------------------
 
 
-def item_of(case, scheme):
-    """Return which of A1, A2 and A3 judges a case."""
-    is_urgent = case["limit_unit"] in EMERGENCY or case["source"] in scheme["key_sources"]
-    if case["is_key"] or is_urgent:
-        return "A3"
-    return "A1" if case["limit_value"] <= scheme["quick"][case["limit_unit"]] else "A2"
+def named_in(item):
+    """Return the indicators an item reads."""
+    rule = item["rule"]
+    if "indicator" in item:
+        return [item["indicator"]]
+    if "blend" in item:
+        return [name for name, _ in item["blend"]]
+    return [term["indicator"] for term in [*rule.get("terms", []), *rule.get("charges", [])]]
 
 
-def points(item, value, scale):
-    """Return the printed points: the weight less so much a percentage point off, never below 0."""
-    full_at = Fraction(item["full_at"])
-    off = full_at - value if item["better"] == "high" else value - full_at
-    kept = Fraction(item["weight"]) - Fraction(item["per_point"]) * max(off, 0)
-    return half_up(max(kept, 0) * scale)
+def value_of(item, measured):
+    """Return (value, groups, cases) an item is judged by."""
+    found = [measured.get(name) for name in named_in(item)]
+    if "indicator" in item:
+        return found[0][:3]
+    groups = min((one[1] for one in found if one[1] is not None), default=None)
+    cases = max((one[2] for one in found), default=0)
+    if any(one[0] is None for one in found):
+        return None, groups, cases
+    factors = [Fraction(factor) for _, factor in item.get("blend", [])]
+    value = sum((f * one[0] for f, one in zip(factors, found, strict=False)), Fraction(0))
+    return value, groups, cases
+
+
+def points_of(item, value, measured):
+    """Return the exact points of an item: between nothing and its weight."""
+    rule, weight = item["rule"], Fraction(item["weight"])
+    kind = rule["kind"]
+    if kind == "ratio":
+        points = weight * (value if rule["better"] == "high" else 100 - value) / 100
+    elif kind == "threshold":
+        points = max(weight - short(rule, value), Fraction(rule.get("floor", "0")))
+    elif kind == "thresholds":
+        values = [(term, measured.get(term["indicator"])[0]) for term in rule["terms"]]
+        lost = sum(short(term, one) for term, one in values if one is not None)
+        points = max(weight - lost, Fraction(rule.get("floor", "0")))
+    elif kind == "band":
+        bands = [gives for upto, gives in rule["bands"] if upto is None or value <= Fraction(upto)]
+        points = weight * Fraction(bands[0]) / 100
+    else:
+        points = weight - charged(rule, measured)
+    return min(max(points, Fraction(0)), weight)
+
+
+def short(term, value):
+    """Return the points lost for what a value falls short by."""
+    full_at = Fraction(term["full_at"])
+    off = full_at - value if term["better"] == "high" else value - full_at
+    return Fraction(term["per_point"]) * max(off, Fraction(0))
+
+
+def charged(rule, measured):
+    """Return what the charges come to: so much an occurrence, up to the caps."""
+    total = Fraction(0)
+    for charge in rule["charges"]:
+        value, _, _, key = measured.get(charge["indicator"])
+        if value is None:
+            continue
+        times = value + key * (int(charge.get("key_times", "1")) - 1)
+        prices = [("1", charge["points"]), *charge.get("steps", [])]
+        amount = Fraction(0)
+        for place, (first, each) in enumerate(prices):
+            upto = Fraction(prices[place + 1][0]) - 1 if place + 1 < len(prices) else times
+            amount += Fraction(each) * max(min(times, upto) - (Fraction(first) - 1), 0)
+        if charge.get("cap") is not None:
+            amount = min(amount, Fraction(charge["cap"]))
+        total += amount
+    return total if rule.get("cap") is None else min(total, Fraction(rule["cap"]))
+
+
+# --- the score ----------------------------------------------------------------------------------
+
+
+def leaves(nodes, part=""):
+    """Yield the items of a tree, each with the code of the part it stands in."""
+    for node in nodes:
+        if "items" in node:
+            yield from leaves(node["items"], node["code"])
+        else:
+            yield node, part
+
+
+def blank(item, part):
+    """Return the line of an item that has no points."""
+    return {"code": item["code"], "part": part, "weight": item["weight"], "points": None}
+
+
+def weight_of(nodes):
+    """Return the sum of weights."""
+    return sum((Fraction(node["weight"]) for node in nodes), Fraction(0))
+
+
+class Sheets:
+    """All bodies scored by a scheme, part by part."""
+
+    def __init__(self, about, counts, wide):
+        self.about, self.scheme = about, about["scheme"]
+        self.places = self.scheme["rounding"]["places"]
+        self.bodies = about["beside"]["bodies"]
+        self.now = {body: Measured(counts, body, about) for body in self.bodies}
+        self.over = {body: Measured(wide, body, about) for body in self.bodies}
+        self.sample = {body: counts.number(body, "assessed") for body in self.bodies}
+        self.ranked = [b for b in self.bodies if self.sample[b] >= self.scheme["ranked_from"]]
+
+    def all(self):
+        """Return the sheet of each body, best first."""
+        scheme, months = self.scheme, self.about["months"]
+        root = {
+            "code": "",
+            "weight": weight_of(scheme["items"]),
+            "items": scheme["items"],
+            "missing": scheme.get("missing", "drop_for_all"),
+        }
+        found = self.node(root, "", is_root=True)
+        sheets = []
+        for body in self.bodies:
+            own = found.get(body)
+            lines = [blank(i, part) for i, part in leaves(scheme["items"])] if not own else None
+            sheet = {
+                "body": body,
+                "items": own["lines"] if own else lines,
+                "parts": own["parts"] if own else [],
+                "assessed": self.sample[body],
+                "few_cases": self.sample[body] < scheme["ranked_from"],
+                "group": self.about["beside"]["kinds"].get(body, "")
+                if scheme.get("groups")
+                else "",
+            }
+            total = Fraction(own["line"]["score"]) if own else None
+            for name, sign in (("deductions", -1), ("bonuses", 1)):
+                extra, amount = self.extra(name, body, months)
+                sheet[name] = {"items": extra, "points": printed(amount, self.places)}
+                total = None if total is None else total + sign * amount
+            if total is not None:
+                total = max(total, Fraction(0))
+                if scheme.get("total_at_most") is not None:
+                    total = min(total, Fraction(scheme["total_at_most"]))
+            sheet["total"] = None if total is None else printed(total, self.places)
+            sheet["weakest"] = weakest(sheet["items"])
+            for line in sheet["items"]:
+                line.pop("counts_for", None)
+            sheets.append(sheet)
+        rank(sheets, scheme, is_month=months == 1)
+        return sheets
+
+    def node(self, node, part, *, is_root=False):
+        """Return what each body that has something of a part has of it."""
+        if "items" not in node:
+            leafs = {body: self.leaf(node, part, body) for body in self.bodies}
+            return {body: leaf for body, leaf in leafs.items() if leaf}
+        kept = []
+        for child in node["items"]:
+            found = self.node(child, node["code"])
+            is_whole = all(b in found for b in self.ranked) if self.ranked else bool(found)
+            if node.get("missing", "share") == "share" or is_whole:
+                kept.append((child, found))
+        sums = {}
+        for body in self.bodies:
+            present = [(child, found[body]) for child, found in kept if body in found]
+            if present:
+                sums[body] = self.sum(node, part, present, is_root=is_root)
+        return sums
+
+    def sum(self, node, part, present, *, is_root):
+        """Add up the printed points of what is present; what is missing shares its weight out."""
+        own = weight_of(node["items"])
+        scale = own / weight_of(child for child, _ in present)
+        by_code = {child["code"]: found for child, found in present}
+        total, lines, parts = Fraction(0), [], []
+        for child in node["items"]:
+            found = by_code.get(child["code"])
+            if found is None:
+                lines += [blank(i, inner or node["code"]) for i, inner in leaves([child])]
+                continue
+            full = Fraction(child["weight"]) * scale
+            found["line"]["points"] = printed(found["raw"] * scale, self.places)
+            found["line"]["full"] = printed(full, self.places)
+            total += Fraction(found["line"]["points"])
+            if "items" in child:
+                for line in found["lines"]:
+                    line["counts_for"] = line.get("counts_for", 1) * full / found["of"]
+            lines += found["lines"]
+            parts += found["parts"]
+        line = {"code": node["code"], "part": part, "weight": node["weight"]}
+        line["score"], line["of"] = printed(total, self.places), printed(own, self.places)
+        raw = total * Fraction(node["weight"]) / own
+        parts = parts if is_root else [line, *parts]
+        return {"raw": raw, "of": own, "line": line, "lines": lines, "parts": parts}
+
+    def leaf(self, item, part, body):
+        """Return an item of a body; None where it has no value, or too few cases for one."""
+        line, weight = blank(item, part), Fraction(item["weight"])
+        found = {"of": weight, "line": line, "lines": [line], "parts": []}
+        if item["rule"]["kind"] == "manual":
+            entry = self.about["beside"]["entries"].get(body, {}).get(item["code"])
+            if entry is None:
+                return None
+            line["reason"], line["evidence"] = entry["reason"], entry["evidence"]
+            return {**found, "raw": min(max(Fraction(entry["points"]), Fraction(0)), weight)}
+        few = int(item.get("few", self.scheme["few"]))
+        measured = self.now[body]
+        value, groups, cases = value_of(item, measured)
+        is_counted = groups is not None
+        is_wide = item.get("months") == 3 or (is_counted and groups < few)
+        if is_wide:
+            measured = self.over[body]
+            value, groups, cases = value_of(item, measured)
+        if value is None or (is_counted and (groups or 0) < few):
+            return None
+        terms = item["rule"].get("terms", []) + item["rule"].get("charges", [])
+        line["value"] = None if terms else printed(value, self.places)
+        line["groups"] = groups if is_counted else cases
+        line["cases"], line["three_months"] = cases, is_wide
+        if terms:
+            values = [measured.get(term["indicator"])[0] for term in terms]
+            line["values"] = [None if v is None else printed(v, self.places) for v in values]
+        return {**found, "raw": points_of(item, value, measured)}
+
+    def extra(self, name, body, months):
+        """Return the lines of deductions or bonuses and their sum, up to the period's cap."""
+        said = self.scheme.get(name, {})
+        lines, total = [], Fraction(0)
+        for item in said.get("items", []):
+            line = {"code": item["code"]}
+            if item["rule"]["kind"] == "manual":
+                entry = self.about["beside"]["entries"].get(body, {}).get(item["code"])
+                amount = Fraction(0)
+                if entry:
+                    amount = min(Fraction(entry["points"]), Fraction(item["rule"]["cap"]))
+                    line["reason"], line["evidence"] = entry["reason"], entry["evidence"]
+            else:
+                amount = charged(item["rule"], self.now[body])
+            line["points"] = printed(max(amount, Fraction(0)), self.places)
+            total += Fraction(line["points"])
+            lines.append(line)
+        if said.get("cap") is not None:
+            total = min(total, Fraction(printed(Fraction(said["cap"]) * months, self.places)))
+        return lines, total
+
+
+def weakest(lines):
+    """Return the item that took most from the total, the first of equals."""
+    most, code = Fraction(0), None
+    for line in lines:
+        if line["points"] is not None:
+            lost = Fraction(line["full"]) - Fraction(line["points"])
+            lost *= line.get("counts_for", 1)
+            if lost > most:
+                most, code = lost, line["code"]
+    return code
 
 
 def rank(sheets, scheme, *, is_month):
-    """Give ranks 1, 1, 3, grades and the word on small gaps; best first."""
+    """Give ranks 1, 1, 3 within each group, grades and the word on small gaps; best first."""
     total = {sheet["body"]: Fraction(sheet["total"] or 0) for sheet in sheets}
     sheets.sort(key=lambda s: (s["few_cases"], s["total"] is None, -total[s["body"]], s["body"]))
-    ranked = [total[s["body"]] for s in sheets if not s["few_cases"] and s["total"] is not None]
-    for place, sheet in enumerate(sheets):
-        own = total[sheet["body"]]
-        is_ranked = place < len(ranked)
-        sheet["rank"] = 1 + sum(other > own for other in ranked) if is_ranked else None
-        is_followed = is_ranked and is_month and place + 1 < len(ranked)
-        sheet["close"] = is_followed and own - ranked[place + 1] < Fraction(scheme["small_gap"])
-        grades = [name for name, least in scheme["grades"] if own >= Fraction(least)]
-        sheet["grade"] = grades[0] if sheet["total"] is not None else None
+    for sheet in sheets:
+        grades = [
+            g for g, least in scheme.get("grades", []) if total[sheet["body"]] >= Fraction(least)
+        ]
+        sheet["grade"] = grades[0] if grades and sheet["total"] is not None else None
+        sheet["rank"], sheet["close"] = None, False
+    ranked = [s for s in sheets if not s["few_cases"] and s["total"] is not None]
+    for group in {sheet["group"] for sheet in ranked}:
+        among = [sheet for sheet in ranked if sheet["group"] == group]
+        totals = [total[sheet["body"]] for sheet in among]
+        for place, sheet in enumerate(among):
+            sheet["rank"] = 1 + sum(other > totals[place] for other in totals)
+            if place + 1 < len(among) and is_month and scheme.get("small_gap") is not None:
+                gap = totals[place] - totals[place + 1]
+                sheet["close"] = gap < Fraction(scheme["small_gap"])
 
 
-def rates(sizes):
+def result_of(about, counts, wide):
+    """Return the result of a period as canonical JSON holds it (assessment.md §6)."""
+    scheme = about["scheme"]
+    sheets = Sheets(about, counts, wide)
+    found = sheets.all()
+    sizes = defaultdict(dict)
+    for (body, name, _), times in counts.members.items():
+        sizes[body][name] = sizes[body].get(name, 0) + times
+    among = [item for item, _ in leaves(scheme["items"])]
+    extras = [
+        i for name in ("deductions", "bonuses") for i in scheme.get(name, {}).get("items", [])
+    ]
+    items = {item["code"]: item for item in [*among, *extras]}
+    for sheet in found:
+        body = sheet["body"]
+        lines = [*sheet["items"], *sheet["deductions"]["items"], *sheet["bonuses"]["items"]]
+        for line in lines:
+            names = named_in(items[line["code"]])
+            if line["points"] is not None and names:
+                read = sheets.over[body] if line.get("three_months") else sheets.now[body]
+                members = [number for name in names for number in read.members(name)]
+                line["listed"] = len(members) if len(names) == 1 else len(set(members))
+        sheet["counts"], sheet["rates"] = sizes.get(body, {}), rates(counts, body, about)
+    if scheme["level"] not in ("district", "post"):
+        return {"bodies": found}
+    city = {"counts": sizes.get("city", {}), "rates": rates(counts, "city", about)}
+    sources = sorted(sizes.keys() - {"city", *sheets.bodies})
+    reports = {s: {"counts": sizes[s], "rates": rates(counts, s, about)} for s in sources}
+    return {"bodies": found, "city": city, "reports": reports}
+
+
+def rates(counts, body, about):
     """Return the bulletin's rates in per cent."""
-
-    def of(part, whole):
-        value = percent(part, whole)
-        return None if value is None else half_up(value)
-
-    def n(name):
-        return sizes.get(name, 0)
-
-    judged = n("should_close_judged")
-    late = n("closed") - n("exempt") - n("closed_on_time") + n("overdue_unhandled") + n("late_exit")
-    found = {
-        "closed": of(n("closed"), n("should_close")),
-        "closed_on_time": of(n("closed_on_time"), judged),
-        "overdue": of(late, judged),
-        "handled_on_time": of(n("handled_on_time"), n("need_handle_judged")),
-        "extended": of(n("extended_assessed"), n("assessed")),
-        "suspended": of(n("suspended_open"), n("assessed")),
-        "rework": of(n("checks") - n("checks_passed"), n("checks")),
-        "accurate_dispatch": of(n("accurate_dispatch"), n("first_finished")),
-        "recurrent": of(n("recurrent"), n("closings")),
-        "valid_reports": of(n("valid_reports"), n("decided_reports")),
-    }
-    for kind in STOPS:
-        found[f"{kind}_on_time"] = of(n(f"{kind}_on_time"), n(f"{kind}_clocks"))
-    return found
+    measured = Measured(counts, body, about)
+    values = {rate: measured.get(name)[0] for rate, name in RATES.items()}
+    return {rate: None if v is None else printed(v) for rate, v in values.items()}
 
 
 # --- what was published -------------------------------------------------------------------------
 
 
+def placed_by(level, events):
+    """Return the events with the unit, or the street of the case, in the body's place."""
+    streets = {}
+    for event in events:
+        streets[event.case] = event.sets.get("street") or streets.get(event.case, "")
+        if level == "unit":
+            event.body = event.unit
+    if level == "street":
+        for event in events:
+            event.body = event.district = streets[event.case] or "city"
+    return events
+
+
 def recompute(about, headers):
     """Return the result of the period, computed from the log alone."""
-    events = [Event(header) for header in headers]
+    events = placed_by(about["scheme"]["level"], [Event(header) for header in headers])
     start, end, as_of = (moment(about[name]) for name in ("start", "end", "as_of"))
     wide_start = moment(about["wide_start"])
     counts = wide = count(events, Period(start, end, as_of, about["names"]))

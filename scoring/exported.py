@@ -49,9 +49,10 @@ def _about(run: Run) -> dict[str, object]:
         "names": [one.name for one in periods_within(period.start, period.end)],
         "wide_start": stamp(period.wide_start),
         "wide_names": [one.name for one in periods_within(period.wide_start, period.end)],
-        "is_month": period.is_month,
+        "months": period.months,
         "heads": _heads(run),
         "scheme": run.scheme.data,
+        "beside": json.loads(run.beside),
         "result": run.result,
         "seal": run.seal,
     }

@@ -22,12 +22,13 @@ from deploy import verify_log
 from scoring.exported import exported_lines
 from scoring.periods import parse_period, periods_within
 from scoring.selectors import facts_between
-from scoring.services import run_in_snapshot, scheme_of
+from scoring.services import run_in_snapshot
+from scoring.versions import scheme_for
 from scoring.words import COUNT_NAMES, REPORT_COUNTS
 from tests.scoring.ledger import write
 from tests.scoring.logs import day, random_log
 
-MONTHS = 200
+MONTHS, OCTOBER = 200, parse_period("2026-10")
 AS_OF = [None, day("10-20"), day("11-03 09:00"), day("12-01"), day("12-20")]
 
 
@@ -92,7 +93,7 @@ def exported(settings, tmp_path, huaihua):
     create_demo_users()
     until = datetime(2026, 10, 20, tzinfo=UTC)
     simulate(days=12, per_day=12, seed=3, until=until, progress=lambda line: None)
-    return list(exported_lines(run_in_snapshot(parse_period("2026-10"), scheme_of())))
+    return list(exported_lines(run_in_snapshot(OCTOBER, scheme_for(OCTOBER))))
 
 
 def run_alone(folder, lines):
