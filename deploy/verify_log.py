@@ -945,7 +945,7 @@ class Sheets:
             }
             total = Fraction(own["line"]["score"]) if own else None
             for name, sign in (("deductions", -1), ("bonuses", 1)):
-                extra, amount = self.extra(name, body, months)
+                extra, amount = self.beside(name, body, months)
                 sheet[name] = {"items": extra, "points": printed(amount, self.places)}
                 total = None if total is None else total + sign * amount
             if total is not None:
@@ -1033,7 +1033,7 @@ class Sheets:
             line["values"] = [None if v is None else printed(v, self.places) for v in values]
         return {**found, "raw": points_of(item, value, measured)}
 
-    def extra(self, name, body, months):
+    def beside(self, name, body, months):
         """Return the lines of deductions or bonuses and their sum, up to the period's cap."""
         said = self.scheme.get(name, {})
         lines, total = [], Fraction(0)

@@ -156,6 +156,37 @@ class Scheme(models.Model):
         return State.RETIRED if self.valid.upper and at >= self.valid.upper else State.IN_FORCE
 
 
+class ManualEntry(models.Model):
+    """Points of a manual item for one body and period; appended only, the last one counts."""
+
+    scheme = models.ForeignKey(Scheme, models.PROTECT, related_name="entries")
+    period = models.CharField(_("period"), max_length=8)
+    body = models.CharField(max_length=40)
+    code = models.CharField(_("item"), max_length=8)
+    points = models.DecimalField(_("points"), max_digits=10, decimal_places=4)
+    evidence = models.CharField(_("evidence"), max_length=400)
+    reason = models.CharField(_("reason"), max_length=400)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[models.Manager["ManualEntry"]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("manual entry")
+        verbose_name_plural = _("manual entries")
+        ordering = ["pk"]
+        indexes = [models.Index("scheme", "period", name="entry_by_period")]
+        constraints = [
+            models.CheckConstraint(condition=Q(points__gte=0), name="entry_not_negative"),
+            models.CheckConstraint(
+                condition=Q(evidence__gt="", reason__gt=""), name="entry_has_evidence_and_reason"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.period} {self.body} {self.code}: {self.points}"
+
+
 class Run(models.Model):
     """One computation: a period, the log it was read from, the scheme and the sealed result."""
 

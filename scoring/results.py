@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cases.choices import CITY
 from scoring.indicators import By, Facts
 from scoring.rates import BULLETIN, INDICATORS, Reading, measures_of
-from scoring.rollup import Entry, Inputs, all_items, indicators_in, score
-from scoring.rules import Measure, half_up, indicators_of
+from scoring.rollup import Inputs, all_items, indicators_in, score
+from scoring.rules import Entry, Measure, half_up, indicators_of
 
-CITY = "city"  # utilities of the whole city: shown apart, never ranked with the four
 # How the cases of a level are put together; posts are those of each district's centre.
 COUNTED_BY: Mapping[str, By] = {
     "district": "body",

@@ -254,7 +254,7 @@ def _weakest(lines: list[dict[str, Any]]) -> str | None:
 
 def _lost(line: dict[str, Any]) -> Fraction:
     lost = Fraction(line["full"]) - Fraction(line["points"])
-    return lost * line.get("counts_for", Fraction(1))
+    return lost * Fraction(line.get("counts_for", 1))
 
 
 def rank(sheets: list[dict[str, Any]], scheme: Scheme, *, is_month: bool) -> None:

@@ -66,10 +66,9 @@ class Section:
 
 def sections_of(data: Mapping[str, Any], errors: Mapping[str, str]) -> list[Section]:
     """Return every field of a scheme in the order of its text, with the errors of their paths."""
-    sections = [_general(data)]
-    for list_path, nodes in _lists(data):
-        for place, node in enumerate(nodes):
-            sections.append(_section(node, f"{list_path}[{place}]"))
+    sections = [_general(data), *_sections(data["items"], "items")]
+    for name in ("deductions", "bonuses"):
+        sections += _sections(data.get(name, {}).get("items", []), f"{name}.items")
     for section in sections:
         for one in section.fields:
             one.error = errors.get(one.path, "")
@@ -142,6 +141,14 @@ def _lists(data: Mapping[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]
         yield path, nodes
         inner = [(f"{path}[{n}].items", x["items"]) for n, x in enumerate(nodes) if "items" in x]
         waiting = [*inner, *waiting]
+
+
+def _sections(nodes: list[dict[str, Any]], path: str) -> Iterator[Section]:
+    """Yield each item, after a part those that stand in it."""
+    for place, node in enumerate(nodes):
+        here = f"{path}[{place}]"
+        yield _section(node, here)
+        yield from _sections(node.get("items", []), f"{here}.items")
 
 
 def _section(node: Mapping[str, Any], path: str) -> Section:
@@ -265,7 +272,7 @@ def _is_of_kind(rule: Mapping[str, Any], kind: str) -> bool:
 
 
 def _give_rule(node: dict[str, Any], kind: str, indicator: str | None) -> None:
-    known = indicator if indicator in INDICATORS else next(iter(INDICATORS))
+    known = indicator if indicator and indicator in INDICATORS else next(iter(INDICATORS))
     better = INDICATORS[known].better
     if kind == "charges":
         rule: dict[str, Any] = {"charges": [{"indicator": known, "points": "1"}]}

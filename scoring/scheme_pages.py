@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from cases.errors import InvalidInput
 from cityops.accounts.models import User
+from scoring.entries import bodies_to_enter, enter_points, manual_items, most_of
 from scoring.models import Level, Scheme, State
 from scoring.periods import BadPeriod, Period, month_of, months_after, parse_period, periods_between
 from scoring.scheme_form import applied, parts_to_add_to, sections_of
@@ -37,7 +38,7 @@ from scoring.versions import (
     withdraw_scheme,
 )
 from scoring.views import may_read
-from scoring.words import period_words
+from scoring.words import names_in, period_words
 
 MONTHS_SHOWN, MONTHS_TRIED, MONTHS_AHEAD = 24, 6, 12
 
@@ -77,16 +78,17 @@ def _said(request: HttpRequest, name: str) -> str:
 @login_required
 def schemes(request: HttpRequest) -> HttpResponse:
     """List every version, those in force first at each level."""
-    user = _reader(request)
+    _reader(request)
     store_shipped()
     now = timezone.now()
-    found = list(Scheme.objects.select_related("author", "approved_by"))
-    order = list(State)
-    order.sort(key=lambda s: s != State.IN_FORCE)
-    rows = [{"scheme": s, "state": s.state(at=now), "level": s.level} for s in found]
-    rows.sort(key=lambda row: order.index(row["state"]))
-    levels = [(level, [row for row in rows if row["level"] == level]) for level in Level]
-    said = {"levels": [pair for pair in levels if pair[1]], "may_edit": may_edit(user)}
+    order = sorted(State, key=lambda state: state != State.IN_FORCE)
+    rows = [(order.index(s.state(at=now)), s) for s in Scheme.objects.all()]
+    rows.sort(key=lambda row: row[0])
+    levels = [
+        (level, [{"scheme": s, "state": order[n]} for n, s in rows if s.level == level])
+        for level in Level
+    ]
+    said = {"levels": [pair for pair in levels if pair[1]]}
     return render(request, "scoring/schemes.html", said)
 
 
@@ -110,6 +112,8 @@ def _show(request: HttpRequest, found: Scheme, refusal: InvalidInput | None = No
         "rows": rows_of(data, base),
         "sentences": general_words(data),
         "may_edit": may,
+        "has_manual": bool(manual_items(data)) and found.dropped_at is None,
+        "this_month": month_of(now).name,
         "may_approve": may and found.proposed_at is not None and user.pk not in wrote,
         "months": [(p.name, period_words(p)) for p in months_after(now, MONTHS_AHEAD)],
         "refusal": refusal,
@@ -226,6 +230,59 @@ def _trial(found: Scheme, period: Period) -> dict[str, Any]:
         "rows": [{**row, "name": names.get(row["body"], row["body"])} for row in rows],
         "moved": sum(row["move"] != "same" for row in rows),
     }
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def scheme_entries(request: HttpRequest, version: str, period: str) -> HttpResponse:
+    """Enter the points of manual items for a period, one at a time; all entries are listed."""
+    user, found = _editor(request), _scheme(version)
+    try:
+        wanted = parse_period(period)
+    except BadPeriod as error:
+        raise Http404(str(error)) from error
+    items = manual_items(found.data)
+    if not items or found.dropped_at is not None:
+        raise Http404
+    refusal = None
+    if request.method == "POST":
+        given = {n: _said(request, n) for n in ("body", "code", "points", "evidence", "reason")}
+        try:
+            enter_points(scheme=found, period=wanted, actor=user, **given)
+        except InvalidInput as refused:
+            refusal = refused
+        else:
+            messages.success(request, _("Entered."))
+            return redirect("score_scheme_entries", version=version, period=period)
+    bodies = bodies_to_enter(found.level)
+    names = names_of_bodies(found.level, list(bodies))
+    words = names_in(found.data)
+    entries = found.entries.filter(period=wanted.name).select_related("by").order_by("-pk")
+    rows, seen = [], set()
+    for entry in entries:
+        rows.append(
+            {
+                "entry": entry,
+                "body": names.get(entry.body, entry.body),
+                "item": words.get(entry.code, ""),
+                "points": f"{entry.points.normalize():f}",
+                "counts": (entry.body, entry.code) not in seen,
+            }
+        )
+        seen.add((entry.body, entry.code))
+    span = log_span()
+    said = {
+        "scheme": found,
+        "period": wanted,
+        "period_words": period_words(wanted),
+        "periods": [(p.name, period_words(p)) for p in periods_between(*span)] if span else [],
+        "bodies": [(body, names.get(body, body)) for body in bodies],
+        "items": [(item["code"], words[item["code"]], most_of(item)) for item in items],
+        "rows": rows,
+        "posted": request.POST,
+        "refusal": refusal,
+    }
+    return render(request, "scoring/scheme_entries.html", said, status=422 if refusal else 200)
 
 
 @require_POST

@@ -1,5 +1,6 @@
 """A scheme in words: each item's indicator, its rule in a sentence, and what holds for all."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_
 
 from cases.models.area import in_language
 from scoring.rates import INDICATORS
+from scoring.words import LIST_NAMES
 
 INDICATOR_NAMES: dict[str, str | Promise] = {
     "handling_rate": pgettext_lazy("indicator", "Handling rate"),
@@ -64,6 +66,23 @@ INDICATOR_NAMES: dict[str, str | Promise] = {
     "satisfaction": pgettext_lazy("indicator", "Satisfaction of those who reported"),
     "key_tasks": pgettext_lazy("indicator", "Key tasks done on time"),
 }
+_OUTSIDE = gettext_lazy("measured outside the cases")
+_FORMULAS: dict[str, str | Promise] = {  # those that are no mere counts
+    "quick_credit": gettext_lazy("mean over the groups of quick cases"),
+    "works_credit": gettext_lazy("mean over the groups of works cases"),
+    "urgent_credit": gettext_lazy("mean over the groups of urgent and key cases"),
+    "left_undone_rate": gettext_lazy("left undone / assessed"),
+    "held_rate": gettext_lazy("extended or suspended / assessed"),
+    "urgent_closure_rate": gettext_lazy("urgent, key and closed / urgent, key and assessed"),
+    "urgent_on_time_rate": gettext_lazy(
+        "urgent, key and closed on time / urgent, key and assessed"
+    ),
+    "filed_per_cell": gettext_lazy("filed / grid cells"),
+    "onsite": _OUTSIDE,
+    "satisfaction": _OUTSIDE,
+    "key_tasks": _OUTSIDE,
+}
+_COUNT = re.compile(r"[a-z]\w+", re.ASCII)
 KIND_NAMES: dict[str, str | Promise] = {
     "ratio": pgettext_lazy("rule", "weight × rate"),
     "threshold": pgettext_lazy("rule", "full from a value, then less"),
@@ -93,11 +112,19 @@ def _factored(name: str, factor: str) -> str:
 
 
 def formulas_of(item: Mapping[str, Any]) -> list[str]:
-    """Return how each indicator of an item is counted, in the names of docs/assessment.md."""
+    """Return how each indicator of an item is counted."""
     rule = item["rule"]
     names = [item["indicator"]] if "indicator" in item else [n for n, _f in item.get("blend", [])]
     names += [term["indicator"] for term in [*rule.get("terms", []), *rule.get("charges", [])]]
-    return [INDICATORS[name].formula for name in names]
+    return [formula_words(name) for name in names]
+
+
+def formula_words(name: str) -> str:
+    """Return the formula of an indicator with its counts by the names the ranking gives them."""
+    if name in _FORMULAS:
+        return str(_FORMULAS[name])
+    formula = INDICATORS[name].formula
+    return _COUNT.sub(lambda found: str(LIST_NAMES[found[0]]), formula)
 
 
 def rule_words(item: Mapping[str, Any]) -> str:

@@ -218,8 +218,8 @@ class _Check:
             yield Fault(path, _("the weights add up to %(sum)s, not to 100") % {"sum": said_total})
 
     def _head(self, node: dict[str, Any], here: str) -> Iterator[Fault]:
-        code = node.get("code")
-        if not _matches(_CODE, code):
+        code = str(node.get("code"))
+        if not _matches(_CODE, node.get("code")):
             yield Fault(f"{here}.code", _("1 to 8 capital letters and digits, as in A1"))
         elif code in self.codes:
             where = self.codes[code]
@@ -285,8 +285,8 @@ class _Check:
                 continue
             yield from self._head(node, here)
             yield from _fields(node, here, ("code", "name", "rule"), ())
-            rule = node.get("rule")
-            kind = rule.get("kind") if isinstance(rule, dict) else None
+            rule = node["rule"] if isinstance(node.get("rule"), dict) else {}
+            kind = rule.get("kind")
             yield from _one_of(kind, f"{here}.rule.kind", ("charges", "manual"))
             if kind == "charges":
                 yield from _charges(rule, f"{here}.rule")

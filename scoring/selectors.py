@@ -3,6 +3,7 @@
 The twin of scoring/indicators.py, written apart from it; source: assessment.md §2 to §5.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,8 +16,10 @@ from django.db.models import Max, Min
 from cases.choices import DISTRICT_SLUGS
 from cases.models import Area, District, Event, Unit
 from scoring.indicators import Assessed, By, Facts
+from scoring.models import ManualEntry
 from scoring.periods import Period, periods_within
 from scoring.results import Beside
+from scoring.rules import Entry
 from scoring.schemes import needs_cells
 from scoring.statements import FACTS
 
@@ -52,10 +55,18 @@ def reference_of(scheme: Mapping[str, Any], period: Period) -> Beside:
     """Return what a scheme reads beside the log, for whatever bodies its level has."""
     kinds: dict[str, str] = {}
     if scheme.get("groups"):
-        among = {"unit": Unit, "district": District, "post": District}.get(scheme["level"])
-        if among is not None:
-            kinds = dict(among.objects.values_list("pk", "kind"))
-    return Beside((), kinds, _cells_of(period.start) if needs_cells(scheme) else {})
+        kinds = dict(District.objects.values_list("slug", "kind"))
+        kinds |= dict(Unit.objects.values_list("code", "kind"))
+    cells = _cells_of(period.start) if needs_cells(scheme) else {}
+    return Beside((), kinds, cells, entries=_entries_of(scheme["version"], period))
+
+
+def _entries_of(version: str, period: Period) -> dict[str, dict[str, Entry]]:
+    """Return the last entry of each body and manual item in a period."""
+    found: dict[str, dict[str, Entry]] = defaultdict(dict)
+    for one in ManualEntry.objects.filter(scheme=version, period=period.name).order_by("pk"):
+        found[one.body][one.code] = Entry(Fraction(one.points), one.reason, one.evidence)
+    return dict(found)
 
 
 def bodies_of(level: str, facts: Facts) -> Sequence[str]:

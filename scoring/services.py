@@ -148,7 +148,7 @@ def _with_bodies(reference: Beside, scheme: Scheme, facts: Facts) -> Beside:
 
 
 def _plain(beside: Beside) -> dict[str, Any]:
-    """Return what is read beside the log in canonical form: sealed with the inputs, and exported."""
+    """Return what is read beside the log in canonical form, to be sealed and exported."""
     given = {
         body: {name: {**asdict(m), "value": _text(m.value)} for name, m in measures.items()}
         for body, measures in beside.given.items()

@@ -125,6 +125,11 @@ def _body(run: Run, sheet: dict[str, Any], names: dict[str, str], scheme: _Words
             for name, sign in (("deductions", "−"), ("bonuses", "+"))
             for line in sheet.get(name, {}).get("items", [])
         ],
+        "capped": [
+            (sign, sheet[name]["points"])
+            for name, sign in (("deductions", "−"), ("bonuses", "+"))
+            if _is_capped(sheet.get(name))
+        ],
         "why": next((line for line in lines if line["code"] == sheet.get("weakest")), None),
         "filed": _number(run, slug, "filed", counts),
         "overdue": _number(run, slug, "overdue_unhandled", counts),
@@ -137,6 +142,13 @@ def _body(run: Run, sheet: dict[str, Any], names: dict[str, str], scheme: _Words
             for rate, (part, whole) in _RATES.items()
         },
     }
+
+
+def _is_capped(extra: dict[str, Any] | None) -> bool:
+    """Tell whether deductions or bonuses come to more than their cap lets count."""
+    if not extra or not extra["items"]:
+        return False
+    return sum(Decimal(line["points"]) for line in extra["items"]) != Decimal(extra["points"])
 
 
 def _with_parts(

@@ -30,6 +30,11 @@ urlpatterns = [
         scheme_pages.scheme_approve,
         name="score_scheme_approve",
     ),
+    path(
+        "score/schemes/<str:version>/entries/<str:period>/",
+        scheme_pages.scheme_entries,
+        name="score_scheme_entries",
+    ),
     path("score/schemes/<str:version>/drop/", scheme_pages.scheme_drop, name="score_scheme_drop"),
     path("score/<str:period>/", pages.ranking, name="score_ranking"),
     path("score/<str:period>/<slug:body>/<slug:count>/", pages.members, name="score_members"),

@@ -19,7 +19,7 @@ from scoring.periods import CITY_TIME, Period, is_month_start
 from scoring.schemes import BadScheme, canonical, parse, require_sound, seal_of
 
 DEFAULT_SCHEME = "2026-v1"
-IN_FORCE_SINCE = datetime(2020, 1, 1, tzinfo=CITY_TIME)  # before any log
+IN_FORCE_SINCE = datetime(2000, 1, 1, tzinfo=CITY_TIME)  # no period begins before
 REASON_MAX = 400
 _SHIPPED = Path(__file__).parent / "data"
 _BOOK_LOCK = 743_002  # held while versions change their times in force

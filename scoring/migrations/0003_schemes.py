@@ -41,6 +41,7 @@ CREATE TRIGGER scoring_scheme_stands BEFORE UPDATE OR DELETE ON scoring_scheme
   FOR EACH ROW EXECUTE FUNCTION scoring_scheme_stands();
 
 REVOKE DELETE, TRUNCATE ON scoring_scheme FROM cityops_web, cityops_system;
+REVOKE UPDATE, DELETE, TRUNCATE ON scoring_manualentry FROM cityops_web, cityops_system;
 """
 UNGUARD = """
 DROP TRIGGER scoring_scheme_stands ON scoring_scheme;
@@ -274,6 +275,60 @@ class Migration(migrations.Migration):
                 ),
                 name="scheme_dropped_a_draft",
             ),
+        ),
+        migrations.CreateModel(
+            name="ManualEntry",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("period", models.CharField(max_length=8, verbose_name="period")),
+                ("body", models.CharField(max_length=40)),
+                ("code", models.CharField(max_length=8, verbose_name="item")),
+                (
+                    "points",
+                    models.DecimalField(decimal_places=4, max_digits=10, verbose_name="points"),
+                ),
+                ("evidence", models.CharField(max_length=400, verbose_name="evidence")),
+                ("reason", models.CharField(max_length=400, verbose_name="reason")),
+                ("at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "scheme",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="entries",
+                        to="scoring.scheme",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "manual entry",
+                "verbose_name_plural": "manual entries",
+                "ordering": ["pk"],
+                "indexes": [
+                    models.Index(models.F("scheme"), models.F("period"), name="entry_by_period")
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("points__gte", 0)), name="entry_not_negative"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("evidence__gt", ""), ("reason__gt", "")),
+                        name="entry_has_evidence_and_reason",
+                    ),
+                ],
+            },
         ),
         migrations.RunSQL(GUARD, UNGUARD),
     ]

@@ -391,8 +391,8 @@ def test_the_jinhua_score():
                 **manual,
             ),
             # 65.5 % on time: 50 - 4.5 = 45.50; 85 % closed: 20 - 5 = 15.00; urgent all on time:
-            # 10.00. One rework in a leader's case counts twice, 0.40; one falsified in a media
-            # case 2.00, one shirked 1.00: 3.40 off and 1.60 left; with 12.50 more 84.60.
+            # 10.00. One rework in a key case counts twice, 0.40 off, one falsified likewise, 2.00
+            # off, and one shirked, 1.00 off, leave 1.60 of the five. With 12.50 more it is 84.60.
             county(
                 "b",
                 131,

@@ -45,6 +45,9 @@ from cases.services.city import load_city
 from cases.services.intake import Report, report_case
 from cases.services.routing import open_draft, put_rule
 from cityops.accounts.models import ApiToken, SignInLock, User
+from scoring.models import Scheme
+from scoring.periods import months_after
+from scoring.versions import draft_scheme, propose_scheme, store_shipped
 from tests.support.city import SmallCity, open_logs
 from tests.support.components import component, register
 from tests.support.people import person
@@ -142,6 +145,7 @@ class World:
         self.feedback = self._feedback()
         self.component = component(**COMPONENT).pk
         self.draft = self._draft()
+        self.scheme = self._scheme()
         self.before = fingerprint()
         self.cookies = {name: _cookie(user) for name, user in self.actors.items() if user}
         User.objects.filter(username="off").update(is_active=False)
@@ -200,6 +204,19 @@ class World:
         words = {"rank": "owner", "unit_kind": "urban_management", "reason_zh": "a"}
         put_rule(draft_id=draft.pk, code="a", terms={**words, "reason_en": "a"}, actor=admin)
         return draft
+
+    def _scheme(self) -> Scheme:
+        """Let one assessor draft and propose a scheme, for another to approve."""
+        store_shipped()
+        author = self.workers["mine"]["assessor"]
+        draft = draft_scheme(base="2026-v1", version="2099-v1", reason="a", actor=author)
+        return propose_scheme(
+            version=draft.version,
+            since=months_after(timezone.now(), 1)[0].start,
+            reason="a",
+            actor=author,
+            seen_digest=draft.digest,
+        )
 
     def _cases_of(self, whose: str) -> None:
         for name, way in WAYS.items():
@@ -500,6 +517,8 @@ _FINGERPRINT = """
            (SELECT md5(string_agg(n::text, '' ORDER BY id)) FROM cases_notice n),
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_responsibility r),
            (SELECT md5(string_agg(d::text, '' ORDER BY id)) FROM cases_routingdraft d),
+           (SELECT md5(string_agg(s::text, '' ORDER BY version)) FROM scoring_scheme s),
+           (SELECT count(*) FROM scoring_manualentry),
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_draftrule r),
            (SELECT md5(string_agg(f::text, '' ORDER BY id)) FROM cases_feedback f),
            (SELECT count(*) FROM cases_support),
@@ -636,6 +655,16 @@ def form(**fields: Any) -> Send:
     return send
 
 
+def scheme_form(**fields: Any) -> Send:
+    """Return a sender of a form about the scheme as it was seen."""
+
+    def send(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+        made = {name: value() if callable(value) else value for name, value in fields.items()}
+        return client.post(address, {"digest": world.scheme.digest, **made})
+
+    return send
+
+
 def at_place(world: World, client: Client, address: str, word: str, whose: str) -> Any:
     return client.get(address, PLACES["mine"])
 
@@ -708,6 +737,17 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "desk/routing/drafts/<int:draft_id>/publish/"): publish_rules,
     ("POST", "m/feedback/"): form(text="a", key=lambda: str(uuid.uuid4())),
     ("POST", "api/v1/feedback/"): leave_feedback_by_api,
+    ("POST", "score/schemes/<str:version>/copy/"): form(version="2099-v2", reason="a"),
+    ("POST", "score/schemes/<str:version>/edit/"): scheme_form(few="12"),
+    ("POST", "score/schemes/<str:version>/propose/"): scheme_form(
+        since=lambda: months_after(timezone.now(), 2)[1].name, reason="a"
+    ),
+    ("POST", "score/schemes/<str:version>/withdraw/"): scheme_form(),
+    ("POST", "score/schemes/<str:version>/approve/"): scheme_form(),
+    ("POST", "score/schemes/<str:version>/drop/"): scheme_form(),
+    ("POST", "score/schemes/<str:version>/entries/<str:period>/"): form(
+        body="hecheng", code="H5", points="5", evidence="a", reason="a"
+    ),
     ("POST", "desk/effects/"): form(ruling="redrive", rows="1:1"),
     ("POST", "cases/searches/"): form(name="b", query="q=b"),
     ("POST", "cases/searches/<int:pk>/"): form(name="b"),
@@ -718,6 +758,12 @@ REQUESTS: dict[tuple[str, str], Send] = {
 
 # The stage of the case a route is tried on, where it is not a case being checked.
 STAGES = {"api/v1/cases/<str:number>/photos/<str:sha256>/": "awaiting"}
+
+
+def _version(world: World, route: str) -> str:
+    if "entries" in route:
+        return "example-jinhua"  # has items entered by hand
+    return world.scheme.version if "schemes" in route else str(current_version())
 
 
 def address_of(world: World, route: str, word: str, whose: str) -> str:
@@ -740,7 +786,7 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
         "count": "filed",
         "app_label": "cases",
         "url": "no-such-page",
-        "version": str(current_version()),
+        "version": _version(world, route),
         "content_type_id": "1",
         "object_id": "1",
     }
