@@ -13,11 +13,16 @@ import hashlib
 import json
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
 from itertools import pairwise
 from math import cos, hypot, radians, sin, sqrt
 from pathlib import Path
+from typing import Any
+
+Plain = dict[str, Any]  # what JSON says, or what is said of a run, a case, a line
+Measure = tuple[Fraction | None, int | None, int, int]  # value, groups, cases, of them key
 
 FORM = 1  # of the exported file
 NOTHING = "00" * 32  # the hash before the first event
@@ -49,7 +54,7 @@ class NoLog(ValueError):
 class Broken(ValueError):
     """A chain does not hold: the log, the position in it and what is wrong there."""
 
-    def __init__(self, scope, dseq, what):
+    def __init__(self, scope: str, dseq: int, what: str) -> None:
         super().__init__(f"{scope}/{dseq}: {what}")
         self.scope, self.dseq, self.what = scope, dseq, what
 
@@ -57,17 +62,17 @@ class Broken(ValueError):
 # --- reading the file and its chains ------------------------------------------------------------
 
 
-def canonical(value):
+def canonical(value: Any) -> str:
     """Return canonical JSON: sorted keys, no spaces, UTF-8 text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def moment(text):
+def moment(text: Any) -> Any:
     """Return the aware moment a text of the log names; None for null."""
     return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
-def read(lines):
+def read(lines: Iterable[str]) -> tuple[Plain, list[Plain]]:
     """Return what the first line says and the list of the other lines. Raises NoLog."""
     lines = iter(lines)
     try:
@@ -80,7 +85,7 @@ def read(lines):
     return about, rows
 
 
-def follow(about, rows):
+def follow(about: Plain, rows: list[Plain]) -> list[Plain]:
     """Follow every chain from its first event to the head named; return the headers in order.
 
     Raises Broken at the first event of a log that does not follow from the one before it.
@@ -104,10 +109,10 @@ def follow(about, rows):
     return headers
 
 
-def _link(scope, dseq, before, row):
+def _link(scope: str, dseq: int, before: str, row: Plain) -> Plain:
     """Return the header of an event that follows `before`; raises Broken."""
     try:
-        header = json.loads(row["header"])
+        header: Plain = json.loads(row["header"])
         digest, stated = bytes.fromhex(row["body"]), row["hash"]
     except (KeyError, TypeError, ValueError):
         raise Broken(scope, dseq, "the line holds no event") from None
@@ -126,7 +131,7 @@ def _link(scope, dseq, before, row):
 class Event:
     """One header, its times read."""
 
-    def __init__(self, header):
+    def __init__(self, header: Plain) -> None:
         self.case, self.seq = header["case"], header["case_seq"]
         self.action, self.to = header["action"], header["to"]
         self.at = moment(header["at"])
@@ -139,23 +144,24 @@ class Event:
         self.base = moment(header.get("base_due_at"))
 
     @property
-    def gives(self):
+    def gives(self) -> bool:
         """Whether a unit has the case from here on."""
         return self.action in STARTS and self.unit != ""
 
     @property
-    def extends(self):
+    def extends(self) -> bool:
         """Whether more time was approved, by the one who may."""
-        return (
+        return bool(
             self.action == "decide_extension"
             and self.facts["level"] == "dispatcher"
             and self.facts["approved"]
         )
 
 
-def runs_of(events):
+def runs_of(events: Sequence[Event]) -> list[Plain]:
     """Return the runs of a case after `events`, each a dict; `cycle` counts its reopenings."""
-    runs, cycle = [], 0
+    runs: list[Plain] = []
+    cycle = 0
     for event in events:
         going = runs[-1] if runs and runs[-1]["end"] is None else None
         if going and (event.gives or event.action in ENDS):
@@ -190,41 +196,56 @@ def runs_of(events):
     return runs
 
 
-def _recompute(runs, event):
+def _recompute(runs: list[Plain], event: Event) -> None:
     if event.action == "recompute_deadline" and event.due and runs:
         runs[-1]["due"], runs[-1]["base"] = event.due, event.base
 
 
-def is_late(run, at):
+def is_late(run: Plain, at: datetime) -> bool:
     """Finishing at the deadline is on time."""
     return run["due"] is not None and min(run["end"] or at, at) > run["due"]
 
 
-def cycle_of(events):
+def cycle_of(events: Iterable[Event]) -> int:
     """Return how often a case was reopened."""
     return sum(event.action == "reopen" for event in events)
 
 
-def body_of(events, runs):
+def body_of(events: Sequence[Event], runs: list[Plain]) -> str:
     """Return whose case it is: of its last run, else of its district."""
     return runs[-1]["body"] if runs else events[-1].district
 
 
-def holder_of(events, place):
+def holder_of(events: Sequence[Event], place: int) -> str:
     """Return whose case it was when the event at `place` happened."""
     before = events[:place]
     return events[place].body or body_of(before or events[:1], runs_of(before))
 
 
-def last_of(events, *actions):
+def last_of(events: Sequence[Event], *actions: str) -> Any:
     """Return the last event with one of the actions, or None."""
     return next((event for event in reversed(events) if event.action in actions), None)
+
+
+class Period:
+    """[start, end), what is known at `as_of`, and T, the moment its state is read at."""
+
+    def __init__(
+        self, start: datetime, end: datetime, as_of: datetime | None, names: Iterable[str]
+    ) -> None:
+        self.start, self.end, self.as_of, self.names = start, end, as_of, set(names)
+        self.t = end if as_of is None else min(end, as_of)
+
+    def knows(self, event: Event) -> bool:
+        """Whether an event is a fact, or came before the cut-off of a period that is over."""
+        is_over = self.as_of is not None and self.as_of >= self.end
+        return event.at < self.t or (is_over and event.at <= self.as_of)
 
 
 class Case:
     """A case as a period sees it at T, with the rulings known by the cut-off."""
 
-    def __init__(self, known, period):
+    def __init__(self, known: list[Event], period: Period) -> None:
         self.period, self.known = period, known
         self.facts = [event for event in known if event.at < period.t]
         self.later = [event for event in known if event.at >= period.t]
@@ -239,22 +260,22 @@ class Case:
         self.body = body_of(self.facts, self.runs)
         cycle = cycle_of(self.facts)
         self.judged = [run for run in self.runs if run["cycle"] == cycle]
-        self.filed = next((event for event in self.facts if event.action == "file"), None)
+        self.filed: Any = next((event for event in self.facts if event.action == "file"), None)
         self.said = self.facts + [event for event in self.later if event.action in RULINGS]
         self.state = {}
         for event in self.facts:
             self.state.update(event.sets)
         self.is_self_handled = bool(self.state.get("is_self_handled"))
 
-    def since(self, *actions):
+    def since(self, *actions: str) -> list[Event]:
         """Return the events of the period with one of the actions."""
         return [e for e in self.facts if e.at >= self.period.start and e.action in actions]
 
-    def late(self, body):
+    def late(self, body: str) -> list[Plain]:
         """Return the runs of this cycle under `body` that are late at T."""
         return [run for run in self.judged if run["body"] == body and is_late(run, self.period.t)]
 
-    def adjusted(self):
+    def adjusted(self) -> list[str]:
         """Return what assessors decided for this case in this period, in order."""
         return [
             event.facts["effect"]
@@ -264,16 +285,16 @@ class Case:
             and event.facts["period"] in self.period.names
         ]
 
-    def placed(self):
+    def placed(self) -> str:
         """Return leave_out or put_in, whichever was decided last; else empty."""
         return next((e for e in reversed(self.adjusted()) if e != "exempt"), "")
 
-    def exits(self):
+    def exits(self) -> list[Event]:
         """Return the voids and merges that count: the one it stands in, and those known since."""
         own = [last_of(self.facts, *EXITS)] if self.stage in GONE else []
         return own + [event for event in self.later if event.action in EXITS]
 
-    def left_late(self, exit_):
+    def left_late(self, exit_: Event) -> bool:
         """Whether it was late when it was voided or merged."""
         if exit_.at < self.period.t:
             return bool(self.late(self.body))
@@ -283,17 +304,17 @@ class Case:
         judged = [run for run in runs if run["cycle"] == cycle and run["body"] == body]
         return any(is_late(run, exit_.at) for run in judged)
 
-    def confirmed(self, event):
+    def confirmed(self, event: Event) -> bool:
         """Whether an assessor accepted, later, that it left as `event` says."""
         return any(e.action == "confirm_exit" and e.seq > event.seq for e in self.said)
 
-    def is_removed(self):
+    def is_removed(self) -> bool:
         """Whether it stands in no count but the flows."""
         if self.placed():
             return self.placed() == "leave_out"
         return any(not self.left_late(e) or self.confirmed(e) for e in self.exits())
 
-    def is_excused(self):
+    def is_excused(self) -> bool:
         """Whether an upheld appeal of this cycle, or an adjustment, excuses its lateness."""
         return "exempt" in self.adjusted() or any(
             event.action == "decide_appeal"
@@ -303,7 +324,7 @@ class Case:
             for event in self.known
         )
 
-    def is_supervised(self):
+    def is_supervised(self) -> bool:
         """Whether it was supervised as important, or by a leader, before it was first due."""
         first_due = self.runs[0]["first"].due if self.runs else None
         return any(
@@ -313,7 +334,7 @@ class Case:
             for event in self.facts
         )
 
-    def is_live(self):
+    def is_live(self) -> bool:
         """Whether it is one of the cases most counts are of."""
         return bool(
             self.filed
@@ -326,37 +347,24 @@ class Case:
 # --- counts of one case -------------------------------------------------------------------------
 
 
-class Period:
-    """[start, end), what is known at `as_of`, and T, the moment its state is read at."""
-
-    def __init__(self, start, end, as_of, names):
-        self.start, self.end, self.as_of, self.names = start, end, as_of, set(names)
-        self.t = end if as_of is None else min(end, as_of)
-
-    def knows(self, event):
-        """Whether an event is a fact, or came before the cut-off of a period that is over."""
-        is_over = self.as_of is not None and self.as_of >= self.end
-        return event.at < self.t or (is_over and event.at <= self.as_of)
-
-
 class Counts:
     """How often each case stands in each count of each body, and the assessed cases."""
 
-    def __init__(self):
-        self.members = Counter()
-        self.assessed = []
+    def __init__(self) -> None:
+        self.members: Counter[tuple[str, str, str]] = Counter()
+        self.assessed: list[Plain] = []
 
-    def put(self, case, body, *names):
+    def put(self, case: Case, body: str, *names: str) -> None:
         """Count a case once more."""
         for name in names:
             self.members[body, name, case.number] += 1
 
-    def number(self, body, name):
+    def number(self, body: str, name: str) -> int:
         """Return how many stand in a count of a body."""
         return sum(n for (b, c, _), n in self.members.items() if (b, c) == (body, name))
 
 
-def count(events, period):
+def count(events: Iterable[Event], period: Period) -> Counts:
     """Return the counts of a period over the events of all logs, in any order."""
     known = defaultdict(list)
     for event in events:
@@ -373,7 +381,7 @@ def count(events, period):
     return counts
 
 
-def _count_case(case, counts):
+def _count_case(case: Case, counts: Counts) -> None:
     if case.is_self_handled:
         closing = last_of(case.facts, "close")
         if closing and closing.at >= case.period.start:
@@ -391,7 +399,7 @@ def _count_case(case, counts):
         _count_handed_on(case, counts)
 
 
-def _count_flows(case, counts):
+def _count_flows(case: Case, counts: Counts) -> None:
     """Count what facts alone say: what left, what was decided, what was open at either end."""
     start = case.period.start
     for place, event in enumerate(case.facts):
@@ -399,7 +407,7 @@ def _count_flows(case, counts):
             name = "voided" if event.action == "void" else "merged"
             counts.put(case, holder_of(case.facts, place), name)
     left = [event.action for event in case.exits()]
-    decision = next((e for e in case.facts if e.action in DECISIONS), None)
+    decision: Any = next((e for e in case.facts if e.action in DECISIONS), None)
     is_told = decision and decision.at >= start and "merge" not in left
     if is_told and case.placed() != "leave_out":
         source = case.state.get("source", "")
@@ -413,7 +421,7 @@ def _count_flows(case, counts):
         counts.put(case, body_of(before, runs_of(before)), "backlog_in")
 
 
-def _count_clocks(case, counts):
+def _count_clocks(case: Case, counts: Counts) -> None:
     """Count the stage clocks that ended in the period, or stand open past their due time."""
     for place, event in enumerate(case.facts):
         kind = event.starts["kind"] if event.starts else None
@@ -434,7 +442,7 @@ def _count_clocks(case, counts):
                 counts.put(case, body, f"{kind}_on_time")
 
 
-def _count_audits(case, counts):
+def _count_audits(case: Case, counts: Counts) -> None:
     for place, event in enumerate(case.facts):
         if event.action != "answer_audit" or event.at < case.period.start:
             continue
@@ -451,7 +459,7 @@ def _count_audits(case, counts):
             counts.put(case, body, "falsified")
 
 
-def _count_events(case, counts):
+def _count_events(case: Case, counts: Counts) -> None:
     """Count what happened, each charged to the body that held the case at that moment."""
     seen = set()
     names = {"rework": "reworked", "return": "returned", "reopen": "reopened"}
@@ -484,7 +492,7 @@ def _count_events(case, counts):
             counts.put(case, one["body"], "shirked")
 
 
-def _count_first_finish(case, counts):
+def _count_first_finish(case: Case, counts: Counts) -> None:
     finished = next((run for run in case.runs if run["by"] == "finish"), None)
     if finished and finished["end"] >= case.period.start:
         counts.put(case, case.body, "first_finished")
@@ -492,7 +500,7 @@ def _count_first_finish(case, counts):
             counts.put(case, case.body, "accurate_dispatch")
 
 
-def _count_state(case, counts):
+def _count_state(case: Case, counts: Counts) -> None:
     """Count where a case stands at T, and assess it."""
     start, t, body = case.period.start, case.period.t, case.body
     late = case.late(body)
@@ -504,7 +512,7 @@ def _count_state(case, counts):
         counts.put(case, case.district, "filed", "need_dispatch")
         if case.state.get("source") in ("hotline", "citizen", "leader", "media"):
             counts.put(case, case.district, "filed_public")
-    last = case.runs[-1] if case.runs else None
+    last: Any = case.runs[-1] if case.runs else None
     closing = last_of(case.facts, "close", "force_close")
     is_closed = case.stage == "closed" and closing and closing.at >= start
     is_key = case.is_supervised() or case.state.get("source") in ("leader", "media")
@@ -547,13 +555,13 @@ def _count_state(case, counts):
             counts.put(case, body, "not_due" if is_with_unit else "to_dispatch")
 
 
-def _count_late_exit(case, body, counts):
+def _count_late_exit(case: Case, body: str, counts: Counts) -> None:
     counts.put(case, body, "late_exit", "need_handle", "need_handle_judged")
     counts.put(case, body, "should_close", "should_close_judged")
     _assess(case, body, 0, counts, is_undone=True)
 
 
-def _count_handed_on(case, counts):
+def _count_handed_on(case: Case, counts: Counts) -> None:
     """Count a late case that was handed to another body for good."""
     for body in sorted({run["body"] for run in case.judged} - {case.body}):
         taken = [
@@ -568,7 +576,15 @@ def _count_handed_on(case, counts):
             _count_late_exit(case, body, counts)
 
 
-def _assess(case, body, credit, counts, *, is_undone=False, is_hung=False):
+def _assess(
+    case: Case,
+    body: str,
+    credit: Fraction | int,
+    counts: Counts,
+    *,
+    is_undone: bool = False,
+    is_hung: bool = False,
+) -> None:
     """Put a case of M under a body, with all that items and groups are made of."""
     runs = [run for run in case.judged if run["body"] == body]
     is_extended = any(run["extended"] for run in runs)
@@ -595,7 +611,7 @@ def _assess(case, body, credit, counts, *, is_undone=False, is_hung=False):
     )
 
 
-def _count_recurrence(cases, period, counts):
+def _count_recurrence(cases: list[Case], period: Period, counts: Counts) -> None:
     """Count closings a week old, and those after which the same came back within the week."""
     known = [case for case in cases if _recurs(case)]
     for case in known:
@@ -609,12 +625,12 @@ def _count_recurrence(cases, period, counts):
             counts.put(case, case.body, "recurrent")
 
 
-def _recurs(case):
+def _recurs(case: Case) -> bool:
     said = [event.facts["recurs"] for event in case.facts if "recurs" in event.facts]
     return bool(said and said[-1] and case.state.get("point"))
 
 
-def _came_back(case, closed, other):
+def _came_back(case: Case, closed: datetime, other: Case) -> bool:
     return (
         other.state["minor_id"] == case.state["minor_id"]
         and closed <= other.filed.at <= closed + WEEK
@@ -622,7 +638,7 @@ def _came_back(case, closed, other):
     )
 
 
-def metres(one, other):
+def metres(one: str, other: str) -> float:
     """Return metres between two "lon,lat", on the plane that touches WGS-84 between them."""
     (lon, lat), (lon2, lat2) = (map(float, text.split(",")) for text in (one, other))
     middle = radians((lat + lat2) / 2)
@@ -676,7 +692,9 @@ NUMBERS = {  # name: a sum of counts
     "cases_held": "need_handle + suspended_open + not_due",
 }
 CREDITS = {"quick_credit": "quick", "works_credit": "works", "urgent_credit": "urgent"}
-AMONG = {  # name: (of which cases of M, which of these)
+AMONG: dict[
+    str, tuple[str, Callable[[Plain], bool]]
+] = {  # name: (of which cases of M, which of these)
     "left_undone_rate": ("", lambda case: case["left_undone"]),
     "held_rate": ("", lambda case: case["is_extended"] or case["is_suspended"]),
     "urgent_closure_rate": ("urgent", lambda case: is_credited(case)),
@@ -705,12 +723,12 @@ RATES = {  # the bulletin's
 EMERGENCY = ("emergency_hour", "emergency_day")
 
 
-def is_credited(case):
+def is_credited(case: Plain) -> bool:
     """Whether a case of M was closed, by its credit."""
     return case["credit"] > 0 and not case["is_suspended"]
 
 
-def printed(number, places=2):
+def printed(number: Fraction | int, places: int = 2) -> str:
     """Return a number that is not negative as text, rounded half up once."""
     whole, rest = divmod((number * 2 * 10**places + 1) // 2, 10**places)
     return f"{whole}.{rest:0{places}d}" if places else f"{whole}"
@@ -719,21 +737,21 @@ def printed(number, places=2):
 class Measured:
     """What one body's indicators are: value, what it was taken over, its cases, of them key."""
 
-    def __init__(self, counts, body, about):
+    def __init__(self, counts: Counts, body: str, about: Plain) -> None:
         self.counts, self.body, self.about = counts, body, about
         self.cases = [case for case in counts.assessed if case["body"] == body]
 
-    def terms(self, text):
+    def terms(self, text: str) -> list[tuple[str, int]]:
         """Return the counts a text adds (+1) and takes off (-1)."""
         words = text.split(" ")
         signs = [1] + [-1 if word == "-" else 1 for word in words[1::2]]
         return list(zip(words[0::2], signs, strict=True))
 
-    def total(self, text):
+    def total(self, text: str) -> int:
         """Return a sum of counts."""
         return sum(sign * self.counts.number(self.body, name) for name, sign in self.terms(text))
 
-    def listed(self, text):
+    def listed(self, text: str) -> list[str]:
         """Return the cases of the counts a text adds, as often as they count."""
         added = [name for name, sign in self.terms(text) if sign > 0]
         found = []
@@ -742,11 +760,11 @@ class Measured:
                 found += [number] * times * added.count(name)
         return found
 
-    def judged_by(self, kind):
+    def judged_by(self, kind: str) -> list[Plain]:
         """Return the cases of M that one of quick, works and urgent judges; all for none."""
         return [case for case in self.cases if not kind or class_of(case, self.about) == kind]
 
-    def get(self, name):
+    def get(self, name: str) -> Measure:
         """Return (value, groups, cases, of them key) of an indicator."""
         if name in SHARES:
             part, whole = SHARES[name].split(" / ")
@@ -772,7 +790,7 @@ class Measured:
         value = None if given["value"] is None else Fraction(given["value"])
         return value, given["groups"], given["cases"], given["key"]
 
-    def members(self, name):
+    def members(self, name: str) -> list[str]:
         """Return the cases an indicator shows behind its number."""
         if name in SHARES:
             return self.listed(SHARES[name].split(" / ")[name not in SHOWN_BY_PART])
@@ -786,12 +804,12 @@ class Measured:
         return self.listed("filed") if name == "filed_per_cell" else []
 
 
-def percent(part, whole):
+def percent(part: int, whole: int) -> Fraction | None:
     """Return part / whole in per cent; None for an empty whole."""
     return Fraction(100 * part, whole) if whole else None
 
 
-def class_of(case, about):
+def class_of(case: Plain, about: Plain) -> str:
     """Return which of quick, works and urgent judges a case."""
     said = about["scheme"]["cases"]
     is_urgent = case["limit_unit"] in EMERGENCY or case["source"] in said["key_sources"]
@@ -800,7 +818,7 @@ def class_of(case, about):
     return "quick" if case["limit_value"] <= said["quick"][case["limit_unit"]] else "works"
 
 
-def mean_credit(cases):
+def mean_credit(cases: list[Plain]) -> Measure:
     """Return the mean over groups of the mean credit in the group."""
     groups = defaultdict(list)
     for case in cases:
@@ -809,13 +827,13 @@ def mean_credit(cases):
     if not groups:
         return None, 0, 0, 0
     means = [sum(credits) / len(credits) for credits in groups.values()]
-    return 100 * sum(means) / len(means), len(groups), len(cases), 0
+    return 100 * Fraction(sum(means)) / len(means), len(groups), len(cases), 0
 
 
 # --- rules of a scheme (docs/schemes.md) --------------------------------------------------------
 
 
-def named_in(item):
+def named_in(item: Plain) -> list[str]:
     """Return the indicators an item reads."""
     rule = item["rule"]
     if "indicator" in item:
@@ -825,7 +843,7 @@ def named_in(item):
     return [term["indicator"] for term in [*rule.get("terms", []), *rule.get("charges", [])]]
 
 
-def value_of(item, measured):
+def value_of(item: Plain, measured: Measured) -> tuple[Fraction | None, int | None, int]:
     """Return (value, groups, cases) an item is judged by."""
     found = [measured.get(name) for name in named_in(item)]
     if "indicator" in item:
@@ -835,11 +853,12 @@ def value_of(item, measured):
     if any(one[0] is None for one in found):
         return None, groups, cases
     factors = [Fraction(factor) for _, factor in item.get("blend", [])]
-    value = sum((f * one[0] for f, one in zip(factors, found, strict=False)), Fraction(0))
+    values = [one[0] or Fraction(0) for one in found]
+    value = sum((f * v for f, v in zip(factors, values, strict=False)), Fraction(0))
     return value, groups, cases
 
 
-def points_of(item, value, measured):
+def points_of(item: Plain, value: Fraction, measured: Measured) -> Fraction:
     """Return the exact points of an item: between nothing and its weight."""
     rule, weight = item["rule"], Fraction(item["weight"])
     kind = rule["kind"]
@@ -859,14 +878,14 @@ def points_of(item, value, measured):
     return min(max(points, Fraction(0)), weight)
 
 
-def short(term, value):
+def short(term: Plain, value: Fraction) -> Fraction:
     """Return the points lost for what a value falls short by."""
     full_at = Fraction(term["full_at"])
     off = full_at - value if term["better"] == "high" else value - full_at
     return Fraction(term["per_point"]) * max(off, Fraction(0))
 
 
-def charged(rule, measured):
+def charged(rule: Plain, measured: Measured) -> Fraction:
     """Return what the charges come to: so much an occurrence, up to the caps."""
     total = Fraction(0)
     for charge in rule["charges"]:
@@ -874,11 +893,11 @@ def charged(rule, measured):
         if value is None:
             continue
         times = value + key * (int(charge.get("key_times", "1")) - 1)
-        prices = [("1", charge["points"]), *charge.get("steps", [])]
+        prices: list[Any] = [("1", charge["points"]), *charge.get("steps", [])]
         amount = Fraction(0)
         for place, (first, each) in enumerate(prices):
             upto = Fraction(prices[place + 1][0]) - 1 if place + 1 < len(prices) else times
-            amount += Fraction(each) * max(min(times, upto) - (Fraction(first) - 1), 0)
+            amount += Fraction(each) * max(min(times, upto) - Fraction(first) + 1, Fraction(0))
         if charge.get("cap") is not None:
             amount = min(amount, Fraction(charge["cap"]))
         total += amount
@@ -888,7 +907,7 @@ def charged(rule, measured):
 # --- the score ----------------------------------------------------------------------------------
 
 
-def leaves(nodes, part=""):
+def leaves(nodes: Iterable[Plain], part: str = "") -> Iterator[tuple[Plain, str]]:
     """Yield the items of a tree, each with the code of the part it stands in."""
     for node in nodes:
         if "items" in node:
@@ -897,12 +916,12 @@ def leaves(nodes, part=""):
             yield node, part
 
 
-def blank(item, part):
+def blank(item: Plain, part: str) -> Plain:
     """Return the line of an item that has no points."""
     return {"code": item["code"], "part": part, "weight": item["weight"], "points": None}
 
 
-def weight_of(nodes):
+def weight_of(nodes: Iterable[Plain]) -> Fraction:
     """Return the sum of weights."""
     return sum((Fraction(node["weight"]) for node in nodes), Fraction(0))
 
@@ -910,7 +929,7 @@ def weight_of(nodes):
 class Sheets:
     """All bodies scored by a scheme, part by part."""
 
-    def __init__(self, about, counts, wide):
+    def __init__(self, about: Plain, counts: Counts, wide: Counts) -> None:
         self.about, self.scheme = about, about["scheme"]
         self.places = self.scheme["rounding"]["places"]
         self.bodies = about["beside"]["bodies"]
@@ -919,7 +938,7 @@ class Sheets:
         self.sample = {body: counts.number(body, "assessed") for body in self.bodies}
         self.ranked = [b for b in self.bodies if self.sample[b] >= self.scheme["ranked_from"]]
 
-    def all(self):
+    def all(self) -> list[Plain]:
         """Return the sheet of each body, best first."""
         scheme, months = self.scheme, self.about["months"]
         root = {
@@ -960,7 +979,7 @@ class Sheets:
         rank(sheets, scheme, is_month=months == 1)
         return sheets
 
-    def node(self, node, part, *, is_root=False):
+    def node(self, node: Plain, part: str, *, is_root: bool = False) -> dict[str, Plain]:
         """Return what each body that has something of a part has of it."""
         if "items" not in node:
             leafs = {body: self.leaf(node, part, body) for body in self.bodies}
@@ -978,7 +997,9 @@ class Sheets:
                 sums[body] = self.sum(node, part, present, is_root=is_root)
         return sums
 
-    def sum(self, node, part, present, *, is_root):
+    def sum(
+        self, node: Plain, part: str, present: list[tuple[Plain, Plain]], *, is_root: bool
+    ) -> Plain:
         """Add up the printed points of what is present; what is missing shares its weight out."""
         own = weight_of(node["items"])
         scale = own / weight_of(child for child, _ in present)
@@ -1004,7 +1025,7 @@ class Sheets:
         parts = parts if is_root else [line, *parts]
         return {"raw": raw, "of": own, "line": line, "lines": lines, "parts": parts}
 
-    def leaf(self, item, part, body):
+    def leaf(self, item: Plain, part: str, body: str) -> Plain | None:
         """Return an item of a body; None where it has no value, or too few cases for one."""
         line, weight = blank(item, part), Fraction(item["weight"])
         found = {"of": weight, "line": line, "lines": [line], "parts": []}
@@ -1018,7 +1039,7 @@ class Sheets:
         measured = self.now[body]
         value, groups, cases = value_of(item, measured)
         is_counted = groups is not None
-        is_wide = item.get("months") == 3 or (is_counted and groups < few)
+        is_wide = item.get("months") == 3 or (is_counted and (groups or 0) < few)
         if is_wide:
             measured = self.over[body]
             value, groups, cases = value_of(item, measured)
@@ -1033,7 +1054,7 @@ class Sheets:
             line["values"] = [None if v is None else printed(v, self.places) for v in values]
         return {**found, "raw": points_of(item, value, measured)}
 
-    def beside(self, name, body, months):
+    def beside(self, name: str, body: str, months: int) -> tuple[list[Plain], Fraction]:
         """Return the lines of deductions or bonuses and their sum, up to the period's cap."""
         said = self.scheme.get(name, {})
         lines, total = [], Fraction(0)
@@ -1055,7 +1076,7 @@ class Sheets:
         return lines, total
 
 
-def weakest(lines):
+def weakest(lines: list[Plain]) -> str | None:
     """Return the item that took most from the total, the first of equals."""
     most, code = Fraction(0), None
     for line in lines:
@@ -1067,7 +1088,7 @@ def weakest(lines):
     return code
 
 
-def rank(sheets, scheme, *, is_month):
+def rank(sheets: list[Plain], scheme: Plain, *, is_month: bool) -> None:
     """Give ranks 1, 1, 3 within each group, grades and the word on small gaps; best first."""
     total = {sheet["body"]: Fraction(sheet["total"] or 0) for sheet in sheets}
     sheets.sort(key=lambda s: (s["few_cases"], s["total"] is None, -total[s["body"]], s["body"]))
@@ -1088,12 +1109,12 @@ def rank(sheets, scheme, *, is_month):
                 sheet["close"] = gap < Fraction(scheme["small_gap"])
 
 
-def result_of(about, counts, wide):
+def result_of(about: Plain, counts: Counts, wide: Counts) -> Plain:
     """Return the result of a period as canonical JSON holds it (assessment.md §6)."""
     scheme = about["scheme"]
     sheets = Sheets(about, counts, wide)
     found = sheets.all()
-    sizes = defaultdict(dict)
+    sizes: dict[str, dict[str, int]] = defaultdict(dict)
     for (body, name, _), times in counts.members.items():
         sizes[body][name] = sizes[body].get(name, 0) + times
     among = [item for item, _ in leaves(scheme["items"])]
@@ -1119,7 +1140,7 @@ def result_of(about, counts, wide):
     return {"bodies": found, "city": city, "reports": reports}
 
 
-def rates(counts, body, about):
+def rates(counts: Counts, body: str, about: Plain) -> Plain:
     """Return the bulletin's rates in per cent."""
     measured = Measured(counts, body, about)
     values = {rate: measured.get(name)[0] for rate, name in RATES.items()}
@@ -1129,9 +1150,9 @@ def rates(counts, body, about):
 # --- what was published -------------------------------------------------------------------------
 
 
-def placed_by(level, events):
+def placed_by(level: str, events: list[Event]) -> list[Event]:
     """Return the events with the unit, or the street of the case, in the body's place."""
-    streets = {}
+    streets: dict[str, str] = {}
     for event in events:
         streets[event.case] = event.sets.get("street") or streets.get(event.case, "")
         if level == "unit":
@@ -1142,7 +1163,7 @@ def placed_by(level, events):
     return events
 
 
-def recompute(about, headers):
+def recompute(about: Plain, headers: Iterable[Plain]) -> Plain:
     """Return the result of the period, computed from the log alone."""
     events = placed_by(about["scheme"]["level"], [Event(header) for header in headers])
     start, end, as_of = (moment(about[name]) for name in ("start", "end", "as_of"))
@@ -1153,7 +1174,7 @@ def recompute(about, headers):
     return result_of(about, counts, wide)
 
 
-def differences(said, found, path=""):
+def differences(said: Any, found: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Yield where two results differ: the path, what is published, what the log gives."""
     if isinstance(said, dict) and isinstance(found, dict):
         for name in sorted({*said, *found}):
@@ -1166,7 +1187,7 @@ def differences(said, found, path=""):
         yield path, said, found
 
 
-def verify(lines):
+def verify(lines: Iterable[str]) -> tuple[list[str], bool]:
     """Return lines of text that tell what was found, and whether everything adds up."""
     about, rows = read(lines)
     try:
@@ -1193,7 +1214,7 @@ def verify(lines):
     ], True
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int:
     """Verify one file; see the module."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("log", help="what export_log wrote")
