@@ -10,10 +10,10 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import cached_property
 from itertools import groupby, pairwise, takewhile
-from math import cos, hypot, radians
 from typing import Literal
 
 from scoring.periods import CITY_TIME, periods_within
+from scoring.plane import metres
 from scoring.runs import EXITS, RULINGS, CaseLog, Row
 
 _IN_CHECK = {"handled", "checking", "checked"}
@@ -35,7 +35,6 @@ _TIMES = {"rework": "reworked", "return": "returned", "reopen": "reopened"}
 LEFT_UNDONE_AFTER = timedelta(days=7)
 RECURS_WITHIN = timedelta(days=7)
 RECURS_NEAR_M = 50
-METRES_A_DEGREE = 111_195  # of latitude
 
 _PUBLIC = {"hotline", "citizen", "leader", "media"}
 _KEY = {"leader", "media"}
@@ -457,11 +456,5 @@ def _is_again(log: CaseLog, other: CaseLog, closed: datetime) -> bool:
     return (
         log.state["minor_id"] == other.state["minor_id"]
         and closed <= filed <= closed + RECURS_WITHIN
-        and _distance_m(log.state["point"], other.state["point"]) <= RECURS_NEAR_M
+        and metres(log.state["point"], other.state["point"]) <= RECURS_NEAR_M
     )
-
-
-def _distance_m(one: str, other: str) -> float:
-    """Return metres between two "lon,lat"; on a plane, good for a few hundred metres."""
-    (lon, lat), (lon2, lat2) = (map(float, text.split(",")) for text in (one, other))
-    return hypot((lon - lon2) * cos(radians(lat)), lat - lat2) * METRES_A_DEGREE

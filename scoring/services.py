@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
@@ -117,6 +118,7 @@ def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
         heads=heads,
         scheme=scheme,
         inputs_digest=digest,
+        beside=canonical(_plain(beside)),
         result=text,
         seal=_sha256(text),
     )
@@ -145,17 +147,27 @@ def _with_bodies(reference: Beside, scheme: Scheme, facts: Facts) -> Beside:
     return replace(reference, bodies=bodies_of(scheme.level, facts))
 
 
-def _plain(reference: Beside) -> Any:
-    """Return what is read beside the log in canonical form, for the digest of the inputs."""
+def _plain(beside: Beside) -> dict[str, Any]:
+    """Return what is read beside the log in canonical form, to be sealed and exported."""
     given = {
-        body: {name: {**asdict(m), "value": str(m.value)} for name, m in measures.items()}
-        for body, measures in reference.given.items()
+        body: {name: {**asdict(m), "value": _text(m.value)} for name, m in measures.items()}
+        for body, measures in beside.given.items()
     }
     entries = {
         body: {code: {**asdict(e), "points": str(e.points)} for code, e in entered.items()}
-        for body, entered in reference.entries.items()
+        for body, entered in beside.entries.items()
     }
-    return [dict(reference.kinds), dict(reference.cells), given, entries]
+    return {
+        "bodies": list(beside.bodies),
+        "kinds": dict(beside.kinds),
+        "cells": dict(beside.cells),
+        "given": given,
+        "entries": entries,
+    }
+
+
+def _text(value: Fraction | None) -> str | None:
+    return None if value is None else str(value)
 
 
 def _forget_provisional(period: Period, *, since: datetime) -> None:

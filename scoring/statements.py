@@ -4,6 +4,8 @@ A case stands under its own key as it is at `end`; under the negative key of a v
 came after, it stands once more as it was just before that, to tell whether it was late then.
 """
 
+from scoring.plane import metres_sql
+
 _LOG = """
 WITH later AS MATERIALIZED (  -- rulings known by the cut-off, and reopenings, which end a cycle
   SELECT id, case_id, case_seq, at, action, due_at, base_due_at, data->'facts' AS facts
@@ -275,10 +277,10 @@ kind AS (
   FROM ev WHERE key > 0 AND action IN ('file', 'reclassify') GROUP BY key),
 spot AS MATERIALIZED (
   SELECT k.key, k.number, k.body, k.stage, k.forced, k.filed_at, k.closed_at, s.minor,
-    ST_Transform(ST_SetSRID(ST_MakePoint(split_part(s.point, ',', 1)::float8,
-      split_part(s.point, ',', 2)::float8), 4326), 4546) AS place  -- metres
+    split_part(s.point, ',', 1)::float8 AS lon, split_part(s.point, ',', 2)::float8 AS lat
   FROM live k JOIN said s USING (key) JOIN kind USING (key) WHERE recurs AND s.point <> ''),
-tiled AS (SELECT *, floor(ST_X(place) / 50)::int AS x, floor(ST_Y(place) / 50)::int AS y FROM spot),
+-- Tiles no narrower than 50 m up to 80 degrees north or south.
+tiled AS (SELECT *, floor(lon * 380)::int AS x, floor(lat * 2200)::int AS y FROM spot),
 watched AS (
   SELECT * FROM tiled WHERE stage = 'closed' AND NOT forced
     AND closed_at >= %(start)s - interval '168 hours'
@@ -289,7 +291,7 @@ again AS (
   WHERE EXISTS (SELECT FROM tiled f
     WHERE f.minor = w.minor AND f.x = w.x + right_by AND f.y = w.y + up_by
       AND f.key <> w.key AND f.filed_at >= w.closed_at
-      AND f.filed_at <= w.closed_at + interval '168 hours' AND ST_DWithin(w.place, f.place, 50))),
+      AND f.filed_at <= w.closed_at + interval '168 hours' AND @near@ <= 50)),
 prior AS (SELECT DISTINCT ON (key) key, to_stage, district
   FROM ev WHERE at < %(start)s AND key > 0 ORDER BY key, case_seq DESC),
 before AS (
@@ -401,4 +403,4 @@ SELECT body, 'assessed', number, tenths, undone, extended, hung, urged, source, 
 UNION ALL SELECT body, name, number, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
   NULL, NULL FROM one
 """
-FACTS = _LOG + _RULED + _WORDS + _OTHERS + _MEMBERS + _ALL
+FACTS = _LOG + _RULED + _WORDS + _OTHERS.replace("@near@", metres_sql("w", "f")) + _MEMBERS + _ALL

@@ -2,8 +2,10 @@
 
 import json
 from datetime import UTC, datetime
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from cases.choices import Role
@@ -12,6 +14,7 @@ from cases.services.city import load_city
 from cases.services.demo_users import create_demo_users
 from cases.services.ledger_check import verify_ledger
 from cases.simulation import simulate
+from deploy import verify_log
 from scoring import pages
 from scoring.indicators import facts_of
 from scoring.periods import parse_period
@@ -38,7 +41,7 @@ def month(settings, tmp_path):
     simulate(days=12, per_day=25, seed=1, until=until, progress=lambda line: None)
 
 
-def test_four_scores_with_their_cases_and_a_ledger_that_tells(month, client, monkeypatch):
+def test_four_scores_with_their_cases_and_a_ledger_that_tells(month, client, monkeypatch, tmp_path):
     monkeypatch.setattr(pages, "ROWS_A_PAGE", 10_000)
     client.force_login(person("l1", Role.LEADER))
 
@@ -57,6 +60,13 @@ def test_four_scores_with_their_cases_and_a_ledger_that_tells(month, client, mon
             page = client.get(f"/score/2026-10/{slug}/{count}/?run={run.pk}")
             assert len(page.context["rows"]) == number
     assert verify_ledger() == []
+    log = tmp_path / "october.log"
+    call_command("export_log", period="2026-10", out=str(log), stdout=StringIO())
+    with log.open() as lines:
+        told, is_right = verify_log.verify(lines)
+    assert is_right
+    assert f"seal {run.seal}" in told
+    assert [path.name for path in tmp_path.glob("october*")] == ["october.log"]
     rows = read()
     for by in ("body", "unit", "street", "cell"):
         for as_of in (None, datetime(2026, 10, 12, tzinfo=UTC)):

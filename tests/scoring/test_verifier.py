@@ -1,0 +1,214 @@
+"""The verifier: a third, naive count over the exported log, and chains nobody can bend."""
+
+import hashlib
+import json
+import random
+import shutil
+import subprocess
+import sys
+from dataclasses import astuple
+from datetime import UTC, datetime
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import transaction
+
+from cases.choices import SCOPES
+from cases.ledger import canonical, stamp
+from cases.models import DistrictHead
+from cases.services.demo_users import create_demo_users
+from cases.simulation import simulate
+from deploy import verify_log
+from scoring.exported import exported_lines
+from scoring.periods import parse_period, periods_within
+from scoring.selectors import facts_between
+from scoring.services import run_in_snapshot
+from scoring.versions import scheme_for
+from scoring.words import COUNT_NAMES, REPORT_COUNTS
+from tests.scoring.ledger import write
+from tests.scoring.logs import day, random_log
+
+MONTHS, OCTOBER = 200, parse_period("2026-10")
+AS_OF = [None, day("10-20"), day("11-03 09:00"), day("12-01"), day("12-20")]
+
+
+def header(row):
+    """Return a row of a log as the header of its event."""
+    said = {
+        "case": row.number,
+        "case_seq": row.seq,
+        "action": row.action,
+        "to": row.to_stage,
+        "at": stamp(row.at),
+        "district": row.district,
+        "body": row.body,
+        "unit": row.unit,
+        "data": dict(row.data),
+    }
+    if row.sets_clock:
+        said |= {"due_at": stamp(row.due_at), "base_due_at": stamp(row.base_due_at)}
+    return said
+
+
+def naive(rows, period, as_of):
+    names = [one.name for one in periods_within(period.start, period.end)]
+    asked = verify_log.Period(period.start, period.end, as_of, names)
+    return verify_log.count([verify_log.Event(header(row)) for row in rows], asked)
+
+
+def as_tuples(assessed):
+    return sorted(tuple(case.values()) for case in assessed)
+
+
+@pytest.mark.django_db
+def test_a_naive_count_of_the_exported_log_equals_the_sql(huaihua):
+    """200 random months: backlogs, voids, merges, appeals, transfers, suspensions, no cases."""
+    seen = set()
+    for seed in range(MONTHS):
+        rng = random.Random(seed)  # noqa: S311 - a test's own dice
+        rows = random_log(seed + 50_000, cases=rng.randrange(18))
+        period = parse_period(rng.choice(["2026-10", "2026-10", "2026-11", "2026-Q4"]))
+        as_of = rng.choice(AS_OF)
+        if as_of is not None and as_of <= period.start:
+            as_of = None
+
+        with transaction.atomic():
+            write(rows)
+            selected = facts_between(period.start, period.end, as_of=as_of)
+            transaction.set_rollback(True)
+
+        counted = naive(rows, period, as_of)
+        assert counted.members == selected.members, seed
+        assert as_tuples(counted.assessed) == sorted(map(astuple, selected.assessed)), seed
+        seen |= {name for _, name, _ in counted.members}
+
+    assert seen == COUNT_NAMES.keys() | REPORT_COUNTS.keys()
+
+
+@pytest.fixture
+def exported(settings, tmp_path, huaihua):
+    """Half a simulated month of the whole city, exported."""
+    settings.DEMO, settings.DEMO_PASSWORD_FILE = True, tmp_path / "demo_password"
+    settings.DEMO_PASSWORD_FILE.write_text("the-demo-password\n")
+    create_demo_users()
+    until = datetime(2026, 10, 20, tzinfo=UTC)
+    simulate(days=12, per_day=12, seed=3, until=until, progress=lambda line: None)
+    return list(exported_lines(run_in_snapshot(OCTOBER, scheme_for(OCTOBER))))
+
+
+def run_alone(folder, lines):
+    """Copy the verifier into an empty folder and run it there on a log, in a bare Python."""
+    shutil.copy(verify_log.__file__, folder / "verify_log.py")
+    (folder / "log").write_text("\n".join(lines) + "\n")
+    command = [sys.executable, "-I", "-S", "verify_log.py", "log"]
+    return subprocess.run(
+        command, cwd=folder, env={}, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def places(lines, scope):
+    """Return where in the file the events of a log stand, in order."""
+    return [n for n, line in enumerate(lines) if n and json.loads(line)["scope"] == scope]
+
+
+def changed(line, **said):
+    return canonical({**json.loads(line), **said})
+
+
+@pytest.mark.django_db
+def test_the_verifier_agrees_and_names_what_was_bent(exported, tmp_path):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    about = json.loads(exported[0])
+    heads = DistrictHead.objects.order_by("scope")
+
+    told = run_alone(alone, exported)
+
+    assert told.stderr == ""
+    assert told.returncode == 0
+    lines = told.stdout.splitlines()
+    assert lines[: len(SCOPES)] == [f"head {h.pk} {h.dseq} {bytes(h.hash).hex()}" for h in heads]
+    assert f"seal {about['seal']}" in lines
+
+    for scope in ("hecheng", "zhongfang"):
+        at = places(exported, scope)
+        middle = len(at) // 2  # the event at position middle + 1
+        place = at[middle]
+        header = json.loads(exported[place])["header"]
+        bent = header.replace('"role":"', '"role":"x', 1)
+        assert bent != header
+        attacks = {
+            "altered": [*exported[:place], changed(exported[place], header=bent),
+                        *exported[place + 1 :]],
+            "dropped": exported[:place] + exported[place + 1 :],
+            "swapped": [*exported[:place], exported[place + 1], exported[place],
+                        *exported[place + 2 :]],
+            "another body": [*exported[:place], changed(exported[place], body="00" * 32),
+                             *exported[place + 1 :]],
+        }  # fmt: skip
+        for name, lines in attacks.items():
+            told = run_alone(alone, lines)
+            assert told.returncode == 1, name
+            assert told.stdout.startswith(f"BROKEN {scope}/{middle + 1}: "), name
+
+        end = exported[: at[-1]] + exported[at[-1] + 1 :]
+        told = run_alone(alone, end)
+        assert told.returncode == 1
+        assert told.stdout.startswith(f"BROKEN {scope}/{len(at) - 1}: the log ends here")
+
+        forged = appended(exported, at[-1])
+        told = run_alone(alone, forged)
+        assert told.returncode == 1
+        assert told.stdout.startswith(f"BROKEN {scope}/{len(at) + 1}: the log ends here")
+
+
+def appended(lines, last):
+    """Append an event to a log, with a hash that follows; the head is what gives it away."""
+    row = json.loads(lines[last])
+    header = json.loads(row["header"])
+    header["dseq"] += 1
+    text = canonical(header)
+    digest = bytes.fromhex(row["hash"]) + text.encode() + bytes.fromhex(row["body"])
+    forged = {**row, "header": text, "hash": hashlib.sha256(digest).hexdigest()}
+    return [*lines[: last + 1], canonical(forged), *lines[last + 1 :]]
+
+
+@pytest.mark.django_db
+def test_a_result_or_seal_that_the_log_does_not_give_is_told(exported, tmp_path):
+    about = json.loads(exported[0])
+    result = json.loads(about["result"])
+    first = result["bodies"][0]
+    first["counts"]["filed"] += 1
+    better = canonical(result)
+    sealed = hashlib.sha256(better.encode()).hexdigest()
+
+    told = run_alone(
+        tmp_path, [canonical({**about, "result": better, "seal": sealed}), *exported[1:]]
+    )
+
+    assert told.returncode == 1
+    path = f"bodies[{first['body']}].counts.filed"
+    filed = first["counts"]["filed"]
+    assert f"DIFFERENT {path}: published {filed}, the log gives {filed - 1}" in told.stdout
+
+    told = run_alone(tmp_path, [canonical({**about, "seal": "00" * 32}), *exported[1:]])
+    assert told.returncode == 1
+    assert "DIFFERENT the seal says" in told.stdout
+
+
+@pytest.mark.parametrize("text", ["", "{}", "no json", '{"cityops_log":2}', "[1]"])
+def test_another_file_is_refused(tmp_path, text):
+    told = run_alone(tmp_path, [text])
+
+    assert told.returncode == 2
+    assert told.stdout == ""
+    assert told.stderr != ""
+
+
+@pytest.mark.django_db
+def test_a_wrong_period_is_refused_and_writes_nothing(tmp_path):
+    with pytest.raises(CommandError) as refusal:
+        call_command("export_log", period="2026-13", out=str(tmp_path / "log"))
+
+    assert refusal.value.returncode == 2
+    assert list(tmp_path.iterdir()) == []
