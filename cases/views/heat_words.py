@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import get_language, gettext_lazy, pgettext_lazy
 
 from cases.models import MinorClass
 
 COUNT_WORDS = {
-    "reported": gettext_lazy("reported"),
-    "filed": gettext_lazy("filed"),
-    "closed": gettext_lazy("closed"),
+    "reported": pgettext_lazy("count", "reported"),
+    "filed": pgettext_lazy("count", "filed"),
+    "closed": pgettext_lazy("count", "closed"),
     "overdue": gettext_lazy("first overdue"),
 }
 SPAN_WORDS = {

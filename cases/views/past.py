@@ -97,10 +97,10 @@ def _steps(at: datetime) -> list[dict[str, Any]]:
     """Return the way to the hours and days beside: link, key, words."""
     latest = timezone.localtime().replace(minute=0, second=0, microsecond=0)
     moves = [
-        ("{", -DAY, _("a day earlier"), "−1 d"),
-        ("[", -HOUR, _("an hour earlier"), "−1 h"),
-        ("]", HOUR, _("an hour later"), "+1 h"),
-        ("}", DAY, _("a day later"), "+1 d"),
+        ("{", -DAY, _("a day earlier"), _("−1 day")),
+        ("[", -HOUR, _("an hour earlier"), _("−1 h")),
+        ("]", HOUR, _("an hour later"), _("+1 h")),
+        ("}", DAY, _("a day later"), _("+1 day")),
     ]
     return [
         {

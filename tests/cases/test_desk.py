@@ -322,7 +322,9 @@ def test_the_queue_stands_by_the_time_left_as_each_clock_counts_it(people, condi
     Case.objects.filter(number=working).update(
         lamp_due_at=monday, due_at=monday, limit_unit="work_hour"
     )
-    Case.objects.filter(number=paused).update(stage="suspended", stage_before="handling")
+    Case.objects.filter(number=paused).update(
+        stage="suspended", stage_before="handling", suspended_until=monday, due_at=None
+    )
     Case.objects.filter(number=done).update(stage="checked")
 
     found = [case.number for case in queue(Case.objects.all(), at=at)]

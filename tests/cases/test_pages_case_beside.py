@@ -110,7 +110,7 @@ def test_what_ends_a_case_is_named_with_it(people, condition):
 
     page = page_of(people.chief, number)
 
-    assert page.count(f"<summary>Void HH…{number[-5:]}</summary>") == 1
+    assert page.count(f"<summary> Void HH…{number[-5:]} </summary>") == 1
     assert page.count(f"Force-close HH…{number[-5:]}</button>") == 1
 
 
@@ -119,7 +119,7 @@ def test_the_first_form_is_open_without_a_click_and_the_others_are_not(people, c
 
     page = page_of(unit, number)
 
-    assert '<div class="turn"> <h3>Finish handling</h3> <form' in page
+    assert '<div class="turn"> <h3> Finish handling </h3> <form' in page
     assert page.count('<details class="act" >') == 3
     assert '<details class="act" open' not in page
 
