@@ -297,7 +297,7 @@ def test_the_longest_overdue_stand_on_the_board(people, condition):
     board = feed_of(a_wall())["pages"]["late"]
 
     assert re.findall(r"HH\d+", board) == numbers[:1:-1]
-    assert "另有 2 件" in board or "2 more" in board
+    assert 'data-unshown="2"' in board
 
 
 def test_the_map_holds_every_open_case_with_a_place(people, condition):
@@ -399,7 +399,7 @@ def test_a_wall_of_a_district_holds_nothing_of_another(people, condition):
     assert list(theirs["heads"]) == ["zhongfang"]
     assert theirs["map"] == {"lon": [], "lat": [], "light": [], "unplaced": ""}
     assert theirs["alarms"] == []
-    assert set(re.findall(r"<dd>(\d+)</dd>", theirs["pages"]["today"])) == {"0"}
+    assert set(re.findall(r"<dd>\s*(\d+)\s*</dd>", theirs["pages"]["today"])) == {"0"}
 
 
 def test_a_case_that_moves_away_leaves_the_wall(people, condition):

@@ -1,6 +1,7 @@
 """The desk rings: a case that is overdue until A is pressed, a lost connection by itself."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import psycopg
@@ -12,6 +13,8 @@ from tests.support.browsers import MONITOR, ZHONGFANG, one
 pytestmark = pytest.mark.journey
 
 CONDITION = "event-0110-1"  # exposed refuse
+NONE_WAITS = "No alarm waits for “Got it”"
+PATIENCE_S = 30
 LINK_S = 3  # an administrator's choice; as shipped it is a minute
 KNOWN_BY = """SELECT u.username FROM cases_deskalarm a JOIN cases_case c ON c.id = a.case_id
               JOIN accounts_user u ON u.id = a.acknowledged_by_id
@@ -50,11 +53,23 @@ def turn_on(desk: Page) -> None:
     expect(desk.locator(".sound-state")).to_have_text("♪ sound on")
 
 
+def quieten(desk) -> None:
+    """Answer for what other tests have left ringing."""
+    status = desk.locator("#alarm-status")
+    until = time.monotonic() + PATIENCE_S
+    desk.locator("h1").click()
+    while status.inner_text() != NONE_WAITS:
+        assert time.monotonic() < until, status.inner_text()
+        desk.keyboard.press("a")
+        desk.wait_for_timeout(200)
+
+
 def test_an_overdue_case_rings_until_somebody_presses_a(desks, running_city):
     number = handled(running_city)
-    chief = desks.open("chief1", "/desk/", MONITOR)
+    chief = desks.open("chief-zhongfang", "/desk/", MONITOR)
     desk = desks.open("dispatcher-zhongfang", "/desk/", MONITOR)
     turn_on(desk)
+    quieten(desk)
 
     running_city.let_pass(number, "handle")
 
@@ -71,7 +86,7 @@ def test_an_overdue_case_rings_until_somebody_presses_a(desks, running_city):
     desk.keyboard.press("a")
 
     expect(toast).to_have_count(0)
-    expect(desk.locator("#alarm-status")).to_have_text("No alarm waits for “Got it”")
+    expect(desk.locator("#alarm-status")).to_have_text(NONE_WAITS)
     assert one(running_city, KNOWN_BY, number) == "dispatcher-zhongfang"
     expect(chief.locator(".alarm").filter(has_text="got it")).to_contain_text(number)
 

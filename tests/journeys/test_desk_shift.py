@@ -95,6 +95,8 @@ def test_a_shift_of_a_dispatcher_by_keyboard_alone(desks, running_city, cases):
     expect(page).to_have_url(re.compile("view=dispatch"))
     walk_to(page, again)
     page.keyboard.press("d")
+    assert focused(page) == "search"
+    page.keyboard.press("Tab")
     assert focused(page) == "unit"
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Control+Enter")

@@ -48,7 +48,7 @@ def test_a_few_cases_are_had_at_once(desks, running_city):
 
 def test_columns_are_chosen_and_stay(desks, running_city):
     open_case(running_city)
-    page = desks.open("dispatcher2", "/cases/?stage=open", MONITOR)
+    page = desks.open("supervisor1", "/cases/?stage=open", MONITOR)
 
     page.locator(".columns summary").click()
     page.get_by_label("Time limit").check()
@@ -59,7 +59,7 @@ def test_columns_are_chosen_and_stay(desks, running_city):
     expect(heads).to_contain_text("Time limit")
     expect(heads).not_to_contain_text("Place")
     assert "stage=open" in page.url
-    other = desks.open("dispatcher2", "/cases/", MONITOR)
+    other = desks.open("supervisor1", "/cases/", MONITOR)
     expect(other.locator("table.cases thead")).to_contain_text("Time limit")
 
 

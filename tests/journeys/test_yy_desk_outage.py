@@ -94,6 +94,7 @@ def page(desks) -> Iterator[Page]:
     page = desks.open("dispatcher1", "/desk/?view=all", MONITOR)
     expect(page.locator("#chip[data-state=live]")).to_be_visible()
     page.evaluate(SAMPLE)
+    page.wait_for_function("() => samples.length > 0")
     yield page
     # A browser complains of every request that is not answered; that is what these tests do.
     desks.complaints[:] = [line for line in desks.complaints if not _is_of_the_outage(line)]
