@@ -34,7 +34,7 @@ from cases.services.workbook import write_csv, write_workbook
 from cityops.accounts.models import User
 
 MOST_AT_ONCE = 2_000  # rows of a file that is made while its reader waits
-MOST_ROWS = 200_000
+MOST_ROWS = 100_000
 MOST_UNDER_WAY = 3  # exports of one person
 PAGE = 1_000
 RUNS = 3
