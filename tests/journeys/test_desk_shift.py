@@ -67,6 +67,12 @@ def chosen(page: Page) -> str:
     return page.locator("#queue [aria-current]").get_attribute("data-case") or ""
 
 
+def show_view(page: Page, digit: str) -> None:
+    """Press the key of a view, and wait until its queue is the one shown."""
+    page.keyboard.press(digit)
+    expect(page.locator("#views [aria-current]")).to_have_attribute("data-digit", digit)
+
+
 def walk_to(page: Page, number: str) -> None:
     """Go down the queue until the case is chosen."""
     expect(page.locator(f"#row-{number}")).to_be_attached()
@@ -91,7 +97,7 @@ def test_a_shift_of_a_dispatcher_by_keyboard_alone(desks, running_city, cases):
     expect(page.locator("#chip[data-state=live]")).to_be_visible()
 
     # A case that came back goes to another unit: D opens the form on its first field.
-    page.keyboard.press("4")
+    show_view(page, "4")
     expect(page).to_have_url(re.compile("view=dispatch"))
     walk_to(page, again)
     page.keyboard.press("d")
@@ -118,7 +124,7 @@ def test_a_shift_of_a_dispatcher_by_keyboard_alone(desks, running_city, cases):
     assert one(running_city, STAGE, ruled) == "dispatched"
 
     # A unit is reminded; the case stays in the view and stays chosen.
-    page.keyboard.press("8")
+    show_view(page, "8")
     walk_to(page, reminded)
     page.keyboard.press("u")
     assert focused(page) == "note"
@@ -129,7 +135,7 @@ def test_a_shift_of_a_dispatcher_by_keyboard_alone(desks, running_city, cases):
     assert one(running_city, ACTIONS, reminded, "remind") == "1"
 
     # An extension is decided; what cannot be done says why.
-    page.keyboard.press("7")
+    show_view(page, "7")
     walk_to(page, extended)
     page.keyboard.press("v")
     expect(page.locator("#said")).not_to_be_empty()
@@ -147,7 +153,7 @@ def test_a_shift_of_a_dispatcher_by_keyboard_alone(desks, running_city, cases):
     page.keyboard.type(reminded)
     expect(page.locator("#queue [data-case]")).to_have_count(1)
     page.keyboard.press("Escape")
-    page.keyboard.press("8")
+    show_view(page, "8")
     expect(page.locator(f"#row-{ruled}")).to_be_attached()
 
 
@@ -159,7 +165,7 @@ def test_check_and_closing_by_keyboard_alone(desks, running_city, cases):
     page = desks.open("chief1", "/desk/", MONITOR)
     expect(page.locator("#chip[data-state=live]")).to_be_visible()
 
-    page.keyboard.press("6")
+    show_view(page, "6")
     walk_to(page, number)
     page.keyboard.press("v")
     expect(page.locator("#ask")).to_contain_text(number)
@@ -179,7 +185,7 @@ def test_back_reload_and_a_link_bring_the_same_desk(desks, running_city, cases):
     expect(page.locator("#chip[data-state=live]")).to_be_visible()
     walk_to(page, number)
 
-    page.keyboard.press("3")
+    show_view(page, "3")
     expect(page.locator('#views [data-view="file"]')).to_have_attribute("aria-current", "true")
     page.go_back()
     expect(page.locator('#views [data-view="all"]')).to_have_attribute("aria-current", "true")

@@ -51,8 +51,8 @@ def test_columns_are_chosen_and_stay(desks, running_city):
     page = desks.open("supervisor1", "/cases/?stage=open", MONITOR)
 
     page.locator(".columns summary").click()
-    page.get_by_label("Time limit").check()
-    page.get_by_label("Place", exact=True).uncheck()
+    page.get_by_role("checkbox", name="Time limit").check()
+    page.get_by_role("checkbox", name="Place").uncheck()
     page.locator(".columns").get_by_role("button", name="Save").click()
 
     heads = page.locator("table.cases thead")
