@@ -51,6 +51,20 @@ let known = null; // ids of tier 1 that were open and unknown when last looked
 let askedAt = 0;
 let gathering = null;
 let isAsking = false;
+let isMissed = false; // whether something was heard of while a question was on its way
+const headers = { Accept: "application/json" };
+const ANSWER_MS = 15_000;
+
+/** Fetch, but give up a connection that died without a word. */
+async function fetchInTime(address, options) {
+  const stop = new AbortController();
+  const alarm = setTimeout(() => stop.abort(), ANSWER_MS);
+  try {
+    return await fetch(address, { ...options, signal: stop.signal });
+  } finally {
+    clearTimeout(alarm);
+  }
+}
 
 const ringer = new Ringer(sound, (ids) => {
   localStorage.setItem(TOLD, JSON.stringify({ ids, at: Date.now() }));
@@ -75,12 +89,15 @@ function open() {
 }
 
 async function ask() {
-  if (isAsking) return;
+  if (isAsking) {
+    isMissed = true; // what was heard of now may not be in the answer that is on its way
+    return;
+  }
   isAsking = true;
   askedAt = Date.now();
   try {
     await sendUnsent();
-    const answer = await fetch(stack.dataset.feed, { headers: { Accept: "application/json" } });
+    const answer = await fetchInTime(stack.dataset.feed, { headers });
     if (answer.ok && !answer.redirected) {
       const said = await answer.json();
       const alarms = said.alarms.map((alarm) => ({ ...alarm, id: String(alarm.id) }));
@@ -93,6 +110,10 @@ async function ask() {
     isAsking = false;
   }
   look();
+  if (isMissed) {
+    isMissed = false;
+    askSoon();
+  }
 }
 
 /** Take what is open into toasts, title, status and ringer. */
@@ -167,11 +188,11 @@ async function acknowledge(id) {
 async function sendUnsent() {
   for (const id of [...unsent]) {
     const body = new URLSearchParams({ csrfmiddlewaretoken: token.value });
-    const headers = { Accept: "application/json" };
     const address = stack.dataset.acknowledge.replace("/0/", `/${id}/`);
     try {
-      const answer = await fetch(address, { method: "POST", body, headers });
-      if (answer.status >= 500 || answer.redirected) return;
+      const answer = await fetchInTime(address, { method: "POST", body, headers });
+      // A stale form, too many at once, a server that is down: it stays known here, and is sent again.
+      if ((!answer.ok && answer.status !== 404) || answer.redirected) return;
       // Not theirs any more, or gone: the feed says so, too.
       const said = answer.ok ? await answer.json() : null;
       told.alarms = told.alarms

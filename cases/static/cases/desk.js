@@ -1,7 +1,7 @@
 // Keeps the desk live: map, queue, counters and the chosen case follow the log.
 
 import { CaseMap } from "./desk_map.js";
-import { askIn, closeDialog, openDialog } from "./desk/dialogs.js";
+import { askIn, closeDialog, isOpen, openDialog } from "./desk/dialogs.js";
 import { Freshness } from "./desk/freshness.js";
 import { areKeysOn, bindKeys, turnKeys } from "./desk/keys.js";
 import { Panel } from "./desk/panel.js";
@@ -105,28 +105,32 @@ function renewPart(old, now) {
   if (at >= 0) now.querySelectorAll("a")[at]?.focus();
 }
 
+const again = { queue: 0, map: 0 }; // the retries that are due
+
 /** Show the queue, if not now then as soon as the server answers. */
 async function refreshQueue(how) {
   try {
     await loadQueue(how);
   } catch (error) {
-    if (!(error instanceof SignedOut)) setTimeout(refreshQueue, againMs());
+    if (error instanceof SignedOut) return;
+    clearTimeout(again.queue); // one retry, however many questions failed
+    again.queue = setTimeout(refreshQueue, againMs());
   }
 }
 
 /** Ask for all cases of the map or some; in turn, so that no older answer covers a newer one. */
 function loadCases(numbers) {
   if (!hasMap) return Promise.resolve();
-  const next = () => askCases(numbers);
+  // Taken now, with the numbers: what is told while this waits its turn is not among them.
+  const [mark, heads] = [fresh.ask(), live.heads()];
+  const next = () => askCases(numbers, mark, heads);
   asked = asked.then(next, next);
   return asked;
 }
 
-async function askCases(some) {
+async function askCases(some, mark, heads) {
   // Of a map that does not hold all, no change tells which of the others comes up: ask for all.
   const numbers = caseMap?.notShown ? undefined : some;
-  const mark = fresh.ask();
-  const heads = live.heads(); // what was told up to here is among the numbers, or was before
   const query = new URLSearchParams(numbers && { numbers: numbers.join(",") });
   if (caseMap?.isOfView) query.set("view", view);
   const text = await ask(`${desk.dataset.cases}?${query}`);
@@ -140,7 +144,9 @@ async function loadAll() {
   try {
     await loadCases();
   } catch (error) {
-    if (!(error instanceof SignedOut)) setTimeout(loadAll, againMs());
+    if (error instanceof SignedOut) return;
+    clearTimeout(again.map);
+    again.map = setTimeout(loadAll, againMs());
   }
 }
 
@@ -287,8 +293,8 @@ document.getElementById("drawer-close")?.addEventListener("click", () => {
 });
 
 const tellWindows = share(desk.dataset.user, ({ number, isSignedIn }) => {
-  if (isSignedIn && signIn.dialog.open) signIn.look();
-  if (number !== undefined) choose(number, { isTold: true });
+  if (isSignedIn && isOpen(signIn.dialog)) signIn.look();
+  if (number !== undefined && !panel.isTyping()) choose(number, { isTold: true });
 });
 
 // --- map ----------------------------------------------------------------------------------------
@@ -367,10 +373,12 @@ function sayFreshness() {
   desk.classList.toggle("is-veiled", kind === "veiled");
 }
 
-function poll() {
-  if (!fresh.isAsking) return;
-  loadCases().catch(() => {});
-  loadQueue().catch(() => {});
+let isPolling = false;
+async function poll() {
+  if (!fresh.isAsking || isPolling) return;
+  isPolling = true;
+  await Promise.allSettled([loadCases(), loadQueue()]);
+  isPolling = false;
 }
 
 function onSignedOut() {
@@ -389,7 +397,7 @@ const signIn = new SignIn(document.getElementById("signed-out"), desk.dataset.us
 
 document.addEventListener("visibilitychange", () => {
   sayFreshness(); // timers of a hidden page are late
-  if (!document.hidden && signIn.dialog.open) signIn.look();
+  if (!document.hidden && isOpen(signIn.dialog)) signIn.look();
 });
 setInterval(sayFreshness, 1000);
 setInterval(poll, POLL_MS);
@@ -446,7 +454,9 @@ async function pass() {
   const ask = dialog.dataset.words
     .replace("{number}", panel.shown)
     .replace("{what}", button.textContent.trim());
-  if (await askIn(dialog, ask)) button.click();
+  if (!(await askIn(dialog, ask))) return;
+  if (button.isConnected) button.click();
+  else panel.sayMoved();
 }
 
 const send = (name) => document.dispatchEvent(new Event(name));
@@ -501,5 +511,5 @@ document.body.classList.add("is-scripted");
 sayTitle();
 const { top } = history.state ?? {};
 if (top) rows.box.scrollTop = top;
-if (!chosen && isWide()) step(1); // the worst case is on top, and open
+if (!chosen && isWide()) choose(rows.numbers[0] ?? "", { isTold: true }); // the worst is on top
 else if (chosen && desk.dataset.only !== "map") openDrawer(true);

@@ -1,8 +1,11 @@
 // Dialogs over a page; a browser that knows none shows them as a box of the page.
 
 /** @param {HTMLDialogElement} dialog */
+export const isOpen = (dialog) => dialog.hasAttribute("open");
+
+/** @param {HTMLDialogElement} dialog */
 export function openDialog(dialog) {
-  if (dialog.open) return;
+  if (isOpen(dialog)) return;
   if (dialog.showModal) dialog.showModal();
   else dialog.setAttribute("open", "");
 }

@@ -43,6 +43,7 @@ export function bindKeys({ keys, onDigit, onLeave, onEnter, isOn }) {
       if (key === "escape") onLeave(target);
       return;
     }
+    if (event.repeat && key !== "j" && key !== "k") return; // one press, one act
     if (!isOn() && key !== "escape") return;
     if (key === "enter") {
       if (onEnter(target)) event.preventDefault();

@@ -37,7 +37,11 @@ export class Panel {
     });
     // A form that was opened while its case was asked for again stays.
     box.addEventListener("htmx:beforeSwap", ({ detail }) => {
-      if (detail.requestConfig.verb !== "get") return;
+      if (detail.requestConfig.verb !== "get") {
+        // The form of a case that was left meanwhile: its answer is not of the case shown now.
+        if (!box.contains(detail.requestConfig.elt)) detail.shouldSwap = false;
+        return;
+      }
       const asked = detail.requestConfig.path;
       if (asked !== this.address) detail.shouldSwap = false; // another was chosen meanwhile
       else if (this.shown === this.number && this.isTyping()) {
@@ -87,6 +91,11 @@ export class Panel {
     const { box, address } = this;
     // With a source of its own a request for the panel and one of a form never replace each other.
     htmx.ajax("GET", address, { source: box, target: box, swap: "innerHTML" }).catch(() => {});
+  }
+
+  /** Say that the case is not as it is shown. */
+  sayMoved() {
+    this.moved.hidden = false;
   }
 
   /** Show the case as it is now, or say that it has moved on where somebody is typing. */

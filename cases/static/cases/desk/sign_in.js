@@ -1,6 +1,6 @@
 // The session has ended: sign in again over the page, and go on with everything that stands there.
 
-import { closeDialog, openDialog } from "./dialogs.js";
+import { closeDialog, isOpen, openDialog } from "./dialogs.js";
 
 const tokenIn = (page) => page.querySelector("input[name=csrfmiddlewaretoken]")?.value;
 const userIn = (page) => page.querySelector("#sign-out")?.dataset.user;
@@ -37,7 +37,7 @@ export class SignIn {
 
   /** Ask, with the name filled in and the password to be typed. */
   ask() {
-    if (this.dialog.open) return;
+    if (isOpen(this.dialog)) return;
     this.said.textContent = "";
     this.username.value = this.user;
     openDialog(this.dialog);
