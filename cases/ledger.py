@@ -566,7 +566,12 @@ _RING = """
         key text, clock text, roles text[], due_at timestamptz)
       JOIN cases_deskalarmrule rule USING (ring)
     WHERE tier IN ('1', '2')
-    ON CONFLICT (case_id, key) DO NOTHING
+    -- One that ended rings anew: an emergency that was signed for and given back.
+    ON CONFLICT (case_id, key) DO UPDATE SET event_id = excluded.event_id, tier = excluded.tier,
+      roles = excluded.roles, raised_at = excluded.raised_at, escalate_at = excluded.escalate_at,
+      ended_at = NULL, acknowledged_at = NULL, acknowledged_by_id = NULL, escalated_at = NULL,
+      told = 0
+    WHERE cases_deskalarm.ended_at IS NOT NULL
 """
 
 

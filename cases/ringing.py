@@ -65,7 +65,11 @@ _BEFORE_SIGNING = frozenset(
     }
 )
 _EMERGENCY = (LimitUnit.EMERGENCY_HOUR, LimitUnit.EMERGENCY_DAY)
-_MAY_BE_EMERGENCY = (Action.REPORT, Action.FILE, Action.RECLASSIFY)
+# After the last three nobody has it any more who had signed.
+_MAY_BE_EMERGENCY = (
+    *(Action.REPORT, Action.FILE, Action.RECLASSIFY),
+    *(Action.RETURN, Action.ANSWER_CHECK, Action.REOPEN),
+)
 # Kinds of events that may ring; a desk that hears of one looks at its alarms.
 RINGING_ACTIONS = (Action.DUE_SOON, Action.OVERDUE, Action.SUPERVISE, *_MAY_BE_EMERGENCY)
 SILENT_CLOCKS = frozenset({_C.SUSPEND})  # its end is no lateness

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import CharField, Exists, OuterRef, Q, Value
+from django.db.models.functions import Cast, Concat, Now
 
 from cases.choices import CITY, ClockKind, Role, Stage
 from cases.errors import CityFilling
@@ -27,6 +27,9 @@ from cases.services.notify import SEND_RUNS
 from cityops.accounts.models import User
 
 BATCH = 200  # cases of one run; the next run goes on
+AGAIN = timedelta(
+    minutes=1
+)  # where there was no channel to the shift lead, one is looked for again
 
 # --- what a tick does ---------------------------------------------------------------------------
 
@@ -56,13 +59,12 @@ def ring_unaccepted() -> int:
         case__stage=Stage.REPORTED,
         started_at__lte=Now() - timedelta(seconds=rule.wait_s),
     )
-    rung = DeskAlarm.objects.filter(ring=Ring.UNACCEPTED).values("key")
-    waiting = {clock.case_id: clock for clock in clocks.order_by("started_at")[: 5 * BATCH]}
-    keys = {unaccepted(clock).key for clock in waiting.values()}
-    known = set(rung.filter(key__in=keys).values_list("key", flat=True))
-    wanted = [pk for pk, clock in waiting.items() if unaccepted(clock).key not in known]
+    key = Concat(Value(f"{Ring.UNACCEPTED}:"), Cast(OuterRef("pk"), CharField()))
+    rung = DeskAlarm.objects.filter(case=OuterRef("case"), key=key)
+    unrung = clocks.exclude(Exists(rung)).order_by("started_at")
+    waiting = {clock.case_id: clock for clock in unrung[: 5 * BATCH]}
     # One somebody is at is rung for by the next run, if it still waits then.
-    free = Case.objects.select_for_update(skip_locked=True).filter(pk__in=wanted[:BATCH])
+    free = Case.objects.select_for_update(skip_locked=True).filter(pk__in=[*waiting][:BATCH])
     locked = set(free.order_by("pk").values_list("pk", flat=True))
     still = clocks.filter(case__in=locked).in_bulk([waiting[pk].pk for pk in locked])
     at = _now()
@@ -95,7 +97,9 @@ def _now() -> Any:
 
 def escalate() -> int:
     """Have the shift lead told of alarms nobody has acknowledged in time; returns how many."""
-    waiting = DeskAlarm.objects.ringing().filter(escalated_at=None, escalate_at__lte=Now())
+    waiting = DeskAlarm.objects.ringing().filter(
+        Q(escalated_at=None, escalate_at__lte=Now()) | Q(told=0, escalated_at__lte=Now() - AGAIN)
+    )
     found = list(waiting.order_by("escalate_at", "pk").values_list("pk", "case_id")[:BATCH])
     return sum(_escalate_one(pk, case_id) for pk, case_id in found)
 
@@ -107,7 +111,7 @@ def _escalate_one(pk: int, case_id: int) -> bool:
     case = free.first()
     if case is None:  # somebody is at it: perhaps it ends; else the next run tells
         return False
-    late = DeskAlarm.objects.ringing().filter(pk=pk, escalated_at=None).select_for_update()
+    late = DeskAlarm.objects.ringing().filter(pk=pk, told=0).select_for_update()
     alarm = late.first()
     if alarm is None:
         return False
@@ -117,7 +121,7 @@ def _escalate_one(pk: int, case_id: int) -> bool:
     Effect.objects.bulk_create(
         [
             Effect(
-                key=f"alarm:{channel.pk}:{alarm.pk}",
+                key=f"alarm:{channel.pk}:{alarm.pk}:{alarm.raised_at.timestamp():.6f}",
                 kind="alarm",
                 queue="notify",
                 scope=case.scope,

@@ -244,13 +244,16 @@ def leads_on(action: Action) -> bool:
 
 def together_rows(request: UserRequest) -> list[bulk.Row]:
     """Return the cases a form takes along, each as number:version. Raises InvalidInput."""
-    rows = []
-    for text in dict.fromkeys(request.POST.getlist("together")):
+    rows: dict[str, bulk.Row] = {}
+    for text in request.POST.getlist("together"):
         number, _colon, version = text.partition(":")
-        if not (version.isascii() and version.isdigit() and len(version) < 10):
+        is_version = version.isascii() and version.isdigit() and len(version) < 10
+        if not is_version or not number.isascii() or not number.isalnum():
             raise InvalidInput(_("A case that goes along is sent as its number and version."))
-        rows.append(bulk.Row(number, int(version)))
-    return rows
+        rows[number] = bulk.Row(number, int(version))
+    if len(rows) > bulk.MOST_ROWS:
+        raise InvalidInput(_("At most %(most)d cases go along.") % {"most": bulk.MOST_ROWS})
+    return list(rows.values())
 
 
 def after_giving(

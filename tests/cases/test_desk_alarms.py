@@ -169,6 +169,11 @@ def test_an_emergency_rings_from_the_report_until_a_unit_has_signed(people):
 
     assert rung(number) == [("emergency", "1", "", False)]
 
+    act(number, Action.RETURN, _unit(number), reason="not_responsible", note="not ours")
+
+    assert rung(number) == [("emergency", "1", "", True)]  # nobody has it any more
+    assert DeskAlarm.objects.get().acknowledged_at is None
+
 
 def test_an_emergency_found_at_filing_rings_then(people, condition):
     number = outside_report(people, condition)
