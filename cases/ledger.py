@@ -580,7 +580,7 @@ def _ring(
 ) -> None:
     """Ring the desk for what the events say, and end what stands no more; in one statement."""
     by_case = {id(folder.case): folder for folder in folders}
-    raised = []
+    raised: dict[tuple[int, str], dict[str, Any]] = {}  # once a case and key
     for event in events:
         folder = by_case[id(event.case)]
         case, facts = folder.case, event.data["facts"]
@@ -588,24 +588,27 @@ def _ring(
         reason = raised_by(event.action, facts, event.case_seq, case, folder.clocks, unit)
         if reason is None:
             continue
-        raised.append(
-            {
-                "case_id": case.pk,
-                "event_id": event.pk,
-                "ring": reason.ring,
-                "key": reason.key,
-                "clock": reason.clock,
-                "roles": reason.roles,
-                "due_at": reason.due_at,
-            }
-        )
+        row = {
+            "case_id": case.pk,
+            "event_id": event.pk,
+            "ring": reason.ring,
+            "key": reason.key,
+            "clock": reason.clock,
+            "roles": reason.roles,
+            "due_at": reason.due_at,
+        }
+        raised.setdefault((case.pk, reason.key), row)
     told = []
     for folder in by_case.values():
         if folder.case.pk in known:
             keys, rings = standing(folder.case, folder.clocks.values(), _expected_unit(folder.case))
             told.append({"case_id": folder.case.pk, "keys": [*keys], "rings": [*rings]})
     if raised or told:
-        words: dict[str, Any] = {"at": at, "known": _as_json(told), "raised": _as_json(raised)}
+        words: dict[str, Any] = {
+            "at": at,
+            "known": _as_json(told),
+            "raised": _as_json([*raised.values()]),
+        }
         with connection.cursor() as cursor:
             cursor.execute(_RING, words)
 

@@ -165,11 +165,12 @@ def test_an_emergency_rings_from_the_report_until_a_unit_has_signed(people):
     assert run_effect(effect.pk) == "dispatched"
     assert rung(number) == [("emergency", "1", "", True)]
 
-    act(number, Action.SIGN, _unit(number))
+    unit = _unit(number)
+    act(number, Action.SIGN, unit)
 
     assert rung(number) == [("emergency", "1", "", False)]
 
-    act(number, Action.RETURN, _unit(number), reason="not_responsible", note="not ours")
+    act(number, Action.RETURN, unit, reason="not_responsible", note="not ours")
 
     assert rung(number) == [("emergency", "1", "", True)]  # nobody has it any more
     assert DeskAlarm.objects.get().acknowledged_at is None
