@@ -115,6 +115,47 @@ def test_a_fault_is_said_with_its_path_and_the_fix(path, value, said):
     assert faults(changed(path, value))[0].startswith(said)
 
 
+def paths_in(data, path=""):
+    """Yield (path in words, keys) of all that stands in a scheme."""
+    pairs = data.items() if isinstance(data, dict) else enumerate(data)
+    for key, value in pairs:
+        if isinstance(data, list):
+            here = f"{path}[{key}]"
+        else:
+            here = f"{path}.{key}" if path else key
+        yield here, [key]
+        if isinstance(value, dict | list):
+            yield from ((words, [key, *keys]) for words, keys in paths_in(value, here))
+
+
+@pytest.mark.parametrize("version", SHIPPED)
+def test_null_is_refused_wherever_it_stands(version):
+    data = SHIPPED[version]
+    for path, keys in paths_in(data):
+        above = data
+        for key in keys[:-1]:
+            above = above[key]
+        if above[keys[-1]] is None:
+            continue  # the open end of the last band
+        told = [fault.partition(": ")[0] for fault in faults(changed(keys, None), version)]
+        assert path in told
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (["items", 3, "rule", "charges"], {"a": 1}, "items[3].rule.charges: a list of at least"),
+        (["items", 3, "rule", "charges", 0], "a", "items[3].rule.charges[0]: an object"),
+        (["items", 0, "few"], None, "items[0].few: null is no value"),
+        (["cases", "key_sources", 1], "radio", "cases.key_sources[1]: one of: inspector"),
+        (["cases", "key_sources"], {"leader": 1}, "cases.key_sources: a list of sources"),
+        (["small_gap"], None, "small_gap: null is no value"),
+    ],
+)
+def test_what_a_run_could_not_read_is_refused(path, value, said):
+    assert any(fault.startswith(said) for fault in faults(changed(path, value)))
+
+
 @pytest.mark.parametrize(
     ("bands", "said"),
     [
