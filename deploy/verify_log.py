@@ -11,6 +11,7 @@ Exit code 0: everything adds up; 1: it does not, and the place is named; 2: the 
 import argparse
 import hashlib
 import json
+import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,9 +26,18 @@ Plain = dict[str, Any]  # what JSON says, or what is said of a run, a case, a li
 Measure = tuple[Fraction | None, int | None, int, int]  # value, groups, cases, of them key
 
 FORM = 1  # of the exported file
+LOGS = ("city", "hecheng", "hightech", "landport", "zhongfang")
+FIRST_LINE: dict[str, type] = {  # what it holds, and as what
+    **dict.fromkeys(("period", "start", "end", "as_of", "wide_start", "result", "seal"), str),
+    **dict.fromkeys(("heads", "scheme", "beside"), dict),
+    **dict.fromkeys(("names", "wide_names"), list),
+    "months": int,
+}
+PERIOD = re.compile(r"(20\d\d)(?:-(?:(0[1-9]|1[0-2])|Q([1-4])))?", re.ASCII)
+HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 NOTHING = "00" * 32  # the hash before the first event
 WEEK = timedelta(days=7)
-CITY_TIME = timezone(timedelta(hours=8))
+CITY_TIME, UTC = timezone(timedelta(hours=8)), timezone(timedelta(0))
 
 STARTS = ("dispatch", "reassign", "arbitrate", "rework", "reopen")
 ENDS = ("finish", "return", "close", "force_close", "void", "merge")
@@ -72,17 +82,46 @@ def moment(text: Any) -> Any:
     return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
+def parsed(text: str) -> Any:
+    """Return what a JSON text says; a field given twice says nothing. Raises NoLog."""
+    try:
+        return json.loads(text, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise NoLog(f"this is not JSON: {error}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Plain:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise NoLog("a field stands twice")
+    return found
+
+
 def read(lines: Iterable[str]) -> tuple[Plain, list[Plain]]:
     """Return what the first line says and the list of the other lines. Raises NoLog."""
     lines = iter(lines)
-    try:
-        about = json.loads(next(lines, "{}"))
-        rows = [json.loads(line) for line in lines if line.strip()]
-    except ValueError as error:
-        raise NoLog(f"a line is not JSON: {error}") from None
+    about = parsed(next(lines, "{}"))
+    rows = [parsed(line) for line in lines if line.strip()]
     if not isinstance(about, dict) or about.get("cityops_log") != FORM:
         raise NoLog("the first line does not say that this is a log of cityops")
+    for name, kind in FIRST_LINE.items():
+        if type(about.get(name)) is not kind:
+            raise NoLog(f"the first line does not say {name} as it should")
+    for scope, head in about["heads"].items():
+        if not isinstance(head, dict) or type(head.get("dseq")) is not int:
+            raise NoLog(f"the first line gives no head of {scope}")
+        if not is_hash(head.get("hash")):
+            raise NoLog(f"the first line gives no hash of {scope}")
+    for number, row in enumerate(rows, 2):
+        names = ("scope", "header", "body", "hash")
+        if not isinstance(row, dict) or any(type(row.get(n)) is not str for n in names):
+            raise NoLog(f"line {number} holds no event")
     return about, rows
+
+
+def is_hash(value: Any) -> bool:
+    """Whether this is a SHA-256 in hex."""
+    return isinstance(value, str) and HASH.fullmatch(value) is not None
 
 
 def follow(about: Plain, rows: list[Plain]) -> list[Plain]:
@@ -91,12 +130,17 @@ def follow(about: Plain, rows: list[Plain]) -> list[Plain]:
     Raises Broken at the first event of a log that does not follow from the one before it.
     """
     heads = about["heads"]
+    for scope in sorted({*LOGS} ^ heads.keys()):
+        what = (
+            "the first line names no head of this log" if scope in LOGS else "there is no such log"
+        )
+        raise Broken(scope, 0, what)
     reached = dict.fromkeys(heads, (0, NOTHING))
     headers = []
     for row in rows:
-        scope = row.get("scope", "?")
+        scope = row["scope"]
         if scope not in heads:
-            raise Broken(scope, 0, "the first line names no head of this log")
+            raise Broken(scope, 0, "there is no such log")
         dseq, before = reached[scope]
         headers.append(_link(scope, dseq + 1, before, row))
         reached[scope] = dseq + 1, row["hash"]
@@ -111,11 +155,12 @@ def follow(about: Plain, rows: list[Plain]) -> list[Plain]:
 
 def _link(scope: str, dseq: int, before: str, row: Plain) -> Plain:
     """Return the header of an event that follows `before`; raises Broken."""
-    try:
-        header: Plain = json.loads(row["header"])
-        digest, stated = bytes.fromhex(row["body"]), row["hash"]
-    except (KeyError, TypeError, ValueError):
-        raise Broken(scope, dseq, "the line holds no event") from None
+    header = parsed(row["header"])
+    if not isinstance(header, dict):
+        raise NoLog(f"the header of {scope}/{dseq} is no object")
+    if not is_hash(row["body"]) or not is_hash(row["hash"]):
+        raise Broken(scope, dseq, "the line holds no event")
+    digest, stated = bytes.fromhex(row["body"]), row["hash"]
     if header.get("scope") != scope or header.get("dseq") != dseq:
         there = f"{header.get('scope')}/{header.get('dseq')}"
         raise Broken(scope, dseq, f"event {there} stands here: one is missing, or not in its place")
@@ -123,6 +168,46 @@ def _link(scope: str, dseq: int, before: str, row: Plain) -> Plain:
     if made != stated:
         raise Broken(scope, dseq, "the event was altered: its hash does not follow from the log")
     return header
+
+
+# --- the period ---------------------------------------------------------------------------------
+
+
+def period_of(name: str) -> Plain:
+    """Return what a period's name alone says of its times and of the periods within. NoLog."""
+    found = PERIOD.fullmatch(name)
+    if found is None:
+        raise NoLog(f"there is no period {name}")
+    year, month, quarter = found.groups()
+    first, many = int(year) * 12, 12
+    if month:
+        first, many = first + int(month) - 1, 1
+    elif quarter:
+        first, many = first + 3 * (int(quarter) - 1), 3
+    wide = min(first, first + many - 3)
+    return {
+        "start": stamp(first),
+        "end": stamp(first + many),
+        "months": many,
+        "names": names_within(first, first + many),
+        "wide_start": stamp(wide),
+        "wide_names": names_within(wide, first + many),
+    }
+
+
+def stamp(months: int) -> str:
+    """Return when a month begins in the city, counted from the year 0, as the log writes times."""
+    begins = datetime(months // 12, months % 12 + 1, 1, tzinfo=CITY_TIME)
+    return begins.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def names_within(first: int, end: int) -> list[str]:
+    """Return the months, quarters and years that lie wholly in [first, end), each newest first."""
+    months = range(end - 1, first - 1, -1)
+    names = [f"{m // 12}-{m % 12 + 1:02d}" for m in months]
+    names += [f"{m // 12}-Q{m % 12 // 3 + 1}" for m in months if m % 3 == 0 and m + 3 <= end]
+    names += [f"{m // 12}" for m in months if m % 12 == 0 and m + 12 <= end]
+    return names
 
 
 # --- one case -----------------------------------------------------------------------------------
@@ -720,6 +805,10 @@ RATES = {  # the bulletin's
     "sign_on_time": "on_time_sign_rate",
     "check_on_time": "on_time_check_rate",
 }
+GIVEN = ("onsite", "satisfaction", "key_tasks")  # measured outside the cases
+INDICATORS = (*SHARES, *NUMBERS, *CREDITS, *AMONG, "filed_per_cell", *GIVEN)
+KINDS = ("ratio", "threshold", "thresholds", "band", "charges", "manual")
+SCHEME_FORM = 2
 EMERGENCY = ("emergency_hour", "emergency_day")
 
 
@@ -831,6 +920,31 @@ def mean_credit(cases: list[Plain]) -> Measure:
 
 
 # --- rules of a scheme (docs/schemes.md) --------------------------------------------------------
+
+
+def unknown_in(scheme: Plain) -> Iterator[str]:
+    """Yield what a scheme says that this file does not know how to compute."""
+    rules = {"": scheme["items"]}
+    rules |= {n: scheme.get(n, {}).get("items", []) for n in ("deductions", "bonuses")}
+    asked: list[tuple[str, Any, tuple[Any, ...]]] = [
+        ("form", scheme["form"], (SCHEME_FORM,)),
+        ("level", scheme["level"], ("district", "unit", "street", "post")),
+        ("rounding.mode", scheme["rounding"]["mode"], ("half_up",)),
+        ("groups", scheme.get("groups") or {"by": "kind"}, ({"by": "kind"},)),
+        ("missing", scheme.get("missing", "share"), ("share", "drop_for_all")),
+    ]
+    for where, nodes in rules.items():
+        kinds = ("charges", "manual") if where else KINDS
+        for item, _ in leaves(nodes):
+            rule, code = item["rule"], item["code"]
+            asked.append((f"{code}.rule.kind", rule["kind"], kinds))
+            asked += [(f"{code}.indicator", name, INDICATORS) for name in named_in(item)]
+            for judged in (rule, *rule.get("terms", [])):
+                if "better" in judged:
+                    asked.append((f"{code}.rule.better", judged["better"], ("high", "low")))
+    yield from (
+        f"{where}: {value} is not known here" for where, value, k in asked if value not in k
+    )
 
 
 def named_in(item: Plain) -> list[str]:
@@ -1166,6 +1280,7 @@ def placed_by(level: str, events: list[Event]) -> list[Event]:
 def recompute(about: Plain, headers: Iterable[Plain]) -> Plain:
     """Return the result of the period, computed from the log alone."""
     events = placed_by(about["scheme"]["level"], [Event(header) for header in headers])
+    about = {**about, **period_of(about["period"])}
     start, end, as_of = (moment(about[name]) for name in ("start", "end", "as_of"))
     wide_start = moment(about["wide_start"])
     counts = wide = count(events, Period(start, end, as_of, about["names"]))
@@ -1191,20 +1306,46 @@ def verify(lines: Iterable[str]) -> tuple[list[str], bool]:
     """Return lines of text that tell what was found, and whether everything adds up."""
     about, rows = read(lines)
     try:
-        headers = follow(about, rows)
+        return _verified(about, follow(about, rows))
     except Broken as broken:
         return [f"BROKEN {broken}"], False
+    except NoLog:
+        raise
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise NoLog(f"no such log is written: {type(error).__name__} {error}") from error
+
+
+def _verified(about: Plain, headers: list[Plain]) -> tuple[list[str], bool]:
     told = [f"head {scope} {h['dseq']} {h['hash']}" for scope, h in sorted(about["heads"].items())]
+    rules = hashlib.sha256(canonical(about["scheme"]).encode()).hexdigest()
+    told += [f"as_of {about['as_of']}", f"scheme {about['scheme']['version']} {rules}"]
+    wrong = [
+        f"{name}: the first line says {about[name]}, {about['period']} gives {value}"
+        for name, value in period_of(about["period"]).items()
+        if about[name] != value
+    ]
+    wrong += [f"scheme.{what}" for what in unknown_in(about["scheme"])]
+    if wrong:
+        return [*told, *(f"DIFFERENT {what}" for what in wrong)], False
     seal = hashlib.sha256(about["result"].encode()).hexdigest()
     if seal != about["seal"]:
         return [*told, f"DIFFERENT the seal says {about['seal']}, the result has {seal}"], False
     result = recompute(about, headers)
-    wrong = list(differences(json.loads(about["result"]), result))
-    if wrong or canonical(result) != about["result"]:
-        return [
-            *told,
-            *(f"DIFFERENT {p}: published {a}, the log gives {b}" for p, a, b in wrong),
-        ], False
+    wrong = [
+        f"{path}: published {one}, the log gives {other}"
+        for path, one, other in differences(parsed(about["result"]), result)
+    ]
+    if not wrong and canonical(result) != about["result"]:
+        wrong = ["the text of the result: the same numbers, written in another way"]
+    if wrong:
+        return [*told, *(f"DIFFERENT {what}" for what in wrong)], False
     for sheet in result["bodies"]:
         told.append(f"rank {sheet['rank'] or '-'} {sheet['body']} {sheet['total'] or '-'}")
     return [
@@ -1212,6 +1353,11 @@ def verify(lines: Iterable[str]) -> tuple[list[str], bool]:
         f"seal {seal}",
         f"{len(headers)} events follow from each other; {about['period']} agrees",
     ], True
+
+
+def _one_line(text: str) -> str:
+    """Return a text with nothing in it that could begin another line."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def main(arguments: list[str]) -> int:
@@ -1222,9 +1368,9 @@ def main(arguments: list[str]) -> int:
         with Path(parser.parse_args(arguments).log).open(encoding="utf-8") as file:
             told, is_right = verify(file)
     except (OSError, UnicodeDecodeError, NoLog) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{_one_line(str(error))}\n")
         return 2
-    sys.stdout.write("\n".join(told) + "\n")
+    sys.stdout.write("".join(f"{_one_line(line)}\n" for line in told))
     return 0 if is_right else 1
 
 

@@ -50,7 +50,7 @@ def _about(run: Run) -> dict[str, object]:
         "wide_start": stamp(period.wide_start),
         "wide_names": [one.name for one in periods_within(period.wide_start, period.end)],
         "months": period.months,
-        "heads": _heads(run),
+        "heads": heads_of(run),
         "scheme": run.scheme.data,
         "beside": json.loads(run.beside),
         "result": run.result,
@@ -58,7 +58,7 @@ def _about(run: Run) -> dict[str, object]:
     }
 
 
-def _heads(run: Run) -> dict[str, dict[str, object]]:
+def heads_of(run: Run) -> dict[str, dict[str, object]]:
     """Return where the run read each log, with the hash of the last event it read."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,7 +1,7 @@
 """Versions of schemes, runs of the score, and which case stands in which count of a run."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
@@ -127,6 +127,15 @@ class Scheme(models.Model):
         return self.version
 
     @property
+    def proposal(self) -> str:
+        """The proposal that stands, by its moment; empty for none. Who answers it sends it back."""
+        return (
+            self.proposed_at.astimezone(UTC).isoformat(timespec="microseconds")
+            if self.proposed_at
+            else ""
+        )
+
+    @property
     def data(self) -> dict[str, Any]:
         """The rules, read."""
         read: dict[str, Any] = json.loads(self.body)
@@ -188,7 +197,10 @@ class ManualEntry(models.Model):
 
 
 class Run(models.Model):
-    """One computation: a period, the log it was read from, the scheme and the sealed result."""
+    """One computation: a period, the log it was read from, the scheme and the sealed result.
+
+    It is never changed: the program's roles may not, and the seal is checked (migration 0004).
+    """
 
     period = models.CharField(_("period"), max_length=8)  # 2026-10, 2026-Q3 or 2026
     as_of = models.DateTimeField(_("as of"))

@@ -15,6 +15,7 @@ from cases.choices import CITY, DISTRICT_SLUGS, Source
 from cases.errors import Busy
 from cases.models import Case
 from cityops.accounts.models import User
+from scoring.exported import heads_of
 from scoring.models import Run
 from scoring.periods import BadPeriod, Period, month_of, parse_period, periods_between
 from scoring.selectors import log_span
@@ -78,7 +79,8 @@ def ranking(request: HttpRequest, period: str) -> HttpResponse:
         run = _run_of(request, wanted)
     except NotBegun:
         return render(request, "scoring/ranking.html", _frame(wanted, None))
-    return render(request, "scoring/ranking.html", _frame(wanted, run) | sheet_of(run))
+    said = sheet_of(run) | {"heads": heads_of(run)}
+    return render(request, "scoring/ranking.html", _frame(wanted, run) | said)
 
 
 @require_GET

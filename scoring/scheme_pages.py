@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from cases.errors import InvalidInput
+from cases.errors import DraftClosed, InvalidInput, StaleRules
 from cityops.accounts.models import User
 from scoring.entries import bodies_to_enter, enter_points, manual_items, most_of
 from scoring.models import Level, Scheme, State
@@ -32,6 +32,7 @@ from scoring.versions import (
     edit_scheme,
     may_edit,
     propose_scheme,
+    require_as_seen,
     scheme_for,
     scheme_of,
     store_shipped,
@@ -72,6 +73,12 @@ def _draft(version: str) -> Scheme:
 
 def _said(request: HttpRequest, name: str) -> str:
     return str(request.POST.get(name, "")).strip()
+
+
+def _seen(request: HttpRequest) -> dict[str, str]:
+    """Return the rules and the proposal that a form was shown with."""
+    seen = {"seen_digest": "digest", "seen_proposal": "proposed_at"}
+    return {name: _said(request, field) for name, field in seen.items()}
 
 
 @require_GET
@@ -142,18 +149,22 @@ def scheme_copy(request: HttpRequest, version: str) -> HttpResponse:
 @login_required
 def scheme_edit(request: HttpRequest, version: str) -> HttpResponse:
     """Change a draft, by a field for each number or by its JSON."""
-    user, draft = _editor(request), _draft(version)
+    user, draft = _editor(request), _scheme(version)
+    if draft.is_shipped or (request.method == "GET" and not draft.is_open):
+        raise Http404
     as_json = "text" in request.POST or request.GET.get("as") == "json"
     if request.method == "GET":
         return _form(request, draft, draft.data, as_json=as_json)
     text, data = request.POST.get("text", ""), draft.data
+    seen = _said(request, "digest")
     try:
-        if as_json:
-            data = parse(text)
-        else:
-            data = applied(draft.data, {k: str(v) for k, v in request.POST.items()})
-        seen = _said(request, "digest")
+        require_as_seen(draft, seen)
+        data = parse(text) if as_json else _entered(draft.data, request)
         edit_scheme(version=version, data=data, actor=user, seen_digest=seen)
+    except (StaleRules, DraftClosed) as refusal:
+        if not as_json:
+            data = _entered(data, request)
+        return _form(request, draft, data, as_json=as_json, text=text, refusal=refusal)
     except BadScheme as bad:
         errors = {fault.path: fault.message for fault in bad.faults}
         return _form(request, draft, data, as_json=as_json, errors=errors, text=text)
@@ -164,6 +175,10 @@ def scheme_edit(request: HttpRequest, version: str) -> HttpResponse:
     return redirect("score_scheme_edit", version=version)
 
 
+def _entered(data: dict[str, Any], request: HttpRequest) -> dict[str, Any]:
+    return applied(data, {name: str(value) for name, value in request.POST.items()})
+
+
 def _form(
     request: HttpRequest,
     draft: Scheme,
@@ -172,6 +187,7 @@ def _form(
     as_json: bool,
     errors: dict[str, str] | None = None,
     text: str = "",
+    refusal: StaleRules | DraftClosed | None = None,
 ) -> HttpResponse:
     errors = errors or {}
     sections = [] if as_json else sections_of(data, errors)
@@ -182,6 +198,7 @@ def _form(
         "sections": sections,
         "errors": [(path, message) for path, message in errors.items() if path not in shown],
         "wrong": len(errors),
+        "refusal": refusal,
         "where": parts_to_add_to(data) if not as_json else [],
         "kinds": list(KIND_NAMES.items()),
         "indicators": list(INDICATOR_NAMES.items()),
@@ -189,6 +206,8 @@ def _form(
         "text": text or json.dumps(data, ensure_ascii=False, indent=2),
     }
     status = 422 if errors else 200
+    if refusal:
+        status = refusal.status
     return render(request, "scoring/scheme_edit.html", said, status=status)
 
 
@@ -296,7 +315,7 @@ def scheme_propose(request: HttpRequest, version: str) -> HttpResponse:
             since=_month_start(_said(request, "since")),
             reason=_said(request, "reason"),
             actor=user,
-            seen_digest=_said(request, "digest"),
+            **_seen(request),
         )
     except InvalidInput as refusal:
         return _show(request, draft, refusal)
@@ -317,7 +336,7 @@ def _month_start(name: str) -> datetime:
 def scheme_withdraw(request: HttpRequest, version: str) -> HttpResponse:
     """Take a proposal back."""
     user, _found = _editor(request), _draft(version)
-    withdraw_scheme(version=version, actor=user, seen_digest=_said(request, "digest"))
+    withdraw_scheme(version=version, actor=user, **_seen(request))
     messages.success(request, _("The proposal is taken back."))
     return redirect("score_scheme", version=version)
 
@@ -328,7 +347,7 @@ def scheme_approve(request: HttpRequest, version: str) -> HttpResponse:
     """Put a proposed version in force from its month."""
     user, draft = _editor(request), _draft(version)
     try:
-        found = approve_scheme(version=version, actor=user, seen_digest=_said(request, "digest"))
+        found = approve_scheme(version=version, actor=user, **_seen(request))
     except InvalidInput as refusal:
         return _show(request, draft, refusal)
     assert found.valid is not None
@@ -342,6 +361,6 @@ def scheme_approve(request: HttpRequest, version: str) -> HttpResponse:
 def scheme_drop(request: HttpRequest, version: str) -> HttpResponse:
     """Give a draft up."""
     user, _found = _editor(request), _draft(version)
-    drop_scheme(version=version, actor=user, seen_digest=_said(request, "digest"))
+    drop_scheme(version=version, actor=user, **_seen(request))
     messages.success(request, _("The draft is given up; it stays to be read."))
     return redirect("score_schemes")

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
+from cases.choices import Source
 from scoring.rates import INDICATORS
 from scoring.rollup import all_items, leaves
 from scoring.rules import indicators_of
@@ -24,6 +25,7 @@ KINDS = ("ratio", "threshold", "thresholds", "band", "charges", "manual")
 LIMIT_UNITS = ("work_hour", "work_day")
 _NUMBER = re.compile(r"\d{1,6}(\.\d{1,4})?", re.ASCII)
 _VERSION = re.compile(r"[a-z0-9][a-z0-9.-]{1,39}", re.ASCII)
+_UPTO = re.compile(r"\[\d+\]\[0\]", re.ASCII)  # the upper end of a band, under `bands`
 _CODE = re.compile(r"[A-Z][A-Z0-9]{0,7}", re.ASCII)
 
 
@@ -83,8 +85,30 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def require_sound(data: Any) -> None:
     """Raise BadScheme with every fault of a scheme's data."""
     faults = list(_Check().scheme(data))
+    told = {fault.path for fault in faults}
+    faults += [
+        Fault(path, _("null is no value: write one, or leave the field out"))
+        for path in _nulls(data, "")
+        if path not in told
+    ]
     if faults:
         raise BadScheme(faults)
+
+
+def _nulls(said: Any, path: str) -> Iterator[str]:
+    """Yield where null stands, but for the open end of bands, which is checked with them."""
+    if said is None:
+        yield path
+    elif isinstance(said, dict):
+        for name, value in said.items():
+            here = f"{path}.{name}" if path else name
+            is_bands = name == "bands" and isinstance(value, list)
+            for one in _nulls(value, here):
+                if not (is_bands and _UPTO.fullmatch(one, len(here))):
+                    yield one
+    elif isinstance(said, list):
+        for place, value in enumerate(said):
+            yield from _nulls(value, f"{path}[{place}]")
 
 
 def is_number(value: Any) -> bool:
@@ -178,8 +202,11 @@ class _Check:
             for unit in LIMIT_UNITS:
                 yield from _whole(quick[unit], f"cases.quick.{unit}", least=0)
         sources = said.get("key_sources")
-        if not isinstance(sources, list) or not all(isinstance(s, str) for s in sources):
+        if not isinstance(sources, list):
             yield Fault("cases.key_sources", _('a list of sources: ["leader", "media"]'))
+            return
+        for place, source in enumerate(sources):
+            yield from _one_of(source, f"cases.key_sources[{place}]", Source.values)
 
     def _groups(self, said: Any) -> Iterator[Fault]:
         if not isinstance(said, dict):
@@ -324,8 +351,7 @@ def _thresholds(rule: Any, path: str) -> Iterator[Fault]:
         yield from _fields(term, here, ("indicator", "full_at", "per_point", "better"), ())
         yield from _indicator(term.get("indicator"), f"{here}.indicator")
         yield from _short(term, here)
-    if not rule.get("terms"):
-        yield Fault(f"{path}.terms", _("a list of at least one term"))
+    yield from _some(rule.get("terms"), f"{path}.terms", _("a list of at least one term"))
 
 
 def _band(rule: Any, path: str) -> Iterator[Fault]:
@@ -354,8 +380,7 @@ def _charges(rule: Any, path: str) -> Iterator[Fault]:
     yield from _fields(rule, path, ("kind", "charges"), ("cap",))
     if rule.get("cap") is not None:
         yield from _number(rule["cap"], f"{path}.cap")
-    if not rule.get("charges"):
-        yield Fault(f"{path}.charges", _("a list of at least one charge"))
+    yield from _some(rule.get("charges"), f"{path}.charges", _("a list of at least one charge"))
     for here, charge in _listed(rule.get("charges"), f"{path}.charges"):
         yield from _fields(charge, here, ("indicator", "points"), ("steps", "key_times", "cap"))
         name = charge.get("indicator")
@@ -428,6 +453,16 @@ def _listed(said: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{path}[{place}]", one if isinstance(one, dict) else {}
 
 
+def _some(said: Any, path: str, message: str) -> Iterator[Fault]:
+    """Refuse what is no list of at least one object."""
+    if not isinstance(said, list) or not said:
+        yield Fault(path, message)
+        return
+    for place, one in enumerate(said):
+        if not isinstance(one, dict):
+            yield Fault(f"{path}[{place}]", _("an object: {…}"))
+
+
 def _names(said: Any, path: str) -> Iterator[Fault]:
     if not isinstance(said, dict) or set(said) != {"zh", "en"}:
         yield Fault(path, _('write both languages: {"zh": "…", "en": "…"}'))
@@ -445,7 +480,7 @@ def _one_of(value: Any, path: str, known: Sequence[str]) -> Iterator[Fault]:
 
 def _number(value: Any, path: str, *, most: int | None = None) -> Iterator[Fault]:
     if value is None:
-        return  # the missing field is said already
+        return  # what is missing or null is said already
     if not is_number(value):
         yield Fault(path, _('a number in quotes, not negative, at most 4 places: "0.5"'))
     elif most is not None and Fraction(value) > most:

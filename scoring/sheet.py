@@ -13,6 +13,7 @@ from cases.choices import CITY, Source
 from cases.models import District
 from cases.models.area import in_language
 from scoring.models import Run
+from scoring.rates import INDICATORS
 from scoring.rollup import all_items
 from scoring.rules import indicators_of
 from scoring.words import COUNT_NAMES, names_in
@@ -110,6 +111,7 @@ class _Words:
             item["code"]: next((_OVER[n] for n in indicators_of(item) if n in _OVER), "")
             for item in all_items(data)
         }
+        self.reads = {item["code"]: indicators_of(item) for item in all_items(data)}
         self.parts = {node["code"] for node in data["items"] if "items" in node}
 
 
@@ -169,6 +171,8 @@ def _with_parts(
 def _line(run: Run, body: str, line: dict[str, Any], scheme: _Words) -> dict[str, Any]:
     code = line["code"]
     shown: dict[str, Any] = {**line, "name": scheme.names[code], "lost": None}
+    values = line["values"] if "values" in line else [line.get("value")]
+    shown["measured"] = " · ".join(map(_measured, values, scheme.reads[code])) or "–"
     shown["over"] = scheme.over[code]
     if line["points"] is not None and "full" in line:
         shown["lost"] = Decimal(line["full"]) - Decimal(line["points"])
@@ -176,6 +180,15 @@ def _line(run: Run, body: str, line: dict[str, Any], scheme: _Words) -> dict[str
         shown["number"] = Number(scheme.names[code], line["listed"], _address(run, body, code))
         shown["grouped"] = line.get("cases") != line.get("groups")
     return shown
+
+
+def _measured(value: str | None, indicator: str) -> str:
+    """Return a value with its unit: a rate in per cent, a number of times as it is."""
+    if value is None:
+        return "–"
+    if INDICATORS[indicator].unit == "percent":
+        return f"{value}%"
+    return f"{Decimal(value).normalize():f}"
 
 
 def _last(bodies: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -123,6 +123,7 @@ def draft_scheme(*, base: str, version: str, reason: str, actor: User) -> Scheme
 def edit_scheme(*, version: str, data: dict[str, Any], actor: User, seen_digest: str) -> Scheme:
     """Replace the rules of a draft; a proposal is withdrawn by it, for nobody read the new ones.
 
+    The same rules change nothing: neither a proposal nor who changed it last.
     `seen_digest` is of the rules the actor changed. Raises NotAllowed, DraftClosed, StaleRules,
     and InvalidInput with each fault under its path.
     """
@@ -132,7 +133,10 @@ def edit_scheme(*, version: str, data: dict[str, Any], actor: User, seen_digest:
             _("The version of a draft stays."), fields={"version": _("write %s") % version}
         )
     _require_sound(data)
-    scheme.body = canonical(data)
+    text = canonical(data)
+    if text == scheme.body:
+        return scheme
+    scheme.body = text
     scheme.digest, scheme.level = seal_of(scheme.body), data["level"]
     scheme.changed_by, scheme.changed_at = actor, timezone.now()
     _withdraw(scheme)
@@ -142,13 +146,20 @@ def edit_scheme(*, version: str, data: dict[str, Any], actor: User, seen_digest:
 
 @retrying
 def propose_scheme(
-    *, version: str, since: datetime, reason: str, actor: User, seen_digest: str
+    *,
+    version: str,
+    since: datetime,
+    reason: str,
+    actor: User,
+    seen_digest: str,
+    seen_proposal: str = "",
 ) -> Scheme:
     """Ask that a draft be in force from a month's start that is still to come.
 
     Raises NotAllowed, DraftClosed, StaleRules, InvalidInput.
     """
     scheme = _open_scheme(version, actor, seen_digest)
+    _require_proposal(scheme, seen_proposal)
     now = timezone.now()
     _require_start(since, now=now)
     scheme.proposed_by, scheme.proposed_at = actor, now
@@ -158,17 +169,20 @@ def propose_scheme(
 
 
 @retrying
-def withdraw_scheme(*, version: str, actor: User, seen_digest: str) -> Scheme:
+def withdraw_scheme(*, version: str, actor: User, seen_digest: str, seen_proposal: str) -> Scheme:
     """Take a proposal back; the draft goes on. Raises NotAllowed, DraftClosed, StaleRules."""
     scheme = _open_scheme(version, actor, seen_digest)
+    _require_proposal(scheme, seen_proposal)
     _withdraw(scheme)
     scheme.save()
     return scheme
 
 
 @retrying
-def approve_scheme(*, version: str, actor: User, seen_digest: str) -> Scheme:
+def approve_scheme(*, version: str, actor: User, seen_digest: str, seen_proposal: str) -> Scheme:
     """Put a proposed version in force from its month; the one before ends there.
+
+    `seen_proposal` is the `proposal` its reader saw: who proposed it, from when and why.
 
     The second assessor: neither who wrote it, changed it last nor proposed it. What was approved
     to begin later at the same level gives way only by being at another time. Raises NotAllowed,
@@ -176,6 +190,7 @@ def approve_scheme(*, version: str, actor: User, seen_digest: str) -> Scheme:
     """
     _lock_book()
     scheme = _open_scheme(version, actor, seen_digest)
+    _require_proposal(scheme, seen_proposal)
     if scheme.proposed_from is None:
         raise InvalidInput(
             _("Nobody has proposed this version."), fields={"version": _("propose it first")}
@@ -200,9 +215,10 @@ def approve_scheme(*, version: str, actor: User, seen_digest: str) -> Scheme:
 
 
 @retrying
-def drop_scheme(*, version: str, actor: User, seen_digest: str) -> Scheme:
+def drop_scheme(*, version: str, actor: User, seen_digest: str, seen_proposal: str = "") -> Scheme:
     """Give a draft up; it stays to be read. Raises NotAllowed, DraftClosed, StaleRules."""
     scheme = _open_scheme(version, actor, seen_digest)
+    _require_proposal(scheme, seen_proposal)
     _withdraw(scheme)
     scheme.dropped_at, scheme.dropped_by = timezone.now(), actor
     scheme.save()
@@ -215,11 +231,24 @@ def _open_scheme(version: str, actor: User, seen_digest: str) -> Scheme:
     scheme = Scheme.objects.select_for_update().filter(pk=version).first()
     if scheme is None:
         raise UnknownScheme(f"There is no scheme {version!r}.")
+    require_as_seen(scheme, seen_digest)
+    return scheme
+
+
+def require_as_seen(scheme: Scheme, seen_digest: str) -> None:
+    """Raise DraftClosed or StaleRules unless this is the draft its reader saw."""
     if not scheme.is_open:
         raise DraftClosed(_("This version is no draft any more: begin a new one from it."))
     if scheme.digest != seen_digest:
         raise StaleRules(_("Somebody has changed this draft since you looked at it. Look again."))
-    return scheme
+
+
+def _require_proposal(scheme: Scheme, seen: str) -> None:
+    """Raise StaleRules when another proposal, or none, stands than its reader saw."""
+    if scheme.proposal != seen:
+        raise StaleRules(
+            _("Somebody has proposed or taken back this draft since you looked at it. Look again.")
+        )
 
 
 def _withdraw(scheme: Scheme) -> None:

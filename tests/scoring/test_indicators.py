@@ -5,6 +5,7 @@ from fractions import Fraction
 from hashlib import sha256
 
 import pytest
+from django.db import IntegrityError, ProgrammingError, connection, transaction
 
 from cases.ledger import canonical
 from cases.models import DistrictHead
@@ -387,13 +388,42 @@ def test_a_run_is_kept_and_its_lists_hold_as_many_cases_as_its_counts(huaihua):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("role", ["cityops_web", "cityops_system"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE scoring_run SET as_of = now()",
+        "UPDATE scoring_runlist SET numbers = '{}'",
+        "TRUNCATE scoring_runlist, scoring_run",
+    ],
+)
+def test_the_program_may_not_change_a_run(huaihua, role, change):
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL ROLE {role}")
+        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
+            cursor.execute(change)
+        cursor.execute("RESET ROLE")
+
+
+@pytest.mark.django_db
+def test_the_seal_of_a_run_is_that_of_its_result(huaihua):
+    said = {"period": "2026-10", "as_of": OCTOBER.end, "heads": {}, "scheme": scheme_of()}
+
+    with pytest.raises(IntegrityError, match="run_seal_is_of_its_result"), transaction.atomic():
+        Run.objects.create(**said, result="{}", seal=sha256(b"{ }").hexdigest())
+
+    assert not Run.objects.exists()
+
+
+@pytest.mark.django_db
 def test_old_provisional_runs_are_forgotten_and_closed_ones_kept(huaihua):
     write(random_log(3, cases=5))
     heads = [DistrictHead(scope=s, hash=b"", at=day("10-01")) for s in (*DISTRICTS, "city")]
     DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
     scheme = scheme_of()
+    said = {"result": "{}", "seal": sha256(b"{}").hexdigest()}
     made = {
-        name: Run.objects.create(period="2026-10", as_of=at, heads={}, scheme=scheme, result="{}")
+        name: Run.objects.create(period="2026-10", as_of=at, heads={}, scheme=scheme, **said)
         for name, at in (("running", day("10-20")), ("closed", OCTOBER.end))
     }
 

@@ -2,12 +2,14 @@
 
 import pytest
 from django.db import connection
+from django.template.loader import render_to_string
 from django.test.utils import CaptureQueriesContext
 
 from cases.models import Case, DistrictHead
 from cityops.accounts.roles import Role
 from scoring import pages
 from scoring.services import run_in_snapshot
+from scoring.sheet import _measured
 from scoring.versions import scheme_of
 from tests.scoring.ledger import write
 from tests.scoring.logs import DISTRICTS, Story, day
@@ -46,6 +48,23 @@ def test_every_number_leads_to_as_many_cases(client, run):
     assert [row["number"] for row in filed.context["rows"]] == ["HH1", "HH2", "HH3"]
     assert [row["number"] for row in late.context["rows"]] == ["HH1"]
     assert '<a href="/cases/HH1/">HH1</a>' in late.content.decode()
+
+
+def test_a_value_is_shown_in_its_unit_and_points_by_hand_without_a_list(client, run):
+    charged = run_in_snapshot(OCTOBER, scheme_of("example-jinhua"))
+    client.force_login(person("l1", Role.LEADER))
+
+    page = client.get(f"/score/2026-10/?run={charged.pk}")
+
+    hecheng = next(body for body in page.context["bodies"] if body["body"] == "hecheng")
+    shown = {line["code"]: line["measured"] for line in hecheng["lines"]}
+    line = next(line for line in hecheng["lines"] if line["code"] == "H4")
+    assert line["values"] == ["1.00", "0.00", "0.00"]
+    assert shown["H4"] == "1 · 0 · 0"
+    assert shown["H5"] == "–"
+    assert _measured("98.50", "closure_rate") == "98.50%"
+    by_hand = render_to_string("scoring/_why.html", {"why": {"name": "a", "lost": 1, "full": 5}})
+    assert "<a" not in by_hand
 
 
 def test_a_case_is_listed_as_often_as_it_counts(client, run):

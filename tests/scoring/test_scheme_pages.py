@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import pytest
 from django.core.management import call_command
@@ -16,7 +17,7 @@ from scoring.models import ManualEntry, Run, RunList, Scheme
 from scoring.periods import months_after
 from scoring.services import compute_run, try_schemes
 from scoring.trial import compared
-from scoring.versions import draft_scheme, edit_scheme, scheme_of, store_shipped
+from scoring.versions import draft_scheme, drop_scheme, edit_scheme, scheme_of, store_shipped
 from tests.scoring.ledger import write
 from tests.scoring.logs import random_log
 from tests.scoring.test_indicators import OCTOBER
@@ -93,10 +94,15 @@ def test_a_draft_goes_from_copy_to_in_force(client, assessor):
     month = months_after(timezone.now(), 1)[0]
     seen = {"digest": Scheme.objects.get(pk="2027-v1").digest}
     client.post("/score/schemes/2027-v1/propose/", seen | {"since": month.name, "reason": "a"})
+    seen["proposed_at"] = Scheme.objects.get(pk="2027-v1").proposal
     own = client.post("/score/schemes/2027-v1/approve/", seen)
     assert own.status_code == 403
     client.force_login(person("as2", Role.ASSESSOR))
-    assert "Put 2027-v1 in force" in client.get("/score/schemes/2027-v1/").content.decode()
+    shown = client.get("/score/schemes/2027-v1/").content.decode()
+    assert "Put 2027-v1 in force" in shown
+    assert f'name="proposed_at" value="{seen["proposed_at"]}"' in shown
+    stale = client.post("/score/schemes/2027-v1/approve/", seen | {"proposed_at": ""})
+    assert stale.status_code == 409
     client.post("/score/schemes/2027-v1/approve/", seen)
 
     assert Scheme.objects.get(pk="2027-v1").valid.lower == month.start
@@ -145,7 +151,24 @@ def test_two_that_change_a_draft_at_once(client, draft, assessor):
     late = client.post("/score/schemes/2027-v1/edit/", {"digest": draft.digest, "few": "12"})
 
     assert late.status_code == 409
+    text = late.content.decode()
+    assert "Somebody has changed this draft" in text
+    assert re.search(r'name="few"\s+value="12"', text)
     assert Scheme.objects.get(pk="2027-v1").data["few"] == 11
+
+
+def test_what_was_typed_outlives_a_draft_that_was_given_up(client, draft, assessor):
+    client.force_login(assessor)
+    drop_scheme(version="2027-v1", actor=assessor, seen_digest=draft.digest)
+    text = json.dumps(draft.data | {"few": 12})
+
+    late = client.post("/score/schemes/2027-v1/edit/", {"digest": draft.digest, "text": text})
+
+    assert late.status_code == 409
+    assert late.context["text"] == text
+    assert "no draft any more" in late.content.decode()
+    assert Scheme.objects.get(pk="2027-v1").digest == draft.digest
+    assert client.post("/score/schemes/2026-v1/edit/", {"text": text}).status_code == 404
 
 
 @pytest.mark.parametrize("address", ["", "2027-v1/", "2027-v1/edit/"])

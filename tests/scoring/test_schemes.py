@@ -3,7 +3,7 @@
 import copy
 import json
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
@@ -113,6 +113,44 @@ def test_a_shipped_scheme_is_sound_and_its_seal_does_not_hang_on_the_writing(ver
 )  # fmt: skip
 def test_a_fault_is_said_with_its_path_and_the_fix(path, value, said):
     assert faults(changed(path, value))[0].startswith(said)
+
+
+def paths_in(data, path=""):
+    """Yield (path in words, keys) of all that stands in a scheme."""
+    pairs = data.items() if isinstance(data, dict) else enumerate(data)
+    for key, value in pairs:
+        here = f"{path}[{key}]" if isinstance(data, list) else f"{path}.{key}".lstrip(".")
+        yield here, [key]
+        if isinstance(value, dict | list):
+            yield from ((words, [key, *keys]) for words, keys in paths_in(value, here))
+
+
+@pytest.mark.parametrize("version", SHIPPED)
+def test_null_is_refused_wherever_it_stands(version):
+    data = SHIPPED[version]
+    for path, keys in paths_in(data):
+        above = data
+        for key in keys[:-1]:
+            above = above[key]
+        if above[keys[-1]] is None:
+            continue  # the open end of the last band
+        told = [fault.partition(": ")[0] for fault in faults(changed(keys, None), version)]
+        assert path in told
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (["items", 3, "rule", "charges"], {"a": 1}, "items[3].rule.charges: a list of at least"),
+        (["items", 3, "rule", "charges", 0], "a", "items[3].rule.charges[0]: an object"),
+        (["items", 0, "few"], None, "items[0].few: null is no value"),
+        (["cases", "key_sources", 1], "radio", "cases.key_sources[1]: one of: inspector"),
+        (["cases", "key_sources"], {"leader": 1}, "cases.key_sources: a list of sources"),
+        (["small_gap"], None, "small_gap: null is no value"),
+    ],
+)
+def test_what_a_run_could_not_read_is_refused(path, value, said):
+    assert any(fault.startswith(said) for fault in faults(changed(path, value)))
 
 
 @pytest.mark.parametrize(
@@ -283,8 +321,14 @@ def approved(draft, assessors, since=JANUARY):
     return approve_scheme(
         version=draft.version,
         actor=assessors[1],
-        seen_digest=Scheme.objects.get(pk=draft.pk).digest,
+        **seen(draft),
     )
+
+
+def seen(draft):
+    """Return what a page of a draft shows now, to be sent back."""
+    found = Scheme.objects.get(pk=draft.pk)
+    return {"seen_digest": found.digest, "seen_proposal": found.proposal}
 
 
 def test_a_draft_is_a_copy_under_its_own_name(draft, assessors):
@@ -331,6 +375,50 @@ def test_editing_keeps_every_fault_out_and_takes_a_proposal_back(draft, assessor
         proposed(draft, assessors[0])
 
 
+def test_saving_the_same_rules_changes_nothing(draft, assessors):
+    proposed(draft, assessors[0])
+
+    edit_scheme(version="2027-v1", data=draft.data, actor=assessors[1], seen_digest=draft.digest)
+
+    found = scheme_of("2027-v1")
+    assert (found.proposed_from, found.changed_by, found.changed_at) == (JANUARY, None, None)
+    assert approve_scheme(version="2027-v1", actor=assessors[1], **seen(draft)).valid
+
+
+def test_an_approval_is_of_the_proposal_that_was_read(draft, assessors, monkeypatch):
+    third = person("as3", Role.ASSESSOR)
+    proposed(draft, assessors[0])
+    read = seen(draft)
+    monkeypatch.setattr(versions.timezone, "now", lambda: NOW + timedelta(microseconds=1))
+    february = datetime(2027, 2, 1, tzinfo=CITY_TIME)
+    again = {"since": february, "reason": "b", "actor": third, **read}
+    propose_scheme(version="2027-v1", **again)
+
+    for service, more in (
+        (approve_scheme, {}),
+        (withdraw_scheme, {}),
+        (drop_scheme, {}),
+        (propose_scheme, {"since": JANUARY, "reason": "c"}),
+    ):
+        with pytest.raises(StaleRules):
+            service(version="2027-v1", actor=assessors[1], **read, **more)
+
+    found = scheme_of("2027-v1")
+    assert (found.proposed_from, found.proposed_by, found.valid) == (february, third, None)
+    assert found.dropped_at is None
+
+
+def test_a_proposal_taken_back_meanwhile_is_not_approved(draft, assessors):
+    proposed(draft, assessors[0])
+    read = seen(draft)
+    withdraw_scheme(version="2027-v1", actor=assessors[0], **read)
+
+    with pytest.raises(StaleRules):
+        approve_scheme(version="2027-v1", actor=assessors[1], **read)
+
+    assert scheme_of("2027-v1").valid is None
+
+
 @pytest.mark.parametrize("who", [0, "last editor", "leader", "district"])
 def test_the_second_assessor_is_another_one(draft, assessors, who):
     people = {
@@ -348,7 +436,7 @@ def test_the_second_assessor_is_another_one(draft, assessors, who):
     proposed(draft, assessors[0])
 
     with pytest.raises(NotAllowed):
-        approve_scheme(version="2027-v1", actor=people[who], seen_digest=draft.digest)
+        approve_scheme(version="2027-v1", actor=people[who], **seen(draft))
 
     assert scheme_of("2027-v1").valid is None
     assert scheme_of().valid.upper is None
@@ -381,7 +469,7 @@ def test_an_approved_version_is_never_changed_again(draft, assessors):
     for service, more in (
         (edit_scheme, {"data": found.data}),
         (propose_scheme, {"since": JANUARY, "reason": "a"}),
-        (withdraw_scheme, {}),
+        (withdraw_scheme, {"seen_proposal": found.proposal}),
         (drop_scheme, {}),
     ):
         with pytest.raises(DraftClosed):
@@ -459,7 +547,7 @@ def test_of_two_versions_approved_at_once_for_one_month_one_wins(clock):
     def approve(one):
         start.wait(10)
         try:
-            approve_scheme(version=one.version, actor=people[1], seen_digest=one.digest)
+            approve_scheme(version=one.version, actor=people[1], **seen(one))
             outcomes[one.version] = "approved"
         except InvalidInput:
             outcomes[one.version] = "refused"

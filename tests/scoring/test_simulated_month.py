@@ -1,6 +1,7 @@
 """A simulated month and its score: four different scores, every number with exactly its cases."""
 
 import json
+import re
 from datetime import UTC, datetime
 from io import StringIO
 
@@ -67,6 +68,15 @@ def test_four_scores_with_their_cases_and_a_ledger_that_tells(month, client, mon
     assert is_right
     assert f"seal {run.seal}" in told
     assert [path.name for path in tmp_path.glob("october*")] == ["october.log"]
+    again = tmp_path / "again.log"
+    call_command("export_log", seal=run.seal, out=str(again), stdout=StringIO())
+    assert again.read_bytes() == log.read_bytes()
+    shown = client.get(f"/score/2026-10/?run={run.pk}").content.decode()
+    heads = [line.split() for line in told if line.startswith("head ")]
+    assert len(heads) == 5
+    for _, scope, dseq, hash_ in heads:
+        row = rf">{scope}</th>\s*<td>{dseq}</td>\s*<td>\s*<code>{hash_}</code>"
+        assert re.search(row, shown), scope
     rows = read()
     for by in ("body", "unit", "street", "cell"):
         for as_of in (None, datetime(2026, 10, 12, tzinfo=UTC)):

@@ -19,8 +19,11 @@ from cases.models import DistrictHead
 from cases.services.demo_users import create_demo_users
 from cases.simulation import simulate
 from deploy import verify_log
+from scoring import schemes
 from scoring.exported import exported_lines
 from scoring.periods import parse_period, periods_within
+from scoring.rates import INDICATORS
+from scoring.schemes import seal_of
 from scoring.selectors import facts_between
 from scoring.services import run_in_snapshot
 from scoring.versions import scheme_for
@@ -196,6 +199,108 @@ def test_a_result_or_seal_that_the_log_does_not_give_is_told(exported, tmp_path)
     assert "DIFFERENT the seal says" in told.stdout
 
 
+@pytest.mark.django_db
+def test_what_the_first_line_bends_is_told(exported, tmp_path):
+    about = json.loads(exported[0])
+    scheme = about["scheme"]
+
+    def told(rows=exported[1:], **said):
+        lines, is_right = verify_log.verify([canonical({**about, **said}), *rows])
+        assert not is_right
+        return lines[-1]
+
+    as_they_are, is_right = verify_log.verify(exported)
+    assert is_right
+    assert f"as_of {about['as_of']}" in as_they_are
+    assert f"scheme {scheme['version']} {seal_of(canonical(scheme))}" in as_they_are
+
+    end = stamp(day("10-15"))
+    assert told(end=end) == (
+        f"DIFFERENT end: the first line says {end}, 2026-10 gives {about['end']}"
+    )
+    assert told(names=[]).startswith("DIFFERENT names: ")
+    assert told(months=3).startswith("DIFFERENT months: ")
+    assert told(period="2026-11").startswith("DIFFERENT wide_names: ")
+    heads = {scope: head for scope, head in about["heads"].items() if scope != "hecheng"}
+    rows = [line for line in exported[1:] if json.loads(line)["scope"] != "hecheng"]
+    assert told(rows, heads=heads) == ("BROKEN hecheng/0: the first line names no head of this log")
+    more = {**about["heads"], "moon": {"dseq": 0, "hash": verify_log.NOTHING}}
+    assert told(heads=more) == "BROKEN moon/0: there is no such log"
+    for words, path in (
+        ({"form": 3}, "form: 3"),
+        ({"level": "province"}, "level: province"),
+        ({"rounding": {"mode": "bankers", "places": 2}}, "rounding.mode: bankers"),
+        ({"items": [bent(scheme["items"][1], rule={"kind": "luck"})]}, "B.rule.kind: luck"),
+        ({"items": [bent(scheme["items"][1], indicator="luck")]}, "B.indicator: luck"),
+    ):
+        line = told(scheme={**scheme, **words})
+        assert line == f"DIFFERENT scheme.{path} is not known here"
+    result = json.loads(about["result"])
+    text = canonical({**result, "more": None})
+    assert told(result=text, seal=seal_of(text)).startswith("DIFFERENT the text of the result")
+
+
+def bent(node, **words):
+    """Return an item with other words, whatever it judged before."""
+    item = {"code": "B", "name": node["name"], "weight": "100", "rule": {"kind": "manual"}}
+    return {**item, **words}
+
+
+HEAD = {"dseq": 0, "hash": verify_log.NOTHING}
+EMPTY = {
+    "cityops_log": 1, "period": "2026-10", "as_of": "2026-11-01T00:00:00.000000Z",
+    **verify_log.period_of("2026-10"), "heads": dict.fromkeys(SCOPES, HEAD),
+    "scheme": {}, "beside": {}, "result": "{}", "seal": seal_of("{}"),
+}  # fmt: skip
+ROW = {"scope": "hecheng", "header": "{}", "body": "00" * 32, "hash": "00" * 32}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [{"cityops_log": 1}],
+        [EMPTY],  # its scheme says nothing
+        [EMPTY | {"period": "2026-13"}],
+        [EMPTY | {"heads": {"city": 1}}],
+        [EMPTY | {"heads": {"city": {"dseq": "1", "hash": verify_log.NOTHING}}}],
+        [EMPTY | {"result": {}}],
+        [EMPTY, [1]],
+        [EMPTY, ROW | {"scope": ["hecheng"]}],
+        [EMPTY, ROW | {"header": "[]"}],
+        [EMPTY, ROW | {"header": '{"scope":"hecheng","scope":"city"}'}],
+        ['{"cityops_log":1,"cityops_log":1}'],
+        ["[" * 100_000],
+    ],
+)
+def test_a_file_of_wrong_parts_is_refused_without_a_fall(tmp_path, lines):
+    told = run_alone(
+        tmp_path, [line if isinstance(line, str) else canonical(line) for line in lines]
+    )
+
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["2026-01", "2026-02", "2026-12", "2026-Q1", "2026-Q4", "2026"])
+def test_the_verifier_knows_the_times_of_a_period(name):
+    period = parse_period(name)
+
+    assert verify_log.period_of(name) == {
+        "start": stamp(period.start),
+        "end": stamp(period.end),
+        "months": period.months,
+        "names": [one.name for one in periods_within(period.start, period.end)],
+        "wide_start": stamp(period.wide_start),
+        "wide_names": [one.name for one in periods_within(period.wide_start, period.end)],
+    }
+
+
+def test_the_verifier_knows_every_indicator_and_kind():
+    assert sorted(verify_log.INDICATORS) == sorted(INDICATORS)
+    assert (verify_log.KINDS, verify_log.SCHEME_FORM) == (schemes.KINDS, schemes.FORM)
+    assert sorted(verify_log.LOGS) == sorted(SCOPES)
+
+
 @pytest.mark.parametrize("text", ["", "{}", "no json", '{"cityops_log":2}', "[1]"])
 def test_another_file_is_refused(tmp_path, text):
     told = run_alone(tmp_path, [text])
@@ -203,6 +308,15 @@ def test_another_file_is_refused(tmp_path, text):
     assert told.returncode == 2
     assert told.stdout == ""
     assert told.stderr != ""
+
+
+@pytest.mark.django_db
+def test_an_unknown_seal_is_refused_and_writes_nothing(tmp_path):
+    with pytest.raises(CommandError) as refusal:
+        call_command("export_log", seal="00" * 32, out=str(tmp_path / "log"))
+
+    assert refusal.value.returncode == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.django_db

@@ -711,7 +711,8 @@ def scheme_form(**fields: Any) -> Send:
 
     def send(world: World, client: Client, address: str, word: str, whose: str) -> Any:
         made = {name: value() if callable(value) else value for name, value in fields.items()}
-        return client.post(address, {"digest": world.scheme.digest, **made})
+        seen = {"digest": world.scheme.digest, "proposed_at": world.scheme.proposal}
+        return client.post(address, {**seen, **made})
 
     return send
 
