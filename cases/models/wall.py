@@ -4,7 +4,7 @@ import hashlib
 import json
 import secrets
 from datetime import datetime
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
@@ -18,15 +18,29 @@ from django.utils.translation import gettext_lazy as _
 
 from cases.choices import SCOPES
 
+WIDEST_V4, WIDEST_V6 = 8, 32  # the shortest prefixes: what is wider is no site
+_V4_WRITTEN_AS_V6 = ip_network("::ffff:0:0/96")
+
 
 def require_network(text: str) -> None:
-    """Raise ValidationError for what is no address and no network in CIDR notation."""
+    """Raise ValidationError for what is no address and no network in CIDR notation, or too wide."""
     try:
-        ip_network(text, strict=False)
+        network = ip_network(text, strict=False)
     except ValueError:
         raise ValidationError(
             _("“%(text)s” is no address and no network like 10.12.0.0/16."), params={"text": text}
         ) from None
+    widest = WIDEST_V4 if isinstance(network, IPv4Network) else WIDEST_V6
+    if network.prefixlen < widest:
+        raise ValidationError(
+            _("“%(text)s” is too wide: the prefix of a network is /%(widest)d or longer."),
+            params={"text": text, "widest": widest},
+        )
+    if network.overlaps(_V4_WRITTEN_AS_V6):
+        raise ValidationError(
+            _("“%(text)s” holds IPv4 addresses written as IPv6: write them like 10.12.0.0/16."),
+            params={"text": text},
+        )
 
 
 class WallQuerySet(models.QuerySet["Wall"]):

@@ -176,16 +176,15 @@ def csv_now(target: IO[str], *, reader: User, asked: Asked) -> None:
 def request_export(
     *, owner: User, asked: Asked, total: int, language: str, key: uuid.UUID
 ) -> Export:
-    """Have a worker write the file; the same key is one export.
+    """Have a worker write the file; the same key is one export while it is under way.
 
-    Raises InvalidInput for more rows than a file holds or another person's key, TooMany while
-    `MOST_UNDER_WAY` of this person are under way.
+    A page that the browser brings back still has the key of an export that ended or was deleted:
+    sent again it is a new wish. Raises InvalidInput for more rows than a file holds or another
+    person's key, TooMany while `MOST_UNDER_WAY` of this person are under way.
     """
     User.objects.select_for_update(no_key=True).get(pk=owner.pk)  # one request of theirs at a time
-    known = Export.objects.filter(key=key).first()
+    key, known = _newest_of(key, owner)
     if known is not None:
-        if known.owner_id != owner.pk:
-            raise InvalidInput("The key of the form belongs to somebody else.")
         return known
     if total > MOST_ROWS:
         raise InvalidInput(too_many_words(), fields={"rows": too_many_words()})
@@ -196,7 +195,7 @@ def request_export(
             wait_s=30,
         )
     effect = Effect.objects.create(
-        key=f"export:{key}", kind="export", queue="report", urgency=7, max_runs=RUNS
+        key=_effect_key(key), kind="export", queue="report", urgency=7, max_runs=RUNS
     )
     return Export.objects.create(
         key=key,
@@ -208,6 +207,26 @@ def request_export(
         language=language,
         total=total,
     )
+
+
+def _newest_of(key: uuid.UUID, owner: User) -> tuple[uuid.UUID, Export | None]:
+    """Return the export of a form that is under way, else None and the key of its next one.
+
+    The keys of one form follow from each other, so that it can be sent twice each time.
+    """
+    while True:
+        known = Export.objects.select_related("effect").filter(key=key).first()
+        if known is None and not Effect.objects.filter(key=_effect_key(key)).exists():
+            return key, None
+        if known is not None and known.owner_id != owner.pk:
+            raise InvalidInput("The key of the form belongs to somebody else.")
+        if known is not None and known.is_under_way:
+            return key, known
+        key = uuid.uuid5(key, "again")
+
+
+def _effect_key(key: uuid.UUID) -> str:
+    return f"export:{key}"
 
 
 def too_many_words() -> str:

@@ -44,13 +44,15 @@ def give_over(*, scope: str, desk: str, notes: str, actor: User) -> Handover:
 
 @transaction.atomic
 def take_over(*, pk: int, actor: User) -> Handover:
-    """Confirm that `actor` took the desk over, once.
+    """Confirm that `actor` took the desk over, once; said again it is the same.
 
     Raises Handover.DoesNotExist for one of another scope, NotAllowed to who gave it or works at
     another desk, HandoverMoved where somebody else was first.
     """
     handover = _locked(pk, actor)
     _require_desk(actor, handover.scope, handover.desk)
+    if handover.taken_at is not None and handover.taken_by_id == actor.pk:
+        return handover
     if handover.taken_at is not None:
         raise HandoverMoved(_("Somebody else has taken over meanwhile."))
     if handover.given_by_id == actor.pk:
@@ -61,14 +63,18 @@ def take_over(*, pk: int, actor: User) -> Handover:
 
 
 @transaction.atomic
-def withdraw(*, pk: int, actor: User) -> None:
-    """Take back what `actor` handed over and nobody took yet; as `take_over` raises."""
+def withdraw(*, pk: int, actor: User) -> str:
+    """Take back what `actor` handed over and nobody took yet; returns its notes.
+
+    Raises as `take_over`.
+    """
     handover = _locked(pk, actor)
     if handover.given_by_id != actor.pk:
         raise NotAllowed(_("Only who handed over takes it back."))
     if handover.taken_at is not None:
         raise HandoverMoved(_("Somebody else has taken over meanwhile."))
     handover.delete()
+    return handover.notes
 
 
 def keep_paper(handover: Handover, content: bytes) -> bytes:

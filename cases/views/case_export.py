@@ -35,7 +35,7 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 def case_export(request: UserRequest) -> HttpResponse:
     """Give the list, or the rows chosen of it, as a workbook; where it is long, have one written.
 
-    The same form sent twice is one export.
+    The same form sent twice is one export while that is under way.
     """
     try:
         asked = _asked(request)

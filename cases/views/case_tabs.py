@@ -53,16 +53,18 @@ def tab_context(request: UserRequest, case: Case, context: dict[str, Any]) -> di
     asked = request.GET.get("next", "")
     return {
         "tab": tab,
-        "tabs": [(key, name, _query(key, asked)) for key, name in names.items()],
+        "tabs": [
+            (key, name, _query(tab="" if key == OVERVIEW else key, next=asked))
+            for key, name in names.items()
+        ],
         "left_out": max(0, len(context["lines"]) - _ON_PAPER),
         "photos_left_out": _photos_left_out(context["photos"]),
         **(shown[tab]() if tab in shown else {}),
     }
 
 
-def _query(tab: str, next_page: str) -> str:
-    """Return the query of a tab; where the reader goes on to is kept."""
-    asked = {"tab": "" if tab == OVERVIEW else tab, "next": next_page}
+def _query(**asked: object) -> str:
+    """Return the query of a tab, of what is not empty; `next` is where the reader goes on to."""
     query = urlencode({name: value for name, value in asked.items() if value})
     return f"?{query}" if query else ""
 
@@ -96,8 +98,14 @@ class Comparison:
 def comparison(request: UserRequest, photos: dict[str, list[Attachment]]) -> Comparison:
     """Return the photos to compare: those named in the address, else the first of each side."""
     chosen = {key: _chosen(request.GET.get(key, ""), photos[key]) for key in ("before", "after")}
+    goes_on = request.GET.get("next", "")
+
+    def query_with(key: str, photo: Attachment) -> str:
+        pair = {side: one.pk for side, one in {**chosen, key: photo}.items() if one is not None}
+        return _query(tab=PHOTOS, **pair, next=goes_on)
+
     sides = tuple(
-        Side(key, chosen[key], [(photo, _with(chosen, key, photo)) for photo in photos[key]])
+        Side(key, chosen[key], [(photo, query_with(key, photo)) for photo in photos[key]])
         for key in ("before", "after")
     )
     unshown = sum(not photo.stored_sha256 for key in chosen for photo in photos[key])
@@ -108,12 +116,6 @@ def _chosen(asked: str, photos: Sequence[Attachment]) -> Attachment | None:
     named = next((photo for photo in photos if str(photo.pk) == asked), None)
     shown = next((photo for photo in photos if photo.stored_sha256), None)
     return named or shown or next(iter(photos), None)
-
-
-def _with(chosen: dict[str, Attachment | None], key: str, photo: Attachment) -> str:
-    """Return the query of the tab with one side changed."""
-    pair = {side: one.pk for side, one in {**chosen, key: photo}.items() if one is not None}
-    return "&".join([f"tab={PHOTOS}", *(f"{side}={pk}" for side, pk in pair.items())])
 
 
 # --- same place ---------------------------------------------------------------------------------
@@ -166,6 +168,7 @@ def _log(request: UserRequest, case: Case, events: list[Event]) -> dict[str, Any
             for event in events
         ],
         "is_verified": is_verified,
+        "verify_query": _query(tab=LOG, verify=1, next=request.GET.get("next", "")),
         "faults": len(faults),
         "disclosures": shown[:50],
     }

@@ -91,14 +91,15 @@ def _confirm(request: UserRequest) -> HttpResponse:
     pk = int(number) if number.isdecimal() and len(number) < 19 else 0
     if asked == "take":
         taken = take_over(pk=pk, actor=actor)
-        paper_of(taken)
-        messages.success(request, _("You have taken over. The PDF is kept."))
+        messages.success(request, _("You have taken over."))
         return redirect("handover_kept", pk=taken.pk)
     scope, desk = _desk_asked(request)
     if asked == "withdraw":
-        withdraw(pk=pk, actor=actor)
+        notes = withdraw(pk=pk, actor=actor)
         messages.success(request, _("Taken back: nothing is handed over."))
-    elif asked == "give":
+        context = {**_page_context(request), "notes": notes}
+        return render(request, "cases/handover/page.html", context)
+    if asked == "give":
         notes = request.POST.get("notes", "").strip()
         give_over(scope=scope, desk=desk, notes=notes, actor=actor)
         messages.success(request, _("Handed over. Whoever comes confirms it here."))

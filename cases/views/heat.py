@@ -46,7 +46,7 @@ def heat(request: UserRequest) -> HttpResponse:
     box = _box(request.GET)
     stand = counted.standing(request.user)
     key = counted.heat_key(request.user, asked, count=count, level=level, stand=stand)
-    etag = f'"{key}{request.GET.get("bbox", "")}"'
+    etag = f'"{key}{box or ""}"'
     if unchanged := get_conditional_response(request, etag=etag):
         return _private(unchanged, etag)
     found = counted.heat(request.user, asked, count=count, level=level, stand=stand)

@@ -68,11 +68,12 @@ def wall_feed(request: HttpRequest, token: str) -> HttpResponse:
     """
     found, now = _wall_of(request, token), timezone.now()
     heads = shown.heads_of(found.scope)
-    etag = _etag_of(found, heads, at=now)
+    stamp = _stamp_of(found, heads, at=now)
+    etag = f'"{stamp}-{found.setting}"'
     if request.headers.get("If-None-Match", "").removeprefix("W/") == etag:
         answer = HttpResponse(status=304)
     else:
-        text = _text_of(found, etag, heads, at=now)
+        text = _text_of(found, stamp, heads, at=now)
         answer = HttpResponse(text, content_type="application/json")
     answer["ETag"] = etag
     answer["Wall-Setting"] = found.setting
@@ -133,33 +134,43 @@ def _place_name(scope: str) -> str:
 
 
 class _Kept(NamedTuple):
-    """An answer as it was made last for one scope and language."""
+    """The whole feed as it was made last for one scope and language."""
 
-    etag: str
-    text: str
+    stamp: str
+    feed: dict[str, Any]
 
 
 _kept: dict[tuple[str, str], _Kept] = {}  # at most one for each scope and language
 _makers: dict[tuple[str, str], threading.Lock] = {}
 
 
-def _etag_of(found: Wall, heads: list[Head], *, at: datetime) -> str:
+def _stamp_of(found: Wall, heads: list[Head], *, at: datetime) -> str:
     """Return what changes when the walls of a scope have something else to show."""
     chain = [head.hash for head in heads]
     parts = [found.scope, found.language, chain, int(at.timestamp()) // SAME_S]
-    return f'"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]}"'
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
-def _text_of(found: Wall, etag: str, heads: list[Head], *, at: datetime) -> str:
+def _text_of(found: Wall, stamp: str, heads: list[Head], *, at: datetime) -> str:
     """Return the feed as JSON; of many walls of a scope that ask at once, one has it made."""
     key = (found.scope, found.language)
     with _makers.setdefault(key, threading.Lock()):
         kept = _kept.get(key)
-        if kept is None or kept.etag != etag:
+        if kept is None or kept.stamp != stamp:
             with translation.override(found.language):
                 feed = {"heads": {h.scope: h.dseq for h in heads}, **_feed(found.scope, at=at)}
-            kept = _kept[key] = _Kept(etag, json.dumps(feed, ensure_ascii=False))
-    return kept.text
+            kept = _kept[key] = _Kept(stamp, feed)
+    return json.dumps(_cut(kept.feed, found.pages), ensure_ascii=False)
+
+
+def _cut(feed: dict[str, Any], pages: list[str]) -> dict[str, Any]:
+    """Keep of a feed what a wall with these pages shows; alarms interrupt any wall."""
+    needs_map = Wall.Page.TODAY in pages or feed["alarms"]
+    return {
+        **feed,
+        "pages": {page: html for page, html in feed["pages"].items() if page in pages},
+        "map": feed["map"] if needs_map else None,
+    }
 
 
 @dataclass(frozen=True)
@@ -181,7 +192,7 @@ class _Moment:
 
 
 def _feed(scope: str, *, at: datetime) -> dict[str, Any]:
-    """Return what the walls of a scope show; a page that cannot be drawn is null."""
+    """Return all that walls of a scope can show; a page that cannot be drawn is null."""
     now = _Moment(scope, at)
     return {
         "at": at.isoformat(timespec="milliseconds"),

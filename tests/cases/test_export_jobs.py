@@ -310,6 +310,41 @@ def test_one_key_sent_twice_at_once_is_one_export(dispatcher, numbers):
         ask(person("d2", Role.DISPATCHER, "hecheng"), key=key)
 
 
+def test_a_form_the_browser_brings_back_asks_anew_for_one_that_was_deleted(dispatcher, numbers):
+    key = uuid.uuid4()
+    first = ask(dispatcher, key=key)
+    drop_export(first)
+
+    second = ask(dispatcher, key=key)
+
+    assert Export.objects.get().pk == second.pk != first.pk
+    assert ask(dispatcher, key=key).pk == second.pk
+    assert run(second) == "5 rows"
+    drop_export(second)
+    assert ask(dispatcher, key=key).pk != second.pk
+    assert Effect.objects.filter(kind="export").count() == 3
+
+
+def test_a_form_the_browser_brings_back_asks_anew_for_one_that_ended(
+    dispatcher, numbers, monkeypatch
+):
+    key = uuid.uuid4()
+    ready = ask(dispatcher, key=key)
+    run(ready)
+
+    failed = ask(dispatcher, key=key)
+    assert ask(dispatcher, key=key).pk == failed.pk != ready.pk
+    with monkeypatch.context() as patch:
+        patch.setattr(exports, "write_workbook", lambda *_a, **_w: 1 / 0)
+        for _ in range(exports.RUNS):
+            assert run(failed) == "failed"
+    first, second = together(lambda: ask(dispatcher, key=key), lambda: ask(dispatcher, key=key))
+
+    assert first.pk == second.pk
+    assert first.is_under_way
+    assert len({ready.pk, failed.pk, first.pk}) == Export.objects.count() == 3
+
+
 def test_more_than_a_file_holds_is_refused_with_a_word(dispatcher, numbers, monkeypatch):
     monkeypatch.setattr(exports, "MOST_ROWS", 4)
     with pytest.raises(InvalidInput, match="narrow the filters"):

@@ -159,6 +159,17 @@ def test_one_gives_and_another_takes(giver, taker):
     assert taken.notes == "井盖备件在三楼"
 
 
+def test_taking_over_twice_is_taking_over_once(giver, taker):
+    given = give(giver)
+    first = take_over(pk=given.pk, actor=taker)
+
+    again = take_over(pk=given.pk, actor=taker)
+
+    assert (again.pk, again.taken_at) == (first.pk, first.taken_at)
+    with pytest.raises(HandoverMoved):
+        take_over(pk=given.pk, actor=person("third", Role.DISPATCHER, "hecheng"))
+
+
 def test_who_gives_does_not_take(giver):
     given = give(giver)
 
@@ -298,18 +309,42 @@ def test_a_shift_is_handed_over_on_the_page(people, condition, giver, taker):
     assert answer["Location"] == f"{ADDRESS}{given.pk}/"
     kept = second.get(answer["Location"]).content.decode()
     assert late in kept
+
+
+def test_who_took_over_has_done_so_whatever_becomes_of_the_pdf(giver, taker, monkeypatch):
+    given, client = give(giver), client_of(taker)
+    said = {"do": "take", "handover": given.pk, "desk": "hecheng-command"}
+    with monkeypatch.context() as patch:
+        patch.setattr("cases.views.handover._paper", lambda _found: 1 / 0)
+        answers = [client.post(ADDRESS, said)["Location"] for _ in range(2)]
+
+    assert answers == [f"{ADDRESS}{given.pk}/"] * 2
+    assert Handover.objects.get().taken_by == taker
+    assert client.get(f"{answers[0]}pdf/").content[:5] == b"%PDF-"
     assert HandoverPaper.objects.get().handover == given
 
 
 def test_a_refusal_keeps_what_was_written(giver, taker):
-    give(giver)
+    give(giver, "of the first")
 
-    said = {"do": "give", "desk": "hecheng-command", "notes": "b"}
+    said = {"do": "give", "desk": "hecheng-command", "notes": "of the second"}
     page = client_of(taker).post(ADDRESS, said)
 
     assert page.status_code == 409
     assert "being handed over already" in page.content.decode()
-    assert Handover.objects.get().given_by == giver
+    assert "readonly>of the second</textarea>" in page.content.decode()
+    assert Handover.objects.get().notes == "of the first"
+
+
+def test_what_is_taken_back_stands_in_the_form_again(giver):
+    given, client = give(giver, "看好 3 号泵站"), client_of(giver)
+
+    page = client.post(ADDRESS, {"do": "withdraw", "handover": given.pk, "desk": "hecheng-command"})
+
+    assert page.status_code == 200
+    assert not Handover.objects.exists()
+    assert ">看好 3 号泵站</textarea>" in page.content.decode()
+    assert "Taken back" in page.content.decode()
 
 
 @pytest.mark.parametrize("handover", ["", "x", "0", "99999999999999999999999"])

@@ -179,6 +179,14 @@ def test_what_names_nothing_is_refused(city, query):
     assert client_of(city).get("/desk/heat/", query).status_code == 422
 
 
+def test_a_window_however_written_is_the_window(city):
+    answer = client_of(city).get("/desk/heat/", {"bbox": "109\n,27,110,28"})
+
+    assert answer.status_code == 200
+    assert answer["ETag"] == client_of(city).get("/desk/heat/", {"bbox": "109,27,110,28"})["ETag"]
+    assert answer["ETag"] != client_of(city).get("/desk/heat/")["ETag"]
+
+
 def test_unchanged_heat_is_not_sent_again_and_changes_with_the_log(city, people, condition):
     client, query = client_of(city), {"period": "7d"}
     first = client.get("/desk/heat/", query)

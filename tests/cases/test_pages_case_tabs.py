@@ -73,6 +73,8 @@ def test_tabs_keep_where_the_reader_goes_on_to(people, condition):
     page = page_of(people.dispatcher, number, "?next=/desk/")
 
     assert f'href="/cases/{number}/?tab=timeline&amp;next=%2Fdesk%2F"' in page
+    log = page_of(people.chief, number, "?tab=log&next=/desk/")
+    assert f'href="/cases/{number}/?tab=log&amp;verify=1&amp;next=%2Fdesk%2F"' in log
 
 
 def test_a_supervised_case_says_so_in_its_head(people, condition):
@@ -124,6 +126,10 @@ def test_photos_stand_beside_each_other_and_the_address_says_which(people, condi
     assert f'<img src="/photos/{far.pk}/"' in compare
     assert "from the album, time unknown" in compare
     assert compare.count('aria-current="true"') == 1
+    onward = page_of(people.dispatcher, number, f"?tab=photos&before={far.pk}&next=/desk/")
+    links = re.findall(r'href="(\?[^"]+)" data-photo', onward)
+    assert links
+    assert all(link.endswith("&amp;next=%2Fdesk%2F") for link in links)
 
 
 def test_a_photo_that_cannot_be_shown_is_said_so(people, condition):

@@ -142,9 +142,26 @@ def test_a_wall_lets_its_own_addresses_in(networks, address, is_let_in):
 def test_an_address_of_a_wall_is_one():
     require_network("10.12.0.0/16")
     require_network("2001:db8::1")
+    require_network("::1")
+    require_network("10.0.0.0/8")
+    require_network("2001:db8::/32")
     for wrong in ("hall", "10.12.0.0/33", ""):
-        with pytest.raises(ValidationError):
+        with pytest.raises(ValidationError, match="is no address"):
             require_network(wrong)
+
+
+@pytest.mark.parametrize("wide", ["0.0.0.0/0", "0.0.0.0/1", "10.0.0.0/7", "::/0", "2001:db8::/31"])
+def test_a_wall_is_not_opened_to_the_world(wide):
+    with pytest.raises(ValidationError, match="is too wide"):
+        require_network(wide)
+
+
+@pytest.mark.parametrize(
+    "mapped", ["::ffff:0:0/96", "::ffff:10.12.0.0/112", "::ffff:7f00:1", "::/64"]
+)
+def test_an_address_of_a_wall_is_written_as_it_is_read(mapped):
+    with pytest.raises(ValidationError, match="written as IPv6"):
+        require_network(mapped)
 
 
 @pytest.mark.parametrize("words", [{"addresses": []}, {"pages": []}, {"scope": "county"}])
@@ -206,6 +223,7 @@ def test_the_address_of_a_new_wall_is_shown_once(admin_client):
     [
         {"addresses": ""},
         {"addresses": "10.12.0.0/16, hall"},
+        {"addresses": "0.0.0.0/0"},
         {"pages": []},
         {"rotation_s": "5"},
         {"expires_at_0": "2020-01-01"},
@@ -375,6 +393,37 @@ def test_a_wall_names_nobody_and_quotes_nothing(people, condition):
 
     assert number in feed
     assert not [word for word in CANARY.split() if word in feed]
+
+
+def test_a_wall_is_told_its_own_pages_alone(people, condition):
+    report(people, condition)
+    make_late(dispatched(people, condition))
+    whole = feed_of(a_wall())
+
+    told = feed_of(a_wall(pages=["today"]))
+
+    assert list(whole["pages"]) == Wall.Page.values
+    assert told["pages"] == {"today": whole["pages"]["today"]}
+    assert feed_of(a_wall(pages=["late"]))["pages"] == {"late": whole["pages"]["late"]}
+
+
+def test_a_wall_without_a_map_is_told_no_places(people, condition):
+    report(people, condition)
+    assert feed_of(a_wall())["map"]["lon"]
+
+    told = feed_of(a_wall(pages=["trend"]))
+
+    assert (told["map"], told["alarms"]) == (None, [])
+    assert "109.9765" not in json.dumps(told)
+
+
+def test_a_wall_of_other_pages_has_another_etag(people, condition):
+    wall = a_wall()
+    first = ask(wall)
+
+    Wall.objects.update(pages=["today"])
+
+    assert list(ask(wall, first["ETag"]).json()["pages"]) == ["today"]
 
 
 def test_a_wall_of_a_district_holds_nothing_of_another(people, condition):

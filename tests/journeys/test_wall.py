@@ -17,7 +17,7 @@ from datetime import timedelta
 from django.utils import timezone
 from cases.models import Wall
 from cityops.accounts.models import User
-wall = Wall(name="大厅", scope="city", addresses=["0.0.0.0/0", "::/0"], pages=Wall.Page.values,
+wall = Wall(name="大厅", scope="city", addresses=["127.0.0.0/8", "::1/128"], pages=Wall.Page.values,
             language="{language}", expires_at=timezone.now() + timedelta(days=1),
             created_by=User.objects.first())
 print(wall.give_token())
