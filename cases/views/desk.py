@@ -20,6 +20,7 @@ from cases.selectors import live_map
 from cases.selectors.deadline import runs_in_working_time
 from cases.selectors.feed import read_heads
 from cases.selectors.row_words import LIGHT_WORDS, Light, light_of
+from cases.selectors.telephones import said_to
 from cases.selectors.worklist import SavedView, awaited, counts, found, held, queue, saved_views
 from cases.views.boxes import read_box
 from cases.views.case import case_context, case_in_sight
@@ -78,6 +79,7 @@ class Row:
 
     case: Case
     light: Light | None
+    address: str  # as the reader is told it
     photos_late: int
     waits: list[str]
 
@@ -147,7 +149,8 @@ def cards(request: UserRequest) -> HttpResponse:
     _require_desk(request)
     now, numbers = timezone.now(), request.GET.get("numbers", "").split(",")[:MOST_NUMBERS]
     found = live_map.cards(request.user, numbers)
-    context = {"rows": [(case, light_of(case, at=now)) for case in found]}
+    said = said_to(request.user)
+    context = {"rows": [(case, light_of(case, at=now), said(case.address)) for case in found]}
     answer = render(request, "cases/desk/_cards.html", context)
     answer["Cache-Control"] = "private, no-store"
     return answer
@@ -218,11 +221,12 @@ def _rows(
     user: User, view: str, words: str, saved: dict[str, SavedView], *, at: datetime
 ) -> tuple[list[Row], int | None, str]:
     """Return the rows of what was searched for, else of the view, and how many the words found."""
-    mine = awaited(user)
+    mine, said = awaited(user), said_to(user)
 
     def row(case: Case) -> Row:
         waits = [str(WAITING_WORDS[kind]) for kind in mine if kind in case.waiting_for]
-        return Row(case, light_of(case, at=at), case.photos_late(at=at), waits)
+        light, photos_late = light_of(case, at=at), case.photos_late(at=at)
+        return Row(case, light, said(case.address), photos_late, waits)
 
     if not words:
         return [row(case) for case in queue(held(user, view, at=at, saved=saved), at=at)], None, ""

@@ -1,5 +1,6 @@
 """What the desk rings for: the feed of a reader, 知道了, and how they want to hear it."""
 
+from collections.abc import Callable
 from datetime import time
 from typing import Any
 
@@ -15,6 +16,7 @@ from cases.forms.desk_alarm import DeskAlarmChoiceForm
 from cases.models import DeskAlarm
 from cases.selectors.desk_alarms import desk_alarms
 from cases.selectors.feed import read_heads
+from cases.selectors.telephones import said_to
 from cases.services.desk_alarms import acknowledge, choose
 from cases.views.desk import DESK_ROLES
 from cityops.accounts.http import UserRequest
@@ -27,12 +29,12 @@ def alarms(request: UserRequest) -> HttpResponse:
     _require_desk(request)
     heads = read_heads()
     at = timezone.now()
-    found = desk_alarms(request.user, at=at)
+    found, said = desk_alarms(request.user, at=at), said_to(request.user)
     return _as_json(
         {
             "heads": heads,
             "at": at,
-            "alarms": [_row(alarm) for alarm in found.rows],
+            "alarms": [_row(alarm, said) for alarm in found.rows],
             "ringing": found.ringing,
             "kinds": sorted(ringing.RINGING_ACTIONS),
             "volume": found.choice.volume,
@@ -85,7 +87,7 @@ def _as_input(moment: time | None) -> str:
     return f"{moment:%H:%M}" if moment else ""
 
 
-def _row(alarm: DeskAlarm) -> dict[str, Any]:
+def _row(alarm: DeskAlarm, said: Callable[[str], str]) -> dict[str, Any]:
     case = alarm.case
     return {
         "id": alarm.pk,
@@ -94,7 +96,7 @@ def _row(alarm: DeskAlarm) -> dict[str, Any]:
         "says": words_of(alarm),
         "number": case.number,
         "minor": case.minor.name,
-        "address": case.address,
+        "address": said(case.address),
         "due_at": alarm.due_at,
         "raised_at": alarm.raised_at,
         "acknowledged": _known(alarm),

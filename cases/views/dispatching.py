@@ -27,6 +27,7 @@ from cases.selectors.dispatch_advice import (
     alike_waiting,
 )
 from cases.selectors.responsibility import REGISTER, Load, Unrouted
+from cases.selectors.telephones import said_to
 from cases.selectors.worklist import held, queue
 from cases.services import bulk
 from cases.services.habits import keep_habit
@@ -65,6 +66,7 @@ class Alike:
 
     case: Case
     away_m: int
+    address: str  # as the reader is told it
 
     @property
     def row(self) -> str:
@@ -120,7 +122,7 @@ def chooser(
         due_at=advice.due_at,
         goes_on_due_at=advice.goes_on_due_at if back is not None else None,
         goes_on_unit=back.unit if back is not None else "",
-        alike=[_alike(one) for one in alike_waiting(case, user)] if is_dispatch else [],
+        alike=[_alike(one, user) for one in alike_waiting(case, user)] if is_dispatch else [],
         asks_for_next=asks_for_next,
         opens_next=asks_for_next and opens_next(user),
     )
@@ -212,8 +214,9 @@ def _reason(back: GaveBack) -> str:
     return str(REASON_WORDS.get(back.reason, back.reason))
 
 
-def _alike(case: Case) -> Alike:
-    return Alike(case, round(getattr(case, "away").m))  # noqa: B009  # annotated by its selector
+def _alike(case: Case, reader: User) -> Alike:
+    away_m = round(getattr(case, "away").m)  # noqa: B009  # annotated by its selector
+    return Alike(case, away_m, said_to(reader)(case.address))
 
 
 def _moment(at: datetime) -> str:

@@ -108,6 +108,20 @@ def test_the_page_shows_the_urgent_queue_or_all_and_the_chosen_case(people, cond
     assert page.context["heads"]["hecheng"] > 0
 
 
+def test_a_number_in_an_address_is_told_in_full_to_operators_alone(people, condition):
+    number = report(people, condition)["number"]
+    Case.objects.filter(number=number).update(address="三楼 13812342210")
+
+    for address in ("/desk/queue/?view=all", f"/desk/cards/?numbers={number}"):
+        told, in_full = (
+            client_of(user).get(address).content.decode()
+            for user in (people.dispatcher, people.operator)
+        )
+        assert "三楼 138****2210" in told
+        assert "13812342210" not in told
+        assert "三楼 13812342210" in in_full
+
+
 def test_a_view_counts_what_it_lists(people, condition):
     dispatched(people, condition)
     report(people, condition)

@@ -102,6 +102,16 @@ def test_an_overdue_case_rings_until_it_is_finished(people, condition):
     assert alarm.ended_at == case_of(number).handled_at
 
 
+def test_a_number_in_an_address_is_told_in_full_to_operators_alone(people, condition):
+    number, _ = signed(people, condition)
+    Case.objects.filter(number=number).update(address="三楼 13812342210")
+    let_pass(number, ClockKind.HANDLE)
+
+    (row,) = client_of(people.dispatcher).get(FEED).json()["alarms"]
+
+    assert row["address"] == "三楼 138****2210"
+
+
 def test_due_soon_sounds_and_gives_way_to_overdue(people, condition):
     number, _ = signed(people, condition)
 

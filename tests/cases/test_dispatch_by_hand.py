@@ -202,6 +202,7 @@ def test_only_near_cases_of_the_class_that_wait_and_may_be_seen_go_along(people,
     Case.objects.filter(number=far).update(point="SRID=4326;POINT(109.99 27.56)")
     gone = filed(people, condition)
     run_dispatch(gone)
+    Case.objects.filter(number=twin).update(address="三楼 13812342210")
     case = Case.objects.get(number=number)
     stranger = person("d-zf", Role.DISPATCHER, "zhongfang")
 
@@ -210,6 +211,8 @@ def test_only_near_cases_of_the_class_that_wait_and_may_be_seen_go_along(people,
     page = text_of(client_of(people.dispatcher).get(f"/cases/{number}/"))
     assert f'name="together" value="{twin}:{case_of(twin).version}"' in page
     assert "1 more of this class near by waits: dispatch together" in page
+    assert "三楼 138****2210" in page
+    assert "13812342210" not in page
 
 
 def test_what_goes_along_is_told_row_by_row_and_the_same_twice_as_once(people, condition):
