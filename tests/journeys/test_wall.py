@@ -137,8 +137,8 @@ def test_a_new_alarm_interrupts_and_the_pages_go_on(walls, running_city):
 def test_what_was_late_before_interrupts_nobody(walls, running_city):
     number = open_case(running_city)
     running_city.wait_for(number, "dispatched")
-    running_city.let_pass(number, "handle")
     watching = walls()
+    running_city.let_pass(number, "handle")
     expect(watching.locator("[data-page=alarm]")).to_contain_text(number)
 
     fresh = walls()
