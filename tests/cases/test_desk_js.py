@@ -8,6 +8,7 @@ PARTS = """async () => {
   const { Freshness } = await import("/static/cases/desk/freshness.js");
   window.clock = 1_000_000;
   window.fresh = new Freshness(["map", "queue"], () => window.clock);
+  window.before = () => (window.fresh = new Freshness(["map", "queue"], () => window.clock, ["map"]));
   window.kind = () => fresh.look().kind;
   window.age = () => Math.round(fresh.look().ageMs / 1000);
   window.pass = (s) => { window.clock += s * 1000; };
@@ -37,6 +38,18 @@ def fresh(page):
 def test_a_page_that_has_only_been_loaded_claims_no_connection(fresh):
     assert fresh("return kind()") == "loaded"
     assert fresh("connect('live'); return kind()") == "live"
+
+
+def test_a_map_that_never_came_makes_nothing_live(fresh):
+    fresh("before(); connect('live'); pass(2); fresh.hear(clock)")
+    assert fresh("return [kind(), age()]") == ["live", 2]  # it may be on its way
+
+    seen = [fresh(f"pass({s}); fresh.hear(clock); return kind()") for s in (2, 27)]
+
+    assert seen == ["behind", "stale"]
+    fresh("fresh.hold('map', fresh.ask())")  # a part of it is not the map
+    assert fresh("return kind()") == "stale"
+    assert fresh("fresh.hold('map', fresh.ask(), { isWhole: true }); return kind()") == "live"
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_an_overdue_case_rings_until_somebody_presses_a(desks, running_city):
     expect(desk.locator("#alarm-status")).to_have_text(NONE_WAITS)
     assert one(running_city, KNOWN_BY, number) == "dispatcher-zhongfang"
     said = chief.locator(".alarm[data-tier='3']").filter(has_text="got it")
-    expect(said.filter(has_text=number)).to_be_visible()
+    expect(said.filter(has_text=number)).to_be_visible(timeout=45_000)  # asked each 30 s
 
 
 @pytest.mark.usefixtures("impatient")

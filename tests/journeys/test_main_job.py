@@ -43,7 +43,7 @@ def test_a_case_goes_from_a_phone_to_the_ranking(desks, running_city):
     period = f"{datetime.now(ZoneInfo('Asia/Shanghai')):%Y-%m}"
     leader = desks.open("leader1", f"/score/{period}/", {"width": 1366, "height": 768})
     before = closed_in_zhongfang(leader, period)
-    desk = desks.open("dispatcher-zhongfang", "/desk/", MONITOR)
+    desk = desks.open("dispatcher-zhongfang", "/desk/?view=all", MONITOR)
     expect(desk.locator("#chip[data-state=live]")).to_be_visible()
 
     phone = desks.open("inspector3", "/m/report/", PHONE)

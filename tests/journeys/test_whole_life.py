@@ -170,5 +170,5 @@ def test_one_case_and_every_post(posts, running_city):
         "supervisor1", f"/cases/{number}/?tab=timeline", MONITOR, locale="zh-CN"
     )
     for words in ("已结案", "申请延期", "审批挂账", "指定管辖", "返工", "裁定申诉", "回访"):
-        expect(reader.get_by_text(words).first).to_be_visible()
+        expect(reader.get_by_text(words).locator("visible=true").first).to_be_visible()
     assert "0 faults" in running_city.manage("verify_ledger")

@@ -36,7 +36,9 @@ const panel = new Panel({
   moved: document.getElementById("moved"),
   onSignedOut,
 });
-const fresh = new Freshness(hasMap ? ["map", "queue"] : ["queue"]);
+const fresh = hasMap
+  ? new Freshness(["map", "queue"], undefined, ["map"])
+  : new Freshness(["queue"]);
 
 const address = new URL(location.href);
 let view = document.getElementById("queue").dataset.view;

@@ -19,8 +19,9 @@ export class Freshness {
   /**
    * @param {string[]} parts
    * @param {() => number} now
+   * @param {string[]} awaited the parts that the page came without
    */
-  constructor(parts, now = () => Date.now()) {
+  constructor(parts, now = () => Date.now(), awaited = []) {
     this.now = now;
     /** @type {LiveState | null} */
     this.state = null;
@@ -28,7 +29,9 @@ export class Freshness {
     this.told = 0; // changes so far
     /** @type {{no: number, at: number, isMissed: boolean}[]} */
     this.pending = []; // changes that some part does not show yet
-    this.held = new Map(parts.map((part) => [part, { no: 0, at: now() }]));
+    this.held = new Map(
+      parts.map((part) => [part, { no: 0, at: now(), isHere: !awaited.includes(part) }]),
+    );
     this.isAsking = false; // again and again, by HTTP
     this.missed = 0; // while the connection was broken the last time; null for more than counted
     this.saidAt = null; // since when that is said
@@ -73,7 +76,7 @@ export class Freshness {
   hold(part, asked, { isWhole = false } = {}) {
     const held = this.held.get(part);
     held.no = Math.max(held.no, asked.no);
-    if (isWhole) held.at = Math.max(held.at, asked.at);
+    if (isWhole) [held.at, held.isHere] = [Math.max(held.at, asked.at), true];
     const least = Math.min(...[...this.held.values()].map(({ no }) => no));
     this.pending = this.pending.filter(({ no }) => no > least);
   }
@@ -81,6 +84,7 @@ export class Freshness {
   /** The time the picture is true for. */
   get trueAt() {
     const ages = [...this.held.values()].map((held) => {
+      if (!held.isHere) return held.at;
       const open = this.pending.filter(({ no }) => no > held.no).map(({ at }) => at);
       return Math.max(held.at, Math.min(this.heardAt, ...open));
     });
@@ -107,6 +111,7 @@ export class Freshness {
     if (this.state === null) return "loaded";
     if (!this.isConnected) return this.isAsking ? "asking" : "lost";
     if (this.pending.some(({ at, isMissed }) => isMissed || now - at > SLOW_MS)) return "behind";
+    if ([...this.held.values()].some(({ at, isHere }) => !isHere && now - at > SLOW_MS)) return "behind";
     const isSaid = this.saidAt !== null && now - this.saidAt >= SAY_RESUMED_MS;
     if (this.missed !== 0 && !isSaid) return "resumed";
     return this.state;
