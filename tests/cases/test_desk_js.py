@@ -8,7 +8,9 @@ PARTS = """async () => {
   const { Freshness } = await import("/static/cases/desk/freshness.js");
   window.clock = 1_000_000;
   window.fresh = new Freshness(["map", "queue"], () => window.clock);
-  window.before = () => (window.fresh = new Freshness(["map", "queue"], () => window.clock, ["map"]));
+  window.before = () => {
+    window.fresh = new Freshness(["map", "queue"], () => window.clock, ["map"]);
+  };
   window.kind = () => fresh.look().kind;
   window.age = () => Math.round(fresh.look().ageMs / 1000);
   window.pass = (s) => { window.clock += s * 1000; };
