@@ -13,7 +13,7 @@ import { follow } from "./live.js";
 
 // Every desk hears of an event at once; so that they do not ask at once, each waits a little.
 const someMs = (least, most) => least + Math.random() * (most - least);
-const gatherMs = () => someMs(100, 500);
+const gatherMs = () => someMs(50, 250);
 const againMs = () => someMs(3_000, 6_000); // after a request that failed
 const ANSWER_MS = 15_000; // an answer that has not come by then is none
 const MOST_NUMBERS = 200;
