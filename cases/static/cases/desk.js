@@ -76,12 +76,16 @@ async function ask(path) {
   }
 }
 
-/** Ask for views, counts and queue, and show them. */
-async function loadQueue({ isAsked = false } = {}) {
+/**
+ * Ask for views, counts and queue, and show them. Where it is named what `changed`, the other cards
+ * are told by number alone and stay as they are.
+ */
+async function loadQueue({ isAsked = false, changed = undefined } = {}) {
   queueTurn += 1;
   const turn = queueTurn;
   const mark = fresh.ask();
   const query = new URLSearchParams({ view, case: chosen, ...(words && { q: words }) });
+  if (changed) query.set("changed", changed.join(","));
   const text = await ask(`${desk.dataset.queue}?${query}`);
   if (turn !== queueTurn) return; // a newer question is on its way
   const answer = new DOMParser().parseFromString(text, "text/html");
@@ -91,13 +95,14 @@ async function loadQueue({ isAsked = false } = {}) {
   }
   const before = rows.numbers;
   const list = document.importNode(answer.querySelector("ol"), true);
+  if (!rows.fill(list)) return loadQueue({ isAsked }); // another list was shown meanwhile
   const now = rows.cards(list).map((card) => card.dataset.case);
   rows.take(list, { isAsked });
   markChosen();
   sayTitle();
   fresh.hold("queue", mark, { isWhole: true });
   hasPainted("queue", JSON.parse(answer.getElementById("heads").textContent));
-  goOn(before, now);
+  return goOn(before, now);
 }
 
 /** Put a part in the place of the old one, with the focus where it was. */
@@ -326,8 +331,9 @@ function gather(wait) {
 async function catchUp() {
   const numbers = [...changed];
   changed = new Set();
+  const some = numbers.length > MOST_NUMBERS ? undefined : numbers;
   const loaded = await Promise.all(
-    [loadCases(numbers.length > MOST_NUMBERS ? undefined : numbers), loadQueue()].map((one) =>
+    [loadCases(some), loadQueue({ changed: some })].map((one) =>
       one.then(() => true, (error) => error),
     ),
   );
