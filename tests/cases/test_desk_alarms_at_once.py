@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from cases.choices import Action, ClockKind, Role
@@ -80,4 +80,22 @@ def test_many_workers_ring_once_for_a_report_that_waits():
     rung = together(ring_unaccepted, ring_unaccepted, ring_unaccepted)
 
     assert sum(rung) == 1
+    assert DeskAlarm.objects.filter(ring="unaccepted").count() == 1
+
+
+def test_one_who_rang_between_the_look_and_the_lock_is_not_repeated():
+    report(person("o", Role.OPERATOR), source="hotline")
+    past = timezone.now() - timedelta(minutes=11)
+    StageClock.objects.filter(kind=ClockKind.ACCEPT).update(started_at=past)
+    others = []
+
+    def ring_first(execute, sql, params, many, context):
+        if "FOR UPDATE" in sql and not others:
+            others.extend(together(ring_unaccepted))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(ring_first):
+        rung = ring_unaccepted()
+
+    assert (others, rung) == ([1], 0)
     assert DeskAlarm.objects.filter(ring="unaccepted").count() == 1
