@@ -30,6 +30,8 @@ from cases.selectors.calendars import current_version
 from cases.selectors.case_search import Filters, page, read_filters, search
 from cases.selectors.columns import Cell, Column, Value, columns_named, told_of, with_columns
 from cases.selectors.telephones import sees_telephones
+from cases.services.outside import NotNow
+from cases.services.patience import as_long_again
 from cases.services.workbook import write_csv, write_workbook
 from cityops.accounts.models import User
 
@@ -38,6 +40,8 @@ MOST_ROWS = 100_000
 MOST_UNDER_WAY = 3  # exports of one person
 PAGE = 1_000
 RUNS = 3
+BUSY_S = (1.0, 10.0)  # how soon one that found another being written is tried again, and how late
+ONE_AT_A_TIME = 4_312_000_004  # advisory lock of who begins
 FOLDER = "exports"
 HALF_KEPT_S = 3600  # what a writer that died left, after its last change
 _HALF = ".part"
@@ -306,12 +310,22 @@ def make_export(effect: Effect) -> str:
 
 @transaction.atomic
 def _begin(effect: Effect) -> Export | None:
-    """Return the export with this as its newest run; None where it has ended or was cancelled."""
+    """Return the export with this as its newest run; None where it has ended or was cancelled.
+
+    Raises NotNow while another is being written: files take minutes, and with all its places
+    taken the queue would give no sign of life.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
     waiting = Export.objects.filter(state__in=(Export.State.WAITING, Export.State.RUNNING))
     export = waiting.select_for_update().filter(effect=effect.pk).first()
-    if export is not None:
-        export.state, export.run, export.done = Export.State.RUNNING, export.run + 1, 0
-        export.save(update_fields=["state", "run", "done"])
+    if export is None:
+        return None
+    written = Export.objects.filter(state=Export.State.RUNNING, effect__claimed_until__gt=Now())
+    if written.filter(effect__state=Effect.State.DUE).exclude(pk=export.pk).exists():
+        raise NotNow(as_long_again(effect, *BUSY_S))
+    export.state, export.run, export.done = Export.State.RUNNING, export.run + 1, 0
+    export.save(update_fields=["state", "run", "done"])
     return export
 
 

@@ -204,6 +204,28 @@ def test_a_run_that_was_overtaken_keeps_nothing(dispatcher, numbers, monkeypatch
     assert Effect.objects.get(kind="export").state == "done"
 
 
+def test_one_is_written_at_a_time_so_that_the_queue_shows_that_it_is_read(
+    dispatcher, numbers, monkeypatch
+):
+    first, second, seen = ask(dispatcher), ask(dispatcher), []
+    while_running(monkeypatch, lambda: seen.append(run_effect(second.effect_id)))
+
+    assert run(first) == "5 rows"
+
+    effect = Effect.objects.get(pk=second.effect_id)
+    assert seen == ["put off"]
+    assert (effect.runs, effect.claimed_until, effect.published_at) == (0, None, None)
+    assert run(second) == "5 rows"
+
+
+def test_one_whose_worker_died_holds_up_no_other(dispatcher, numbers):
+    first, second = ask(dispatcher), ask(dispatcher)
+    Export.objects.filter(pk=first.pk).update(state="running", run=1)
+    Effect.objects.filter(pk=first.effect_id).update(runs=1, claimed_until=Now())
+
+    assert run(second) == "5 rows"
+
+
 def test_one_that_is_cancelled_stops_and_leaves_nothing(dispatcher, numbers, monkeypatch):
     export = ask(dispatcher)
     client = client_of(dispatcher)
