@@ -627,6 +627,54 @@ def test_restored_home_is_not_served_before_its_ledger_verifies(prepared):
     assert Supervisor(prepared).is_running() is False
 
 
+class Recorder:
+    """A supervisor that only remembers what it was told."""
+
+    def __init__(self):
+        self.told = []
+
+    def stop(self, *names):
+        self.told.append(("stop", names))
+
+    def start(self, *names):
+        self.told.append(("start", names))
+
+    def restart(self, *names):
+        self.told.append(("restart", names))
+
+    def running(self, _name):
+        return True
+
+
+def test_nobody_reads_for_minutes_while_a_running_city_is_migrated(prepared, monkeypatch):
+    supervisor = Recorder()
+    migrate = lambda _: supervisor.told.append("migrate")  # noqa: E731
+    monkeypatch.setattr(lifecycle, "prepare_application", migrate)
+    monkeypatch.setattr(lifecycle, "_wait_for_first_page", lambda *_: None)
+
+    lifecycle._join(prepared, supervisor, lifecycle.Wishes())
+
+    assert supervisor.told[:3] == [
+        ("stop", ("worker-report",)),
+        "migrate",
+        ("restart", processes.application(prepared)),
+    ]
+
+
+def test_a_migration_that_fails_leaves_the_city_as_it_was(prepared, monkeypatch):
+    supervisor = Recorder()
+
+    def fail(_):
+        raise Refusal("The migrations failed:")
+
+    monkeypatch.setattr(lifecycle, "prepare_application", fail)
+
+    with pytest.raises(Refusal):
+        lifecycle._join(prepared, supervisor, lifecycle.Wishes())
+
+    assert supervisor.told == [("stop", ("worker-report",)), ("start", ("worker-report",))]
+
+
 def test_state_of_an_older_home_gets_the_defaults(tmp_path):
     (tmp_path / "state.json").write_text('{"port": 8123}')
 
