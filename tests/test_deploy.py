@@ -601,6 +601,19 @@ def test_restore_takes_only_what_belongs_into_a_home(tmp_path):
     assert taken == ["database.dump", "media/ab/cd"]
 
 
+def test_backup_leaves_lists_written_as_files_out(tmp_path):
+    for name in ("ab/cd", "exports/x-1.xlsx", "exports/y-1.part/cases.xlsx", "arrived/exports"):
+        path = tmp_path / "media" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    with tarfile.open(tmp_path / "backup.tar", "w") as tar:
+        backups._add_media(tar, tmp_path / "media")
+        names = [member.name for member in tar.getmembers() if member.isfile()]
+
+    assert names == ["media/ab/cd", "media/arrived/exports"]
+
+
 @pytest.mark.parametrize("content", [b"no tar at all", b""])
 def test_restore_refuses_what_is_no_backup_and_touches_nothing(tmp_path, content):
     (tmp_path / "file").write_bytes(content)

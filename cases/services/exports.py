@@ -456,8 +456,13 @@ def path_of(file: str) -> Path:
 
 
 def sweep_exports() -> str:
-    """Delete exports that are over a week old, and files no export names; returns how many."""
+    """Delete exports over a week old or without their file, and files no export names.
+
+    Returns how many. A city restored from a backup has no files.
+    """
     over = list(Export.objects.filter(expires_at__lt=Now()))
+    ready = Export.objects.exclude(file="").exclude(pk__in=[export.pk for export in over])
+    over += [export for export in ready if not path_of(export.file).exists()]
     for export in over:
         drop_export(export)
     known = set(Export.objects.exclude(file="").values_list("file", flat=True))

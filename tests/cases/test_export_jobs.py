@@ -6,6 +6,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.db.models.functions import Now
 
@@ -495,6 +496,19 @@ def test_after_a_week_it_is_gone(dispatcher, numbers):
 
     assert files() == sorted([other.file.partition("/")[2], "stray.xlsx"])
     assert [one.pk for one in Export.objects.all()] == [other.pk]
+
+
+def test_a_restored_city_lists_no_file_it_does_not_have(dispatcher, numbers):
+    lost, kept, waiting = ask(dispatcher), ask(dispatcher), ask(dispatcher)
+    run(lost)
+    run(kept)
+    path_of(lost.file).unlink()
+
+    call_command("sweep_exports")
+
+    assert set(Export.objects.all()) == {kept, waiting}
+    assert Notice.objects.get().export == kept
+    assert files() == [kept.file.partition("/")[2]]
 
 
 def test_files_nobody_names_are_swept(dispatcher, numbers, monkeypatch):
