@@ -300,7 +300,7 @@ document.getElementById("drawer-close")?.addEventListener("click", () => {
 });
 
 const tellWindows = share(desk.dataset.user, ({ number, isSignedIn }) => {
-  if (isSignedIn && isOpen(signIn.dialog)) signIn.look();
+  if (isSignedIn) signIn.look(); // also where it never asked: the new sign-in made its tokens old
   if (number !== undefined && !panel.isTyping()) choose(number, { isTold: true });
 });
 
@@ -403,6 +403,7 @@ const signIn = new SignIn(document.getElementById("signed-out"), desk.dataset.us
   gather(0);
 });
 
+document.body.addEventListener("token-is-old", () => signIn.look());
 document.addEventListener("visibilitychange", () => {
   sayFreshness(); // timers of a hidden page are late
   if (!document.hidden && isOpen(signIn.dialog)) signIn.look();
