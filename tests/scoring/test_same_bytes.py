@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from django.db import connection, connections
 
-from cases.models import DistrictHead
 from scoring.models import Run
+from tests.cases.test_concurrency import city
 from tests.scoring.ledger import write
-from tests.scoring.logs import DISTRICTS, day, random_log
+from tests.scoring.logs import random_log
 
 ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["city"]
+pytestmark = pytest.mark.django_db(transaction=True)
 PERIOD = "2026-10"
 AT_HOME = {"PYTHONHASHSEED": "0", "TZ": "Asia/Shanghai", "LC_ALL": "C"}
 # A reader elsewhere: what Python and its libraries might let slip into a number or an order.
@@ -30,11 +32,9 @@ ELSEWHERE = {
 
 
 @pytest.fixture
-def city(transactional_db, huaihua):
-    """A log of October and November, committed, so that other processes see it."""
+def log(city):
+    """Two months of cases, committed, so that other processes see them."""
     write(random_log(11, cases=120))
-    heads = [DistrictHead(scope=s, hash=b"", at=day("10-01")) for s in (*DISTRICTS, "city")]
-    DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
 
 
 def scored(**words):
@@ -54,7 +54,7 @@ def scored(**words):
     return done.stdout
 
 
-def test_a_score_is_the_same_bytes_wherever_it_is_computed(city):
+def test_a_score_is_the_same_bytes_wherever_it_is_computed(log):
     here = scored()
 
     assert b'"bodies"' in here
@@ -62,7 +62,7 @@ def test_a_score_is_the_same_bytes_wherever_it_is_computed(city):
         assert scored(**words) == here, name
 
 
-def test_a_score_does_not_hang_on_the_order_of_rows(city):
+def test_a_score_does_not_hang_on_the_order_of_rows(log):
     """The table is written anew in an order that has nothing to do with time or case."""
     here = scored()
     with connection.cursor() as cursor:
