@@ -29,7 +29,7 @@ from cases.models import Case, District, Effect, Export, Notice, Unit
 from cases.selectors.calendars import current_version
 from cases.selectors.case_search import Filters, page, read_filters, search
 from cases.selectors.columns import Cell, Column, Value, columns_named, told_of, with_columns
-from cases.selectors.telephones import sees_telephones
+from cases.selectors.telephones import telephone_reach
 from cases.services.outside import NotNow
 from cases.services.patience import as_long_again
 from cases.services.workbook import write_csv, write_workbook
@@ -45,7 +45,7 @@ ONE_AT_A_TIME = 4_312_000_004  # advisory lock of who begins
 FOLDER = "exports"
 HALF_KEPT_S = 3600  # what a writer that died left, after its last change
 _HALF = ".part"
-_TELEPHONES = "telephones"  # in `reach`: they stand in full in the file
+_TELEPHONES = "telephones"  # in `reach`: they stand in full in the file, or with :DISTRICT some
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class _Reading:
 
     def about(self, count: int) -> list[tuple[str, str]]:
         """Return what the second sheet says of the first."""
-        told = _("in full") if sees_telephones(self.reader) else _("with the middle hidden")
+        told = _telephone_words(self.reader)
         return [
             (_("What this is"), _("Cases as the list showed them; numbers are of one moment.")),
             (_("Scope"), scope_words(self.reader)),
@@ -137,6 +137,19 @@ class _Reading:
             (_("Telephone numbers"), told),
             (_("Made by"), f"{self.reader.name} ({self.reader.username})"),
         ]
+
+
+def _telephone_words(reader: User) -> str:
+    """Return in words which telephone numbers `reader` is told."""
+    reach = telephone_reach(reader)
+    if reach.is_whole:
+        return _("in full")
+    hidden = _("with the middle hidden")
+    if not reach.districts:
+        return hidden
+    names = District.objects.filter(slug__in=reach.districts).order_by("slug")
+    words = {"districts": _(", ").join(one.name for one in names), "hidden": hidden}
+    return _("in full in %(districts)s, elsewhere %(hidden)s") % words
 
 
 def scope_words(reader: User) -> str:
@@ -253,20 +266,21 @@ def drop_export(export: Export) -> None:
 def may_still_have(reader: User, export: Export) -> bool:
     """Whether its owner still sees as far as when the file was written."""
     reach = set(_reach(reader))
-    if "whole" in reach:  # then only the telephone numbers may be more than they read now
-        return _TELEPHONES in reach or _TELEPHONES not in export.reach
-    return set(export.reach) <= reach
+    numbers = {word for word in export.reach if word.startswith(_TELEPHONES)}
+    cases = set(export.reach) - numbers
+    return ("whole" in reach or cases <= reach) and (_TELEPHONES in reach or numbers <= reach)
 
 
 def _reach(reader: User) -> list[str]:
     """Return how far `reader` sees, in words that can be compared later."""
-    reach = policy.reach_of(reader)
+    reach, numbers = policy.reach_of(reader), telephone_reach(reader)
     return [
         *(["whole"] if reach.is_whole else []),
         *(f"district:{slug}" for slug in sorted(reach.districts)),
         *(f"unit:{code}" for code in sorted(reach.units)),
         *(["inspector"] if reach.inspector_id is not None else []),
-        *([_TELEPHONES] if sees_telephones(reader) else []),
+        *([_TELEPHONES] if numbers.is_whole else []),
+        *(f"{_TELEPHONES}:{slug}" for slug in sorted(numbers.districts)),
     ]
 
 
@@ -278,7 +292,7 @@ class Stopped(Exception):
 
 
 class Overtaken(Exception):
-    """Another run has taken the export over: what becomes of its effect is no matter of this one."""
+    """Another run has taken the export over: its effect is no longer this one's to end."""
 
 
 class TooBig(Exception):

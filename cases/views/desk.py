@@ -161,8 +161,10 @@ def cards(request: UserRequest) -> HttpResponse:
     _require_desk(request)
     now, numbers = timezone.now(), request.GET.get("numbers", "").split(",")[:MOST_NUMBERS]
     found = live_map.cards(request.user, numbers)
-    said = said_to(request.user)
-    context = {"rows": [(case, light_of(case, at=now), said(case.address)) for case in found]}
+    rows = [
+        (case, light_of(case, at=now), said_to(request.user, case)(case.address)) for case in found
+    ]
+    context = {"rows": rows}
     answer = render(request, "cases/desk/_cards.html", context)
     answer["Cache-Control"] = "private, no-store"
     return answer
@@ -239,14 +241,14 @@ def _rows(
     at: datetime,
 ) -> tuple[list[Row], int | None, str]:
     """Return the rows of what was searched for, else of the view, and how many the words found."""
-    mine, said = awaited(user), said_to(user)
+    mine = awaited(user)
 
     def row(case: Case) -> Row:
         if changed is not None and case.number not in changed:
             return Row(case, is_known=True)
         waits = [str(WAITING_WORDS[kind]) for kind in mine if kind in case.waiting_for]
         light, photos_late = light_of(case, at=at), case.photos_late(at=at)
-        return Row(case, light, said(case.address), photos_late, waits)
+        return Row(case, light, said_to(user, case)(case.address), photos_late, waits)
 
     hits, count = held(user, view, at=at, saved=saved), None
     if words:

@@ -385,6 +385,26 @@ def test_telephones_in_full_are_for_operators_only(numbers):
     assert client_of(operator).get(address).status_code == 404
 
 
+def test_telephones_of_a_district_are_for_its_operators(numbers):
+    acceptor = person("a1", Role.ACCEPTOR, "hecheng")
+    Grant.objects.create(
+        user=acceptor, role=Role.OPERATOR, scope_kind="district", scope_key="hecheng"
+    )
+    export = ask(acceptor)
+    run(export)
+    address = f"/downloads/{export.pk}/"
+    assert export.reach == ["district:hecheng", "telephones:hecheng"]
+    assert client_of(acceptor).get(address).status_code == 200
+    about = str(read_workbook(path_of(export.file).read_bytes())[1].rows)
+    assert "in full in 鹤城区, elsewhere with the middle hidden" in about
+
+    Grant.objects.filter(role=Role.OPERATOR).update(scope_key="landport")
+    assert client_of(acceptor).get(address).status_code == 404
+
+    Grant.objects.filter(role=Role.OPERATOR).update(scope_kind="city", scope_key="")
+    assert client_of(acceptor).get(address).status_code == 200
+
+
 def test_nobody_has_many_written_at_once(dispatcher, numbers):
     for _ in range(exports.MOST_UNDER_WAY):
         ask(dispatcher)
@@ -480,7 +500,9 @@ def test_one_that_failed_and_was_run_again_is_told_of_anew(dispatcher, numbers, 
     assert run(export) == "5 rows"
 
     assert Notice.objects.get().pk != told.pk
-    assert "A file you asked for is ready" in client_of(dispatcher).get("/notices/").content.decode()
+    assert (
+        "A file you asked for is ready" in client_of(dispatcher).get("/notices/").content.decode()
+    )
 
 
 def test_after_a_week_it_is_gone(dispatcher, numbers):
