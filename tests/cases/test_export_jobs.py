@@ -396,7 +396,7 @@ def test_telephones_of_a_district_are_for_its_operators(numbers):
     assert export.reach == ["district:hecheng", "telephones:hecheng"]
     assert client_of(acceptor).get(address).status_code == 200
     about = str(read_workbook(path_of(export.file).read_bytes())[1].rows)
-    assert "in full in 鹤城区, elsewhere with the middle hidden" in about
+    assert "in full in Hecheng, elsewhere with the middle hidden" in about
 
     Grant.objects.filter(role=Role.OPERATOR).update(scope_key="landport")
     assert client_of(acceptor).get(address).status_code == 404
