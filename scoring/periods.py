@@ -37,6 +37,18 @@ class Period:
         return min(self.start, _midnight(_months(self.end) - 3))
 
 
+def earlier(period: Period, many: int) -> list[Period]:
+    """Return the periods of the same kind before this one, the oldest first."""
+    first, months = _months(period.start), period.months
+    return [_of_months(first - months * n, months) for n in range(many, 0, -1)]
+
+
+def _of_months(first: int, months: int) -> Period:
+    year, month = divmod(first, 12)
+    names = {1: f"{year}-{month + 1:02d}", 3: f"{year}-Q{month // 3 + 1}", 12: f"{year}"}
+    return parse_period(names[months])
+
+
 def parse_period(name: str) -> Period:
     """Return the period named 2026-10, 2026-Q3 or 2026; raises BadPeriod."""
     found = _NAME.fullmatch(name)

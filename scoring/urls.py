@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from scoring import pages, scheme_pages
+from scoring import drill, pages, scheme_pages
 from scoring.views import Assessment
 
 urlpatterns = [
@@ -37,5 +37,6 @@ urlpatterns = [
     ),
     path("score/schemes/<str:version>/drop/", scheme_pages.scheme_drop, name="score_scheme_drop"),
     path("score/<str:period>/", pages.ranking, name="score_ranking"),
-    path("score/<str:period>/<slug:body>/<slug:count>/", pages.members, name="score_members"),
+    path("score/<str:period>/<slug:body>/", pages.came_about, name="score_body"),
+    path("score/<str:period>/<slug:body>/<slug:count>/", drill.members, name="score_members"),
 ]

@@ -19,6 +19,12 @@ from scoring.periods import CITY_TIME, Period, is_month_start
 from scoring.schemes import BadScheme, canonical, parse, require_sound, seal_of
 
 DEFAULT_SCHEME = "2026-v1"
+# Shipped and in force from the first day, by level; posts have none.
+SHIPPED_IN_FORCE = {
+    "district": DEFAULT_SCHEME,
+    "unit": "2026-v1-unit",
+    "street": "2026-v1-street",
+}
 IN_FORCE_SINCE = datetime(2000, 1, 1, tzinfo=CITY_TIME)  # no period begins before
 REASON_MAX = 400
 _SHIPPED = Path(__file__).parent / "data"
@@ -44,12 +50,14 @@ def scheme_of(version: str | None = None) -> Scheme:
     text = _shipped().get(version)
     if text is None:
         raise UnknownScheme(f"There is no scheme {version!r}.")
+    level = parse(text)["level"]
+    is_in_force = SHIPPED_IN_FORCE.get(level) == version
     values = {
-        "level": parse(text)["level"],
+        "level": level,
         "body": text,
         "digest": seal_of(text),
         "is_shipped": True,
-        "valid": DateTimeTZRange(IN_FORCE_SINCE, None) if version == DEFAULT_SCHEME else None,
+        "valid": DateTimeTZRange(IN_FORCE_SINCE, None) if is_in_force else None,
     }
     return Scheme.objects.get_or_create(pk=version, defaults=values)[0]
 
@@ -59,8 +67,8 @@ def scheme_for(period: Period, level: str = "district") -> Scheme:
 
     Raises UnknownScheme where none was in force then.
     """
-    if level == "district":
-        scheme_of()
+    if level in SHIPPED_IN_FORCE:
+        scheme_of(SHIPPED_IN_FORCE[level])
     found = Scheme.objects.in_force(at=period.start, level=level).first()
     if found is None:
         raise UnknownScheme(f"No scheme was in force at the start of {period.name}.")

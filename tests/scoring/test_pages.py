@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from cases.models import Case, DistrictHead
 from cityops.accounts.roles import Role
-from scoring import pages
+from scoring import drill
 from scoring.services import run_in_snapshot
 from scoring.sheet import _measured
 from scoring.versions import scheme_of
@@ -79,7 +79,7 @@ def test_a_case_is_listed_as_often_as_it_counts(client, run):
 
 
 def test_a_long_list_is_paged_and_loses_no_row(client, run, monkeypatch):
-    monkeypatch.setattr(pages, "ROWS_A_PAGE", 2)
+    monkeypatch.setattr(drill, "ROWS_A_PAGE", 2)
     client.force_login(person("l1", Role.LEADER))
     address = f"/score/2026-10/hecheng/filed/?run={run.pk}"
 

@@ -16,7 +16,7 @@ from cases.services.demo_users import create_demo_users
 from cases.services.ledger_check import verify_ledger
 from cases.simulation import simulate
 from deploy import verify_log
-from scoring import pages
+from scoring import drill
 from scoring.indicators import facts_of
 from scoring.periods import parse_period
 from scoring.selectors import facts_between
@@ -43,7 +43,7 @@ def month(settings, tmp_path):
 
 
 def test_four_scores_with_their_cases_and_a_ledger_that_tells(month, client, monkeypatch, tmp_path):
-    monkeypatch.setattr(pages, "ROWS_A_PAGE", 10_000)
+    monkeypatch.setattr(drill, "ROWS_A_PAGE", 10_000)
     client.force_login(person("l1", Role.LEADER))
 
     run = compute_run(OCTOBER)
