@@ -171,8 +171,14 @@ def _text(value: Fraction | None) -> str | None:
 
 
 def _forget_provisional(period: Period, *, since: datetime) -> None:
-    """Delete the runs of a running period nobody looks at any more: each new event makes one."""
-    Run.objects.filter(period=period.name, as_of__lt=min(since, period.end)).delete()
+    """Delete the runs of a period nobody looks at any more: each new event makes one.
+
+    The newest stays, and for ever what was submitted or objected to.
+    """
+    runs = Run.objects.filter(period=period.name)
+    newest = runs.order_by("-as_of", "-pk").values("pk")[:1]
+    old = runs.filter(as_of__lt=since, editions=None, objections=None)
+    old.exclude(pk__in=list(newest.values_list("pk", flat=True))).delete()
 
 
 def _passed(since: datetime, until: datetime) -> bool:

@@ -40,7 +40,7 @@ class Assessment(APIView):
 
     @extend_schema(operation_id="assessment", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, period: str) -> Response:
-        """Return the sealed result of 2026-10, 2026-Q3 or 2026, up to now if it still runs."""
+        """Return the sealed result of 2026-10, 2026-Q3, 2026-H1 or 2026; so far, if it runs."""
         assert isinstance(request.user, User)
         if not may_read(request.user):
             raise PermissionDenied

@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Name the period, or the seal of a run that was published, and the file."""
         which = parser.add_mutually_exclusive_group(required=True)
-        which.add_argument("--period", help="2026-10, 2026-Q3 or 2026: as it stands now")
+        which.add_argument("--period", help="2026-10, 2026-Q3, 2026-H1 or 2026: as it stands now")
         which.add_argument("--seal", help="the seal of a stored run: as it was published")
         parser.add_argument("--out", required=True, help="the file to write, or - for the output")
 

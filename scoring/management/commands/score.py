@@ -13,7 +13,7 @@ from scoring.versions import UnknownScheme, scheme_of
 class Command(BaseCommand):
     """Exit code 0: scored; 1: it could not be computed; 2: a wrong period or scheme."""
 
-    help = "Score a period: 2026-10, 2026-Q3 or 2026."
+    help = "Score a period: 2026-10, 2026-Q3, 2026-H1 or 2026."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Name the period, the scheme and the form of the answer."""
