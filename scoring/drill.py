@@ -58,7 +58,7 @@ def members(request: HttpRequest, period: str, body: str, count: str) -> HttpRes
         "query": _query(run, among),
         "rows": rows_of(list(page), user),
     }
-    return render(request, "scoring/members.html", frame(wanted, run) | said)
+    return render(request, "scoring/members.html", frame(wanted, run, user) | said)
 
 
 def numbers_of(run: Run, body: str, count: str, code: str = "") -> list[str]:

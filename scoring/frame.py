@@ -12,6 +12,7 @@ from cases.choices import CITY, Source
 from cases.errors import Busy
 from cityops.accounts.models import User
 from scoring.history import kept_runs
+from scoring.lifecycle import stand_of
 from scoring.models import Run
 from scoring.periods import BadPeriod, Period, earlier, parse_period, periods_between
 from scoring.selectors import log_span
@@ -56,7 +57,7 @@ def period_of(name: str) -> Period:
 
 
 def run_of(request: HttpRequest, period: Period) -> Run:
-    """Return the run the link names, so that list and number agree, else the newest.
+    """Return the run the link names, so that list and number agree, else the one that stands.
 
     Of the level in `scope`, districts where none is named. Raises Http404, and as compute_run.
     """
@@ -70,6 +71,16 @@ def run_of(request: HttpRequest, period: Period) -> Run:
     level = request.GET.get("scope") or "district"
     if level not in SCOPES:
         raise Http404
+    return standing_run(period, level)
+
+
+def standing_run(period: Period, level: str = "district") -> Run:
+    """Return the run of the edition in force, of districts; else the newest.
+
+    Raises as newest_run does.
+    """
+    if level == "district" and (published := stand_of(period).published):
+        return published.run
     return newest_run(period, level)
 
 
@@ -101,7 +112,7 @@ def history_of(run: Run, period: Period, many: int) -> History:
     kept = kept_runs(periods, run.scheme.level)
     last = periods[-1] if periods else None
     if last and last.name not in kept and span and span[0] < last.end:
-        kept[last.name] = newest_run(last, run.scheme.level)
+        kept[last.name] = standing_run(last, run.scheme.level)
     return History(periods, [kept.get(one.name) for one in periods])
 
 
@@ -115,8 +126,10 @@ def require_list(run: Run, body: str, count: str, names: dict[str, str], items: 
         raise Http404
 
 
-def frame(period: Period, run: Run | None) -> dict[str, Any]:
-    """Return what each page says of the period and of how far it is counted."""
+def frame(period: Period, run: Run | None, reader: User) -> dict[str, Any]:
+    """Return what each page says of the period, of where it stands and how far it is counted."""
+    standing = stand_of(period, reader=reader)
+    published = standing.published
     span = log_span()
     periods = periods_between(*span) if span else []
     return {
@@ -129,6 +142,8 @@ def frame(period: Period, run: Run | None) -> dict[str, Any]:
         "level": run.scheme.level if run else "district",
         "scopes": SCOPES.items(),
         "is_running": run is not None and run.as_of < period.end,
+        "standing": standing,
+        "is_published": run is not None and published is not None and run.pk == published.run_id,
     }
 
 

@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from scoring.models import Run
+from scoring.models import Edition, Run
 from scoring.periods import Period
 
 
 def kept_runs(periods: Sequence[Period], level: str) -> dict[str, Run]:
-    """Return the run that stands for each period that has ended, by name; two queries.
+    """Return the run that stands for each period that has ended, by name.
 
-    It is the newest by the scheme that was in force, computed after the period's end. A period
-    nobody looked at since has none.
+    It is that of the edition in force, else the newest by the scheme that was in force, computed
+    after the period's end. A period nobody looked at since has none.
     """
     wanted = {period.name: period for period in periods}
     stored = (
@@ -26,6 +26,9 @@ def kept_runs(periods: Sequence[Period], level: str) -> dict[str, Run]:
         for pk, name, as_of, valid in stored
         if as_of >= wanted[name].end and _holds(valid, wanted[name])
     }
+    if level == "district":
+        editions = Edition.objects.filter(period__in=wanted, approved_at__isnull=False)
+        newest |= dict(editions.order_by("number").values_list("period", "run_id"))
     runs = Run.objects.filter(pk__in=newest.values()).select_related("scheme")
     return {run.period: run for run in runs}
 
@@ -41,9 +44,7 @@ def sheets_of(run: Run | None) -> dict[str, dict[str, Any]]:
     return {sheet["body"]: sheet for sheet in json.loads(run.result)["bodies"]}
 
 
-def totals_of(
-    sheets: Sequence[Mapping[str, Mapping[str, Any]]], body: str
-) -> list[Decimal | None]:
+def totals_of(sheets: Sequence[Mapping[str, Mapping[str, Any]]], body: str) -> list[Decimal | None]:
     """Return a body's totals, period by period; None where it has none."""
     found = (one.get(body, {}).get("total") for one in sheets)
     return [None if total is None else Decimal(total) for total in found]

@@ -460,3 +460,42 @@ class ObjectionAdjustment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.objection_id} {self.request_id}"
+
+
+class BulletinText(models.Model):
+    """What the office wrote in place of a paragraph of a period's bulletin; the last one counts."""
+
+    period = models.CharField(_("period"), max_length=8)
+    key = models.CharField(max_length=20)
+    text = models.TextField(blank=True)  # empty: the generated one again
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[models.Manager["BulletinText"]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("paragraph of a bulletin")
+        verbose_name_plural = _("paragraphs of bulletins")
+        indexes = [models.Index("period", name="bulletin_text_by_period")]
+
+    def __str__(self) -> str:
+        return f"{self.period} {self.key}"
+
+
+class BulletinTemplate(models.Model):
+    """A Word template the office uploaded for its bulletins; the last one counts."""
+
+    name = models.CharField(_("name"), max_length=100)
+    content = models.BinaryField()
+    digest = models.CharField(_("seal"), max_length=64)  # SHA-256 of content
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[models.Manager["BulletinTemplate"]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("template of the bulletin")
+        verbose_name_plural = _("templates of the bulletin")
+
+    def __str__(self) -> str:
+        return self.name

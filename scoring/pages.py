@@ -61,7 +61,7 @@ def latest(request: HttpRequest) -> HttpResponse:
 @login_required
 def ranking(request: HttpRequest, period: str) -> HttpResponse:
     """Show the ranks with one sentence; or, of one class of cases, its counts."""
-    require_reader(request)
+    user = require_reader(request)
     wanted = period_of(period)
     code = request.GET.get("class", "")
     among = class_named(code) if code else None
@@ -70,8 +70,8 @@ def ranking(request: HttpRequest, period: str) -> HttpResponse:
     try:
         run = run_of(request, wanted)
     except NotBegun:
-        return render(request, "scoring/ranking.html", frame(wanted, None))
-    said = frame(wanted, run) | {"classes": major_classes(), "among": among}
+        return render(request, "scoring/ranking.html", frame(wanted, None, user))
+    said = frame(wanted, run, user) | {"classes": major_classes(), "among": among}
     if among:
         return render(request, "scoring/by_class.html", said | class_sheet(run, among.code))
     return render(request, "scoring/ranking.html", said | _ranking(run, wanted))
@@ -80,7 +80,7 @@ def ranking(request: HttpRequest, period: str) -> HttpResponse:
 def _ranking(run: Run, period: Period) -> dict[str, Any]:
     past = history_of(run, period, MONTHS_SHOWN - 1)
     said = sheet_of(run, past.before, past.runs)
-    earlier = period_words(past.periods[-1])
+    earlier = period_words(past.periods[-1]) if past.periods else ""
     sentence = sentence_of(said["bodies"], said["was"], earlier)
     told = next((b for b in said["bodies"] if sentence and b["body"] == sentence.body), None)
     return said | {
@@ -111,7 +111,7 @@ def _most_overdue(run: Run, body: str) -> dict[str, Any]:
 @login_required
 def came_about(request: HttpRequest, period: str, body: str) -> HttpResponse:
     """Show how the total of one body came about, item by item."""
-    require_reader(request)
+    user = require_reader(request)
     wanted = period_of(period)
     try:
         run = run_of(request, wanted)
@@ -128,12 +128,12 @@ def came_about(request: HttpRequest, period: str, body: str) -> HttpResponse:
     return render(
         request,
         "scoring/came_about.html",
-        frame(wanted, run)
+        frame(wanted, run, user)
         | {
             "body": shown,
             "others": [(one["body"], one["name"]) for one in said["columns"]],
             "is_city": body == CITY,
-            "before_words": period_words(past.periods[-1]),
+            "before_words": period_words(past.periods[-1]) if past.periods else "",
             "general": general_words(run.scheme.data),
             "missing": said["missing"],
             "left_out": [

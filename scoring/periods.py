@@ -38,14 +38,20 @@ class Period:
 
 
 def earlier(period: Period, many: int) -> list[Period]:
-    """Return the periods of the same kind before this one, the oldest first."""
+    """Return the periods of the same kind before this one, the oldest first; none before 2000."""
     first, months = _months(period.start), period.months
-    return [_of_months(first - months * n, months) for n in range(many, 0, -1)]
+    starts = (first - months * n for n in range(many, 0, -1))
+    return [_of_months(start, months) for start in starts if start >= 2000 * 12]
 
 
 def _of_months(first: int, months: int) -> Period:
     year, month = divmod(first, 12)
-    names = {1: f"{year}-{month + 1:02d}", 3: f"{year}-Q{month // 3 + 1}", 12: f"{year}"}
+    names = {
+        1: f"{year}-{month + 1:02d}",
+        3: f"{year}-Q{month // 3 + 1}",
+        6: f"{year}-H{month // 6 + 1}",
+        12: f"{year}",
+    }
     return parse_period(names[months])
 
 

@@ -43,9 +43,7 @@ def sentence_of(
     return _last(last) if last and last["rank"] > 1 else None
 
 
-def _moved(
-    body: Mapping[str, Any], was: Mapping[str, Any], change: Decimal, earlier: str
-) -> Said:
+def _moved(body: Mapping[str, Any], was: Mapping[str, Any], change: Decimal, earlier: str) -> Said:
     is_down = body["change"] < 0
     line = _mover(body, was, -1 if is_down else 1)
     words = {"name": body["name"], "total": body["total"], "change": change, "before": earlier}
@@ -82,9 +80,7 @@ def _last(body: Mapping[str, Any]) -> Said:
     return Said(body["body"], text % words, _links(body, line))
 
 
-def _mover(
-    body: Mapping[str, Any], was: Mapping[str, Any], way: int
-) -> Mapping[str, Any] | None:
+def _mover(body: Mapping[str, Any], was: Mapping[str, Any], way: int) -> Mapping[str, Any] | None:
     """Return the line that moved the total most the way it went; None where no item did."""
     now, then = worth_of(body), worth_of(was)
     moves = {code: way * (now[code] - then[code]) for code in now if code in then}

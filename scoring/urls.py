@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from scoring import drill, pages, scheme_pages
+from scoring import bulletin_pages, drill, pages, scheme_pages
 from scoring.views import Assessment
 
 urlpatterns = [
@@ -37,6 +37,15 @@ urlpatterns = [
     ),
     path("score/schemes/<str:version>/drop/", scheme_pages.scheme_drop, name="score_scheme_drop"),
     path("score/<str:period>/", pages.ranking, name="score_ranking"),
+    path("score/<str:period>/bulletin/", bulletin_pages.bulletin, name="score_bulletin"),
+    path("score/<str:period>/bulletin/word/", bulletin_pages.bulletin_word, name="score_word"),
+    path("score/<str:period>/bulletin/pdf/", bulletin_pages.bulletin_pdf, name="score_pdf"),
+    path("score/<str:period>/bulletin/excel/", bulletin_pages.bulletin_excel, name="score_excel"),
+    path(
+        "score/<str:period>/bulletin/template/",
+        bulletin_pages.bulletin_template,
+        name="score_template",
+    ),
     path("score/<str:period>/<slug:body>/", pages.came_about, name="score_body"),
     path("score/<str:period>/<slug:body>/<slug:count>/", drill.members, name="score_members"),
 ]
