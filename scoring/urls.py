@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from scoring import bulletin_pages, drill, pages, scheme_pages
+from scoring import bulletin_pages, drill, leader, pages, presentation, scheme_pages, trend
 from scoring.views import Assessment
 
 urlpatterns = [
     path("api/v1/assessments/<str:period>/", Assessment.as_view(), name="assessment"),
     path("score/", pages.latest, name="score"),
+    path("score/leader/", leader.leader, name="score_leader"),
     path("score/schemes/", scheme_pages.schemes, name="score_schemes"),
     path("score/schemes/<str:version>/", scheme_pages.scheme, name="score_scheme"),
     path("score/schemes/<str:version>/copy/", scheme_pages.scheme_copy, name="score_scheme_copy"),
@@ -37,6 +38,8 @@ urlpatterns = [
     ),
     path("score/schemes/<str:version>/drop/", scheme_pages.scheme_drop, name="score_scheme_drop"),
     path("score/<str:period>/", pages.ranking, name="score_ranking"),
+    path("score/<str:period>/show/", presentation.show, name="score_show"),
+    path("score/<str:period>/trend/", trend.trend, name="score_trend"),
     path("score/<str:period>/bulletin/", bulletin_pages.bulletin, name="score_bulletin"),
     path("score/<str:period>/bulletin/word/", bulletin_pages.bulletin_word, name="score_word"),
     path("score/<str:period>/bulletin/pdf/", bulletin_pages.bulletin_pdf, name="score_pdf"),
