@@ -136,6 +136,7 @@ def came_about(request: HttpRequest, period: str, body: str) -> HttpResponse:
             "before_words": period_words(past.periods[-1]) if past.periods else "",
             "general": general_words(run.scheme.data),
             "missing": said["missing"],
+            "missing_codes": said["missing_codes"],
             "left_out": [
                 (_number(run, shown, count), reason) for count, reason in _LEFT_OUT.items()
             ],

@@ -99,6 +99,7 @@ def sheet_of(
         "was": was,
         "columns": bodies,
         "missing": pgettext("list", ", ").join(scheme.names[code] for code in missing),
+        "missing_codes": missing,
         "few": scheme.data["few"],
         "scheme_name": scheme.name,
         "level": run.scheme.level,
