@@ -185,11 +185,11 @@ def default_dates(period: Period) -> ScoredPeriod:
         name=period.name,
         ends_at=period.end,
         closes_at=closes_at,
-        window_until=_days_after(closes_at, settings.SCORE_OBJECTION_DAYS),
+        window_until=days_after(closes_at, settings.SCORE_OBJECTION_DAYS),
     )
 
 
-def _days_after(moment: datetime, days: int) -> datetime:
+def days_after(moment: datetime, days: int) -> datetime:
     """Return the midnight that ends the last of so many days, the first the one after a moment's.
 
     From a midnight on they are whole days.
@@ -225,7 +225,7 @@ def require_open(period: Period, *, actor: User | None = None) -> None:
     submission on nobody. Needs a transaction: until that ends nobody submits or closes the period.
     """
     lock_period(period, shared=True)
-    standing = stand_of(period)
+    standing = stand_of(period, at=moment_of_action())
     if standing.pending or standing.published:
         raise PeriodClosed(
             _("%(period)s was submitted for approval or is published: nothing enters it any more.")
@@ -238,17 +238,34 @@ def require_open(period: Period, *, actor: User | None = None) -> None:
         )
 
 
+def moment_of_action() -> datetime:
+    """Return the database's clock, the one by which all machines act."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+    return now
+
+
 def require_office(actor: User) -> None:
     """Raise NotAllowed unless an assessor of the whole city acts."""
     if not may_edit(actor):
         raise NotAllowed(_("Only an assessor of the whole city does this."))
 
 
-def lock_period(period: Period, *, shared: bool = False) -> None:
-    """Let who acts on a period come one after another, until the transaction ends."""
+def lock_period(period: Period, *, shared: bool = False, within: bool = False) -> None:
+    """Let who acts on a period come one after another, until the transaction ends.
+
+    With `within`, nothing is done meanwhile about the shorter periods that lie in it either. A
+    longer period is locked before those within, so that no two wait for each other.
+    """
     how = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+    names = {one.name for one in periods_within(period.start, period.end)} - {period.name}
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {how}(%s, hashtext(%s))", [_PERIOD_LOCK, period.name])
+        for name in sorted(names) if within else ():
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [_PERIOD_LOCK, name]
+            )
 
 
 def stored_dates(period: Period) -> ScoredPeriod:

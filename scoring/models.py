@@ -67,6 +67,8 @@ class Scheme(models.Model):
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
     )
     changed_at = models.DateTimeField(null=True)
+    # Everybody who ever changed the rules, none of whom may approve them (a check, migration 0005).
+    editor_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
     proposed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
     )

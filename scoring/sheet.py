@@ -12,7 +12,7 @@ from django.utils.translation import pgettext
 from cases.choices import CITY, Source
 from cases.models import District
 from cases.models.area import in_language
-from scoring.models import Run
+from scoring.models import ManualEntry, Run
 from scoring.rates import INDICATORS
 from scoring.rollup import all_items
 from scoring.rules import indicators_of
@@ -62,7 +62,7 @@ def body_names() -> dict[str, str]:
 
 def sheet_of(run: Run) -> dict[str, Any]:
     """Return what the ranking page shows of a run, from its sealed result alone."""
-    result = json.loads(run.result)
+    result = _with_reasons(json.loads(run.result))
     names, kinds = body_names(), {d.slug: d.get_kind_display() for d in District.objects.all()}
     scheme = _Words(run.scheme.data)
     bodies = [_body(run, sheet, names, scheme) for sheet in result["bodies"]]
@@ -99,6 +99,21 @@ def sheet_of(run: Run) -> dict[str, Any]:
         ),
         "is_empty": not any(body["counts"] for body in columns),
     }
+
+
+def _with_reasons(result: dict[str, Any]) -> dict[str, Any]:
+    """Put to each line entered by hand what its points rest on: the seal holds no free text."""
+    lines = [
+        line
+        for body in result["bodies"]
+        for line in [*body["items"], *body["deductions"]["items"], *body["bonuses"]["items"]]
+        if "entry" in line
+    ]
+    entries = ManualEntry.objects.in_bulk([line["entry"] for line in lines]) if lines else {}
+    for line in lines:
+        if entry := entries.get(line["entry"]):
+            line |= {"reason": entry.reason, "evidence": entry.evidence}
+    return result
 
 
 class _Words:
