@@ -55,25 +55,10 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.figures or self.counts or self.moved)
 
-    @property
-    def totals(self) -> list[dict[str, Any]]:
-        """Each body whose rank or total moved, with both."""
-        found: dict[str, dict[str, Any]] = {}
-        for one in self.figures:
-            if one.name in ("rank", "total"):
-                row = found.setdefault(one.body, {"body": one.body})
-                row[one.name] = (one.before, one.after)
-        return list(found.values())
-
 
 def changes_between(old: Run, new: Run) -> Changes:
     """Return what moved from one run of a period to another."""
-    before, after = _figures(old), _figures(new)
-    figures = [
-        Figure(body, name, before.get((body, name)), after.get((body, name)))
-        for body, name in dict.fromkeys([*before, *after])
-        if before.get((body, name)) != after.get((body, name))
-    ]
+    figures = _figures_moved(old, new)
     was, now = _counts(old), _counts(new)
     counts = [
         Figure(body, name, str(was[body, name]), str(now[body, name]))
@@ -83,20 +68,42 @@ def changes_between(old: Run, new: Run) -> Changes:
     return Changes(figures, counts, list(_moved(old, new)))
 
 
+def totals_moved(old: Run, new: Run) -> list[dict[str, Any]]:
+    """Return each body whose rank or total moved, with both before and after."""
+    moved = _figures_moved(old, new)
+    bodies = dict.fromkeys(one.body for one in moved if one.name in ("rank", "total"))
+    before, after = _figures(old), _figures(new)
+    return [
+        {"body": body}
+        | {name: (before.get((body, name)), after.get((body, name))) for name in ("rank", "total")}
+        for body in bodies
+    ]
+
+
+def _figures_moved(old: Run, new: Run) -> list[Figure]:
+    before, after = _figures(old), _figures(new)
+    return [
+        Figure(body, name, before.get((body, name)), after.get((body, name)))
+        for body, name in dict.fromkeys([*before, *after])
+        if before.get((body, name)) != after.get((body, name))
+    ]
+
+
 def rulings_since(run: Run, period: Period) -> int:
     """Return how many rulings on cases of a period came after its run was read."""
     return _later(run, period).count()
 
 
-def annex_of(run: Run, period: Period, changes: Changes) -> list[Ruling]:
-    """Return the rulings after a run that would move a case of it, in order."""
+def annex_of(run: Run, newer: Run, period: Period, changes: Changes) -> list[Ruling]:
+    """Return the rulings between two runs on cases that moved, in order."""
     moves: dict[str, list[tuple[str, str, bool]]] = {}
     for one in changes.moved:
         for number in dict.fromkeys(one.entered):
             moves.setdefault(number, []).append((one.body, one.count, True))
         for number in dict.fromkeys(one.left):
             moves.setdefault(number, []).append((one.body, one.count, False))
-    later = _later(run, period).filter(case__number__in=moves).order_by("at", "pk")
+    later = _later(run, period).filter(case__number__in=moves, at__lte=newer.as_of)
+    later = later.order_by("at", "pk")
     rows = later.values_list("case__number", "action", "at")
     return [Ruling(number, action, at, moves[number]) for number, action, at in rows]
 

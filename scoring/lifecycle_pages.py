@@ -15,9 +15,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from cases.choices import CITY, Action
 from cases.errors import InvalidInput
 from cases.models import Case, Request
+from cases.views.words import EFFECT_WORDS
 from cityops.accounts.models import User
-from scoring.changes import Changes, annex_of, changes_between, rulings_since
-from scoring.lifecycle import Stand, Standing, appeals_of, sides_of, stand_of
+from scoring.changes import Changes, annex_of, changes_between, totals_moved
+from scoring.lifecycle import Standing, appeals_of, sides_of, stand_of
 from scoring.models import Edition, Objection, ObjectionAdjustment, Run
 from scoring.objections import (
     TEXT_MAX,
@@ -43,7 +44,7 @@ from scoring.publishing import (
 from scoring.services import NotBegun, compute_run
 from scoring.sheet import body_names
 from scoring.views import may_read
-from scoring.words import EFFECT_NAMES, LIST_NAMES, names_in, period_words
+from scoring.words import LIST_NAMES, names_in, period_words
 
 CASES_SHOWN = 20  # of a count that moved
 
@@ -109,6 +110,7 @@ def _show(
         "appeals": waiting,
         "adjustments": [(one, _effect(one), answered.get(one.pk)) for one in adjustments],
         "visible": set(seen.values_list("number", flat=True)),
+        "days": (stands.window_until - stands.closes_at).days,
         "posted": request.POST,
         "refusal": refusal,
     }
@@ -139,7 +141,7 @@ def _editions(period: Period) -> Any:
 
 
 def _effect(asked: Request) -> str:
-    return str(EFFECT_NAMES.get(asked.effect, asked.effect))
+    return str(EFFECT_WORDS.get(asked.effect, asked.effect))
 
 
 @require_POST
@@ -234,9 +236,9 @@ def edition(request: HttpRequest, period: str, number: int) -> HttpResponse:
         "rows": _ranks(found.run),
     }
     if before:
-        changes = changes_between(before.run, found.run)
-        said |= _in_words(changes, found.run, wanted, user)
-        said["annex"] = _annex(before.run, wanted, changes, found.run, user)
+        moved = changes_between(before.run, found.run)
+        said |= _in_words(moved, before.run, found.run, user)
+        said["annex"] = _annex(before.run, wanted, moved, found.run)
     return render(request, "scoring/edition.html", said)
 
 
@@ -258,16 +260,15 @@ def _changes(
     said = {
         **_frame(period, stands),
         "run": newer,
-        "rulings": rulings_since(sealed, period),
-        "annex": _annex(sealed, period, moved, newer, user),
+        "annex": _annex(sealed, period, moved, newer),
         "posted": request.POST,
         "refusal": refusal,
-        **_in_words(moved, newer, period, user),
+        **_in_words(moved, sealed, newer, user),
     }
     return render(request, "scoring/changes.html", said, status=422 if refusal else 200)
 
 
-def _in_words(moved: Changes, run: Run, period: Period, user: User) -> dict[str, Any]:
+def _in_words(moved: Changes, before: Run, run: Run, user: User) -> dict[str, Any]:
     """Return what moved with its names, ranks and totals first, and the cases behind counts."""
     names = body_names()
     words = {**LIST_NAMES, **names_in(run.scheme.data), **_figure_names()}
@@ -275,7 +276,10 @@ def _in_words(moved: Changes, run: Run, period: Period, user: User) -> dict[str,
     seen = Case.objects.filter(number__in=numbers).visible_to(user)
     return {
         "has_moved": bool(moved),
-        "totals": [{**row, "name": names.get(row["body"], row["body"])} for row in moved.totals],
+        "totals": [
+            {**row, "name": names.get(row["body"], row["body"])}
+            for row in totals_moved(before, run)
+        ],
         "figures": [
             (names.get(one.body, one.body), words.get(one.name, one.name), one.before, one.after)
             for one in (*moved.figures, *moved.counts)
@@ -305,9 +309,7 @@ def _figure_names() -> dict[str, str]:
     }
 
 
-def _annex(
-    run: Run, period: Period, moved: Changes, newer: Run, user: User
-) -> list[dict[str, Any]]:
+def _annex(run: Run, period: Period, moved: Changes, newer: Run) -> list[dict[str, Any]]:
     """Return the rulings after a run, each with the counts its case would enter or leave."""
     names, words = body_names(), {**LIST_NAMES, **names_in(newer.scheme.data)}
     return [
@@ -320,7 +322,7 @@ def _annex(
                 for body, count, enters in one.moves
             ],
         }
-        for one in annex_of(run, period, moved)
+        for one in annex_of(run, newer, period, moved)
     ]
 
 

@@ -16,6 +16,7 @@ from cases.errors import Busy
 from cases.models import Case
 from cityops.accounts.models import User
 from scoring.exported import heads_of
+from scoring.lifecycle import stand_of
 from scoring.models import Run
 from scoring.periods import BadPeriod, Period, month_of, parse_period, periods_between
 from scoring.selectors import log_span
@@ -41,12 +42,14 @@ def _period(name: str) -> Period:
 
 
 def _run_of(request: HttpRequest, period: Period) -> Run:
-    """Return the run the link names, so that list and number agree, else the newest."""
+    """Return the run the link names, so that list and number agree, else the sealed or newest."""
     if named := request.GET.get("run", ""):
         if not named.isascii() or not named.isdigit() or len(named) > 15:
             raise Http404
         runs = Run.objects.filter(period=period.name, scheme__level="district")
         return get_object_or_404(runs, pk=int(named))
+    if sealed := stand_of(period).run:
+        return sealed
     try:
         return compute_run(period)
     except Busy:
@@ -73,13 +76,13 @@ def latest(request: HttpRequest) -> HttpResponse:
 @require_GET
 @login_required
 def ranking(request: HttpRequest, period: str) -> HttpResponse:
-    _require_reader(request)
+    user = _require_reader(request)
     wanted = _period(period)
     try:
         run = _run_of(request, wanted)
     except NotBegun:
         return render(request, "scoring/ranking.html", _frame(wanted, None))
-    said = sheet_of(run) | {"heads": heads_of(run)}
+    said = sheet_of(run) | {"heads": heads_of(run), "standing": stand_of(wanted, reader=user)}
     return render(request, "scoring/ranking.html", _frame(wanted, run) | said)
 
 
@@ -102,6 +105,9 @@ def members(request: HttpRequest, period: str, body: str, count: str) -> HttpRes
         "total": len(numbers),
         "cases": len(set(numbers)),
         "body_name": body_names().get(body, body),
+        "body_slug": body,
+        "count_slug": count,
+        "standing": stand_of(wanted, reader=user),
         "count_name": (LIST_NAMES | items)[count],
         "is_event_count": len(set(numbers)) != len(numbers),
         "page": page,
@@ -130,6 +136,7 @@ def _frame(period: Period, run: Run | None) -> dict[str, Any]:
         "is_known": period in periods,
         "newest": periods[0].name if periods else "",
         "run": run,
+        "edition": run.editions.filter(approved_at__isnull=False).first() if run else None,
         "is_running": run is not None and run.as_of < period.end,
     }
 
