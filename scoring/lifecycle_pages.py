@@ -222,13 +222,13 @@ def send_back(request: HttpRequest, period: str) -> HttpResponse:
 
 @require_GET
 @login_required
-def edition(request: HttpRequest, period: str, number: int) -> HttpResponse:
+def edition_page(request: HttpRequest, period: str, edition: int) -> HttpResponse:
     """Show a published edition: by whom, why, and what moved since the one before."""
     user, wanted = _reader(request), _period(period)
     published = Edition.objects.filter(period=wanted.name, approved_at__isnull=False)
     published = published.select_related("run__scheme", "submitted_by", "approved_by")
-    found = get_object_or_404(published, number=number)
-    before = published.filter(number=number - 1).first()
+    found = get_object_or_404(published, number=edition)
+    before = published.filter(number=edition - 1).first()
     said = {
         **_frame(wanted, stand_of(wanted, reader=user)),
         "edition": found,

@@ -44,8 +44,8 @@ urlpatterns = [
     path("score/<str:period>/return/", lifecycle_pages.send_back, name="score_return"),
     path("score/<str:period>/changes/", lifecycle_pages.changes, name="score_changes"),
     path(
-        "score/<str:period>/editions/<int:number>/",
-        lifecycle_pages.edition,
+        "score/<str:period>/editions/<int:edition>/",
+        lifecycle_pages.edition_page,
         name="score_edition",
     ),
     path("score/<str:period>/object/", lifecycle_pages.object_to, name="score_object"),
