@@ -58,7 +58,7 @@ def test_a_district_objects_to_a_count_an_item_or_a_total_as_it_saw_it(run, lead
     ]  # fmt: skip
 
     assert [one.value for one in made] == [value_in(run, one.body, one.count) for one in made]
-    assert [one.value for one in made][0] == "27"
+    assert made[0].value == "27"
     assert {one.district for one in made} == {"zhongfang"}
     assert stand_of(OCTOBER).open_objections == 4
     assert stand_of(parse_period("2026-Q4")).open_objections == 4
