@@ -439,6 +439,7 @@ def _thread(
         "adjustments": [(one, _effect(one.request)) for one in linked],
         "free": [(one, _effect(one)) for one in free],
         "visible": set(cases.values_list("number", flat=True)),
+        "has_list": found.run.runlist_set.filter(body=found.body, count=found.count).exists(),
         "may_answer": found.is_open and stands.may_act and found.raised_by_id != user.pk,
         "may_withdraw": found.is_open and found.district in sides_of(user),
         "now_is": _value_now(found),

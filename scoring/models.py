@@ -252,7 +252,7 @@ class RunList(models.Model):
 
 
 class ScoredPeriod(models.Model):
-    """The dates of a period of the joint assessment: when it closes, how long may be objected.
+    """The dates of a period of the joint assessment: when it closes, how long it is open.
 
     There is a row once somebody set a date or did something about the period; until then the
     city's default dates hold (scoring/lifecycle.py). Once closed, a trigger lets only the window

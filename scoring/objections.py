@@ -88,7 +88,7 @@ def raise_objection(
     now = moment_of_action()
     standing = stand_of(period, at=now)
     if standing.state == Stand.LIVE:
-        raise PeriodClosed(_("The numbers still move: may be objected once the period is closed."))
+        raise PeriodClosed(_("The numbers still move: objections open once the period is closed."))
     if standing.state != Stand.OBJECTIONS:
         raise PeriodClosed(_("The days of objections are over."))
     run = Run.objects.select_related("scheme").filter(

@@ -58,7 +58,7 @@ def set_dates(*, period: Period, closes_on: date, days: int, actor: User) -> Sco
 
 @retrying
 def close_period(*, period: Period, days: int, actor: User) -> ScoredPeriod:
-    """Close a period that has ended; from now on may be objected, for so many whole days.
+    """Close a period that has ended; from now on it is open to objections, for so many whole days.
 
     Raises NotAllowed, StalePeriod when it is closed already, InvalidInput.
     """
