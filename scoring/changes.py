@@ -4,9 +4,11 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from cases.choices import CITY
 from cases.models import Event
@@ -30,7 +32,7 @@ class Moved(NamedTuple):
     """The cases that came into a count of a body or left it, each as often as it counts."""
 
     body: str
-    count: str
+    name: str  # a count or the code of an item
     entered: list[str]
     left: list[str]
 
@@ -40,7 +42,7 @@ class Ruling(NamedTuple):
 
     number: str
     action: str
-    at: Any
+    at: datetime
     moves: list[tuple[str, str, bool]]  # body, count, and whether it would enter it
 
 
@@ -99,16 +101,16 @@ def annex_of(run: Run, newer: Run, period: Period, changes: Changes) -> list[Rul
     moves: dict[str, list[tuple[str, str, bool]]] = {}
     for one in changes.moved:
         for number in dict.fromkeys(one.entered):
-            moves.setdefault(number, []).append((one.body, one.count, True))
+            moves.setdefault(number, []).append((one.body, one.name, True))
         for number in dict.fromkeys(one.left):
-            moves.setdefault(number, []).append((one.body, one.count, False))
+            moves.setdefault(number, []).append((one.body, one.name, False))
     later = _later(run, period).filter(case__number__in=moves, at__lte=newer.as_of)
     later = later.order_by("at", "pk")
     rows = later.values_list("case__number", "action", "at")
     return [Ruling(number, action, at, moves[number]) for number, action, at in rows]
 
 
-def _later(run: Run, period: Period) -> Any:
+def _later(run: Run, period: Period) -> QuerySet[Event]:
     return Event.objects.filter(
         action__in=sorted(RULINGS), at__gt=run.as_of, case__reported_at__lt=period.end
     )

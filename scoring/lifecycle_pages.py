@@ -287,7 +287,7 @@ def _in_words(moved: Changes, before: Run, run: Run, user: User) -> dict[str, An
         "moved": [
             {
                 "body": names.get(one.body, one.body),
-                "count": words.get(one.count, one.count),
+                "count": words.get(one.name, one.name),
                 "entered": one.entered[:CASES_SHOWN],
                 "left": one.left[:CASES_SHOWN],
                 "more": max(len(one.entered) - CASES_SHOWN, 0)
