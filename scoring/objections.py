@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import models
+from django.db import IntegrityError, models
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -29,6 +29,7 @@ from scoring.words import COUNT_NAMES, REPORT_COUNTS, names_in
 
 TEXT_MAX = 2000
 TOTAL = "total"  # objected to as a count is
+_STALE = gettext_lazy("The numbers have changed since you looked at them. Look again.")
 
 
 # --- which numbers there are --------------------------------------------------------------------
@@ -73,7 +74,6 @@ def _lines(sheet: dict[str, Any]) -> Iterator[dict[str, Any]]:
 # --- raising, arguing, answering ----------------------------------------------------------------
 
 
-@retrying
 def raise_objection(
     *, period: Period, seen_run: int, body: str, count: str, text: str, actor: User
 ) -> Objection:
@@ -82,8 +82,18 @@ def raise_objection(
     The number may be anybody's, since ranks depend on all. Raises NotAllowed, PeriodClosed unless
     the period is open to objections, InvalidInput, also for a second open one of that district.
     """
-    side = _side(actor, body)
-    said = _text(text, "text")
+    side, said = _side(actor, body), _text(text, "text")
+    try:
+        return _raise(period, seen_run, (body, count), side, said, actor)
+    except IntegrityError as error:  # the run was forgotten in the same moment
+        raise StalePeriod(str(_STALE)) from error
+
+
+@retrying
+def _raise(
+    period: Period, seen_run: int, number: tuple[str, str], side: str, text: str, actor: User
+) -> Objection:
+    body, count = number
     lock_period(period)
     now = moment_of_action()
     standing = stand_of(period, at=now)
@@ -91,12 +101,10 @@ def raise_objection(
         raise PeriodClosed(_("The numbers still move: objections open once the period is closed."))
     if standing.state != Stand.OBJECTIONS:
         raise PeriodClosed(_("The days of objections are over."))
-    run = Run.objects.select_related("scheme").filter(
-        pk=seen_run, period=period.name, as_of__gte=period.end, scheme__level="district"
-    )
-    seen = run.first()
+    runs = Run.objects.filter(period=period.name, as_of__gte=period.end, scheme__level="district")
+    seen = runs.select_related("scheme").filter(pk=seen_run).first()
     if seen is None:
-        raise StalePeriod(_("The numbers have changed since you looked at them. Look again."))
+        raise StalePeriod(str(_STALE))
     value = value_in(seen, body, count)
     if value is None:
         raise InvalidInput(_("There is no such number."), fields={"count": _("choose another")})
@@ -113,7 +121,7 @@ def raise_objection(
         count=count,
         value=value,
         district=side,
-        text=said,
+        text=text,
         raised_by=actor,
         raised_at=now,
     )

@@ -2,7 +2,9 @@
 
 from datetime import date, datetime, timedelta
 
+from django.db import IntegrityError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from cases.errors import InvalidInput, NotAllowed, PeriodClosed, StalePeriod, StillDisputed
 from cases.ledger import retrying
@@ -24,6 +26,7 @@ from scoring.periods import Period
 from scoring.services import compute_run, is_as_read, recompute
 
 REASON_MAX = 400
+_STALE = gettext_lazy("The numbers have changed since you looked at them. Look again.")
 
 
 class NotTheSame(StalePeriod):
@@ -133,8 +136,11 @@ def submit_run(*, period: Period, seen_run: int, reason: str, actor: User) -> Ed
     run = compute_run(period)
     seen = Run.objects.filter(pk=seen_run, period=period.name, scheme=run.scheme).first()
     if seen is None or seen.seal != run.seal:
-        raise StalePeriod(_("The numbers have changed since you looked at them. Look again."))
-    return _submit(period=period, run=run, reason=reason.strip(), actor=actor)
+        raise StalePeriod(str(_STALE))
+    try:
+        return _submit(period=period, run=run, reason=reason.strip(), actor=actor)
+    except IntegrityError as error:  # the run was forgotten in the same moment
+        raise StalePeriod(str(_STALE)) from error
 
 
 @retrying
@@ -156,7 +162,7 @@ def _submit(*, period: Period, run: Run, reason: str, actor: User) -> Edition:
                 _("Nothing would change."), fields={"reason": _("there is nothing to re-issue")}
             )
     if not is_as_read(run):
-        raise StalePeriod(_("The numbers have changed since you looked at them. Look again."))
+        raise StalePeriod(str(_STALE))
     return Edition.objects.create(
         period=stored_dates(period),
         number=standing.edition + 1,
