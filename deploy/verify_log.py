@@ -1150,7 +1150,7 @@ class Sheets:
             entry = self.about["beside"]["entries"].get(body, {}).get(item["code"])
             if entry is None:
                 return None
-            line["reason"], line["evidence"] = entry["reason"], entry["evidence"]
+            line["entry"] = entry["number"]
             return {**found, "raw": min(max(Fraction(entry["points"]), Fraction(0)), weight)}
         few = int(item.get("few", self.scheme["few"]))
         measured = self.now[body]
@@ -1182,7 +1182,7 @@ class Sheets:
                 amount = Fraction(0)
                 if entry:
                     amount = min(Fraction(entry["points"]), Fraction(item["rule"]["cap"]))
-                    line["reason"], line["evidence"] = entry["reason"], entry["evidence"]
+                    line["entry"] = entry["number"]
             else:
                 amount = charged(item["rule"], self.now[body])
             line["points"] = printed(max(amount, Fraction(0)), self.places)

@@ -75,12 +75,9 @@ def run_of(request: HttpRequest, period: Period) -> Run:
 
 
 def standing_run(period: Period, level: str = "district") -> Run:
-    """Return the run of the edition in force, of districts; else the newest.
-
-    Raises as newest_run does.
-    """
-    if level == "district" and (published := stand_of(period).published):
-        return published.run
+    """Return the sealed run of a period, of districts; else the newest. Raises as newest_run."""
+    if level == "district" and (sealed := stand_of(period).run):
+        return sealed
     return newest_run(period, level)
 
 
@@ -128,8 +125,6 @@ def require_list(run: Run, body: str, count: str, names: dict[str, str], items: 
 
 def frame(period: Period, run: Run | None, reader: User) -> dict[str, Any]:
     """Return what each page says of the period, of where it stands and how far it is counted."""
-    standing = stand_of(period, reader=reader)
-    published = standing.published
     span = log_span()
     periods = periods_between(*span) if span else []
     return {
@@ -142,8 +137,8 @@ def frame(period: Period, run: Run | None, reader: User) -> dict[str, Any]:
         "level": run.scheme.level if run else "district",
         "scopes": SCOPES.items(),
         "is_running": run is not None and run.as_of < period.end,
-        "standing": standing,
-        "is_published": run is not None and published is not None and run.pk == published.run_id,
+        "standing": stand_of(period, reader=reader),
+        "edition": run.editions.filter(approved_at__isnull=False).first() if run else None,
     }
 
 

@@ -7,6 +7,8 @@ something into it shares that lock, so of two that cannot both be right one come
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, models
@@ -16,9 +18,10 @@ from django.utils.translation import gettext_lazy
 
 from cases.choices import CITY, DISTRICT_SLUGS
 from cases.errors import NotAllowed, PeriodClosed
-from cases.models import Request
+from cases.models import District, Request
 from cityops.accounts.models import User
 from cityops.accounts.roles import Role, ScopeKind
+from scoring.changes import rulings_since, totals_moved
 from scoring.models import Edition, Objection, Run, ScoredPeriod
 from scoring.periods import CITY_TIME, Period, periods_within
 from scoring.versions import may_edit
@@ -83,6 +86,24 @@ class Standing:
         """Who submitted the edition in force, and who approved it."""
         one = self.published
         return (one.submitted_by.name, one.approved_by.name) if one and one.approved_by else None
+
+    @cached_property
+    def rulings_since(self) -> int:
+        """How many rulings on its cases came after the edition in force was read."""
+        return rulings_since(self.published.run, self.period) if self.published else 0
+
+    @cached_property
+    def would_change(self) -> list[dict[str, Any]]:
+        """Ranks and totals that the newest stored run has otherwise than the edition in force."""
+        if self.published is None or not self.rulings_since:
+            return []
+        sealed = self.published.run
+        runs = Run.objects.filter(period=self.period.name, scheme=sealed.scheme_id)
+        newest = runs.filter(as_of__gt=sealed.as_of).order_by("-as_of", "-pk").first()
+        if newest is None or newest.seal == sealed.seal:
+            return []
+        names = {one.slug: one.short_name for one in District.objects.all()}
+        return [{**row, "name": names[row["body"]]} for row in totals_moved(sealed, newest)]
 
     @property
     def is_over(self) -> bool:
@@ -157,25 +178,29 @@ def _state(
 
 
 def _open_matters(period: Period) -> dict[str, int]:
-    """Return how much is undecided that may change the period, or one that lies within it.
-
-    An appeal touches the period its case was closed in: a case reopened since has another closing,
-    and what is decided then is of that cycle.
-    """
+    """Return how much is undecided that may change the period, or one that lies within it."""
     names = [one.name for one in periods_within(period.start, period.end)]
     asked = Request.objects.filter(state__in=Request.OPEN)
-    appeals = asked.filter(
-        kind=Request.Kind.APPEAL,
-        case__closed_at__gte=period.start,
-        case__closed_at__lt=period.end,
-    )
     adjustments = asked.filter(kind=Request.Kind.ADJUST, period__in=names)
     objections = Objection.objects.filter(period__in=names, state=Objection.State.OPEN)
     return {
         "open_objections": objections.count(),
-        "open_appeals": appeals.count(),
+        "open_appeals": appeals_of(period).count(),
         "open_adjustments": adjustments.count(),
     }
+
+
+def appeals_of(period: Period) -> models.QuerySet[Request]:
+    """Return the open appeals that touch a period: those of cases that were closed in it.
+
+    A case reopened since has another closing, and what is decided then is of that cycle.
+    """
+    return Request.objects.filter(
+        kind=Request.Kind.APPEAL,
+        state__in=Request.OPEN,
+        case__closed_at__gte=period.start,
+        case__closed_at__lt=period.end,
+    )
 
 
 def default_dates(period: Period) -> ScoredPeriod:
@@ -185,11 +210,11 @@ def default_dates(period: Period) -> ScoredPeriod:
         name=period.name,
         ends_at=period.end,
         closes_at=closes_at,
-        window_until=_days_after(closes_at, settings.SCORE_OBJECTION_DAYS),
+        window_until=days_after(closes_at, settings.SCORE_OBJECTION_DAYS),
     )
 
 
-def _days_after(moment: datetime, days: int) -> datetime:
+def days_after(moment: datetime, days: int) -> datetime:
     """Return the midnight that ends the last of so many days, the first the one after a moment's.
 
     From a midnight on they are whole days.
@@ -225,7 +250,7 @@ def require_open(period: Period, *, actor: User | None = None) -> None:
     submission on nobody. Needs a transaction: until that ends nobody submits or closes the period.
     """
     lock_period(period, shared=True)
-    standing = stand_of(period)
+    standing = stand_of(period, at=moment_of_action())
     if standing.pending or standing.published:
         raise PeriodClosed(
             _("%(period)s was submitted for approval or is published: nothing enters it any more.")
@@ -238,17 +263,34 @@ def require_open(period: Period, *, actor: User | None = None) -> None:
         )
 
 
+def moment_of_action() -> datetime:
+    """Return the database's clock, the one by which all machines act."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+    return now
+
+
 def require_office(actor: User) -> None:
     """Raise NotAllowed unless an assessor of the whole city acts."""
     if not may_edit(actor):
         raise NotAllowed(_("Only an assessor of the whole city does this."))
 
 
-def lock_period(period: Period, *, shared: bool = False) -> None:
-    """Let who acts on a period come one after another, until the transaction ends."""
+def lock_period(period: Period, *, shared: bool = False, within: bool = False) -> None:
+    """Let who acts on a period come one after another, until the transaction ends.
+
+    With `within`, nothing is done meanwhile about the shorter periods that lie in it either. A
+    longer period is locked before those within, so that no two wait for each other.
+    """
     how = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+    names = {one.name for one in periods_within(period.start, period.end)} - {period.name}
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {how}(%s, hashtext(%s))", [_PERIOD_LOCK, period.name])
+        for name in sorted(names) if within else ():
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [_PERIOD_LOCK, name]
+            )
 
 
 def stored_dates(period: Period) -> ScoredPeriod:

@@ -67,6 +67,8 @@ class Scheme(models.Model):
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
     )
     changed_at = models.DateTimeField(null=True)
+    # Everybody who ever changed the rules, none of whom may approve them (a check, migration 0005).
+    editor_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
     proposed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
     )
@@ -250,7 +252,7 @@ class RunList(models.Model):
 
 
 class ScoredPeriod(models.Model):
-    """The dates of a period of the joint assessment: when it closes, how long may be objected.
+    """The dates of a period of the joint assessment: when it closes, how long it is open.
 
     There is a row once somebody set a date or did something about the period; until then the
     city's default dates hold (scoring/lifecycle.py). Once closed, a trigger lets only the window

@@ -17,7 +17,7 @@ from cases.models.area import in_language
 from scoring.charts import spark
 from scoring.classes import counts_in
 from scoring.history import sheets_of, totals_of
-from scoring.models import Run
+from scoring.models import ManualEntry, Run
 from scoring.rates import INDICATORS
 from scoring.rollup import all_items
 from scoring.rules import half_up, indicators_of, ratio
@@ -62,10 +62,13 @@ class Rate(NamedTuple):
     whole: Number
 
 
-def body_names(run: Run) -> dict[str, str]:
-    """Return the short name of each body a run compares, and of each source of reports."""
-    level = run.scheme.level
-    if level in ("unit", "street"):
+def body_names(run: Run | None = None) -> dict[str, str]:
+    """Return the short name of each body a run compares, and of each source of reports.
+
+    Without a run those of the districts.
+    """
+    level = run.scheme.level if run else "district"
+    if run and level in ("unit", "street"):
         bodies = [sheet["body"] for sheet in json.loads(run.result)["bodies"]]
         return {ALL: _("all of them")} | names_of_bodies(level, bodies)
     names = names_of_bodies(level, []) | {ALL: _("the four together")}
@@ -80,7 +83,7 @@ def sheet_of(
 
     Against the run of the period `before`, and with the totals of `past` ones, the oldest first.
     """
-    result = json.loads(run.result)
+    result = _with_reasons(json.loads(run.result))
     names = body_names(run)
     kinds = {d.slug: d.get_kind_display() for d in District.objects.all()}
     scheme = _Words(run.scheme.data)
@@ -161,6 +164,21 @@ def _columns(run: Run, slug: str, counts: Mapping[str, int], code: str = "") -> 
 
 def _change(now: str | None, was: str | None) -> Decimal | None:
     return None if now is None or was is None else Decimal(now) - Decimal(was)
+
+
+def _with_reasons(result: dict[str, Any]) -> dict[str, Any]:
+    """Put to each line entered by hand what its points rest on: the seal holds no free text."""
+    lines = [
+        line
+        for body in result["bodies"]
+        for line in [*body["items"], *body["deductions"]["items"], *body["bonuses"]["items"]]
+        if "entry" in line
+    ]
+    entries = ManualEntry.objects.in_bulk([line["entry"] for line in lines]) if lines else {}
+    for line in lines:
+        if entry := entries.get(line["entry"]):
+            line |= {"reason": entry.reason, "evidence": entry.evidence}
+    return result
 
 
 class _Words:

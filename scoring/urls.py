@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from scoring import bulletin_pages, drill, leader, pages, presentation, scheme_pages, trend
+from scoring import (
+    bulletin_pages,
+    drill,
+    leader,
+    lifecycle_pages,
+    pages,
+    presentation,
+    scheme_pages,
+    trend,
+)
 from scoring.views import Assessment
 
 urlpatterns = [
@@ -37,6 +46,45 @@ urlpatterns = [
         name="score_scheme_entries",
     ),
     path("score/schemes/<str:version>/drop/", scheme_pages.scheme_drop, name="score_scheme_drop"),
+    path("score/<str:period>/standing/", lifecycle_pages.standing, name="score_standing"),
+    path("score/<str:period>/close/", lifecycle_pages.close, name="score_close"),
+    path("score/<str:period>/dates/", lifecycle_pages.dates, name="score_dates"),
+    path("score/<str:period>/submit/", lifecycle_pages.submit, name="score_submit"),
+    path("score/<str:period>/approve/", lifecycle_pages.approve, name="score_approve"),
+    path("score/<str:period>/return/", lifecycle_pages.send_back, name="score_return"),
+    path("score/<str:period>/changes/", lifecycle_pages.changes, name="score_changes"),
+    path(
+        "score/<str:period>/editions/<int:edition>/",
+        lifecycle_pages.edition_page,
+        name="score_edition",
+    ),
+    path("score/<str:period>/object/", lifecycle_pages.object_to, name="score_object"),
+    path("score/<str:period>/objections/", lifecycle_pages.objections, name="score_objections"),
+    path(
+        "score/<str:period>/objections/<int:pk>/",
+        lifecycle_pages.objection,
+        name="score_objection",
+    ),
+    path(
+        "score/<str:period>/objections/<int:pk>/say/",
+        lifecycle_pages.objection_say,
+        name="score_objection_say",
+    ),
+    path(
+        "score/<str:period>/objections/<int:pk>/answer/",
+        lifecycle_pages.objection_answer,
+        name="score_objection_answer",
+    ),
+    path(
+        "score/<str:period>/objections/<int:pk>/withdraw/",
+        lifecycle_pages.objection_withdraw,
+        name="score_objection_withdraw",
+    ),
+    path(
+        "score/<str:period>/objections/<int:pk>/adjust/",
+        lifecycle_pages.objection_adjust,
+        name="score_objection_adjust",
+    ),
     path("score/<str:period>/", pages.ranking, name="score_ranking"),
     path("score/<str:period>/show/", presentation.show, name="score_show"),
     path("score/<str:period>/trend/", trend.trend, name="score_trend"),

@@ -1,9 +1,12 @@
 """The life of a period: its dates, the editions of its result, and the objections to it.
 
+And everybody who ever changed a scheme, none of whom approves it.
+
 Triggers keep a sealed run, its lists, a decided edition, an answered objection and the dates of a
 published period as they are, whoever asks.
 """
 
+import django.contrib.postgres.fields
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
@@ -96,12 +99,18 @@ END $$;
 CREATE TRIGGER scoring_objection_stands BEFORE INSERT OR UPDATE OR DELETE ON scoring_objection
   FOR EACH ROW EXECUTE FUNCTION scoring_objection_stands();
 
+ALTER TABLE scoring_scheme ADD CONSTRAINT scheme_approved_by_no_editor
+  CHECK (approved_by_id IS NULL OR approved_by_id <> ALL (editor_ids));
+UPDATE scoring_scheme SET editor_ids = ARRAY[changed_by_id]
+  WHERE changed_by_id IS NOT NULL AND valid IS NULL AND NOT is_shipped AND dropped_at IS NULL;
+
 REVOKE DELETE, TRUNCATE ON scoring_scoredperiod, scoring_edition, scoring_objection
   FROM cityops_web, cityops_system;
 REVOKE UPDATE, DELETE, TRUNCATE ON scoring_objectionmessage, scoring_objectionadjustment
   FROM cityops_web, cityops_system;
 """
 UNGUARD = """
+ALTER TABLE scoring_scheme DROP CONSTRAINT scheme_approved_by_no_editor;
 DROP TRIGGER scoring_objection_stands ON scoring_objection;
 DROP TRIGGER scoring_run_is_sealed ON scoring_runlist;
 DROP TRIGGER scoring_run_is_sealed ON scoring_run;
@@ -122,6 +131,13 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name="scheme",
+            name="editor_ids",
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.BigIntegerField(), blank=True, default=list, size=None
+            ),
+        ),
         migrations.CreateModel(
             name="Objection",
             fields=[

@@ -138,7 +138,12 @@ def test_the_form_leads_to_the_period_chosen(client, run):
     assert client.get("/score/?period=2026-Q4")["location"] == "/score/2026-Q4/"
     assert client.get("/score/?period=2026-13").status_code == 404
     page = client.get(f"/score/2026-10/?run={run.pk}")
-    assert [name for name, _ in page.context["periods"]] == ["2026-10", "2026-Q4", "2026"]
+    assert [name for name, _ in page.context["periods"]] == [
+        "2026-10",
+        "2026-Q4",
+        "2026-H2",
+        "2026",
+    ]
 
 
 def test_units_are_refused_and_a_wrong_run_is_not_found(client, run):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import F
 
 from scoring.exported import exported_lines
 from scoring.models import Run
@@ -29,7 +30,8 @@ class Command(BaseCommand):
     def _run_of(self, period: str | None, seal: str | None) -> Run:
         if period:
             return compute_run(parse_period(period))
-        run = Run.objects.filter(seal=seal).order_by("-pk").first()
+        published = F("editions__approved_at").desc(nulls_last=True)
+        run = Run.objects.filter(seal=seal).order_by(published, "-pk").first()
         if run is None:
             raise CommandError(f"No stored run has the seal {seal}.", returncode=2)
         return run
