@@ -10,20 +10,22 @@ from typing import Any, NamedTuple
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
+from cases.choices import Action
 from cases.ledger import canonical
 from cases.models import Case
 from cityops.accounts.models import User
 from scoring.annexes import case_rows
 from scoring.bulletin_texts import texts_at
+from scoring.changes import annex_of, changes_between
 from scoring.exported import heads_of
-from scoring.frame import history_of
+from scoring.frame import history_of, newest_run
 from scoring.lifecycle import Standing
 from scoring.models import Run
 from scoring.periods import CITY_TIME, Period
 from scoring.results import rates_of, summed
 from scoring.sentence import sentence_of
-from scoring.sheet import ALL, Number, address_of, sheet_of
-from scoring.words import COUNT_NAMES, period_words
+from scoring.sheet import ALL, Number, address_of, body_names, sheet_of
+from scoring.words import COUNT_NAMES, LIST_NAMES, names_in, period_words
 
 PAPER_LANGUAGE = "zh-hans"  # it is a paper of the city's, whoever reads it
 ANNEXES = {
@@ -31,6 +33,7 @@ ANNEXES = {
     "suspended_open": pgettext_lazy("annex", "Suspended cases"),
     "backlog_out": pgettext_lazy("annex", "Cases carried forward"),
 }
+LATE_RULINGS = "late_rulings"  # grows with each of them, so it is printed on demand alone
 RATES = ("closed", "closed_on_time", "overdue", "extended", "rework", "suspended")
 HEADS = (
     pgettext_lazy("bulletin", "Rank"),
@@ -46,6 +49,13 @@ HEADS = (
     pgettext_lazy("bulletin", "System score"),
     pgettext_lazy("bulletin", "Other points"),
     pgettext_lazy("bulletin", "Total"),
+)
+RULING_HEADS = (
+    pgettext_lazy("bulletin", "No."),
+    pgettext_lazy("bulletin", "Case"),
+    pgettext_lazy("bulletin", "Ruling"),
+    pgettext_lazy("bulletin", "When"),
+    pgettext_lazy("bulletin", "What it would move"),
 )
 ANNEX_HEADS = (
     pgettext_lazy("bulletin", "No."),
@@ -162,7 +172,7 @@ def bulletin_of(
     That of an edition in force says what the office had written when it was approved, and stays;
     any other is provisional.
     """
-    published = standing.published if standing.published else None
+    published = standing.published
     if published and published.run_id != run.pk:
         published = None
     at = published.approved_at if published else None
@@ -189,7 +199,10 @@ def bulletin_of(
         rows=_rows(run, said["bodies"], counts),
         notes=_notes(said),
         paragraphs=_paragraphs(said, every, counts, earlier, texts_at(period, at), run),
-        annexes=[_annex(run, key, reader) for key in ANNEXES if key in annexes],
+        annexes=[
+            *(_annex(run, key, reader) for key in ANNEXES if key in annexes),
+            *([_late_rulings(run, period)] if published and LATE_RULINGS in annexes else []),
+        ],
         code=canonical({"heads": heads, "period": period.name, "seal": run.seal}),
     )
 
@@ -306,7 +319,7 @@ def _overall(
 ) -> tuple[str, list[Number]]:
     rates = rates_of(summed(counts), ALL)
     shown = ("filed", "should_close", "closed", "closed_on_time", "overdue_unhandled")
-    words = {name: every[name].value for name in shown}
+    words: dict[str, Any] = {name: every[name].value for name in shown}
     words |= {f"{name}_rate": _percent(rates[name]) for name in RATES}
     words["until"] = f"{run.as_of.astimezone(CITY_TIME):%Y-%m-%d %H:%M}"
     text = _(
@@ -381,3 +394,21 @@ def _annex(run: Run, key: str, reader: User) -> Annex:
     rows = case_rows(run, listed, may_see)
     numbered = [[str(place), *row] for place, row in enumerate(rows, 1)]
     return Annex(key, str(ANNEXES[key]), list(map(str, ANNEX_HEADS)), numbered)
+
+
+def _late_rulings(run: Run, period: Period) -> Annex:
+    """Return the rulings that came after a published run was read, and what each would move."""
+    newer = newest_run(period)
+    names = body_names(run)
+    counts = LIST_NAMES | names_in(run.scheme.data)
+    rows: list[list[str]] = []
+    for one in annex_of(run, newer, period, changes_between(run, newer)):
+        moves = [
+            f"{'+' if enters else '−'} {names.get(body, body)} {counts[count]}"
+            for body, count, enters in one.moves
+        ]
+        when = f"{one.at.astimezone(CITY_TIME):%Y-%m-%d %H:%M}"
+        label = str(Action(one.action).label)
+        rows.append([str(len(rows) + 1), one.number, label, when, "; ".join(moves)])
+    name = pgettext("annex", "Rulings that came after publication")
+    return Annex(LATE_RULINGS, name, list(map(str, RULING_HEADS)), rows)

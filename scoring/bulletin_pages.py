@@ -14,7 +14,14 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from cases.errors import InvalidInput, PeriodClosed
 from cityops.accounts.models import User
-from scoring.bulletin import ANNEXES, PAPER_LANGUAGE, PARAGRAPHS, Bulletin, bulletin_of
+from scoring.bulletin import (
+    ANNEXES,
+    LATE_RULINGS,
+    PAPER_LANGUAGE,
+    PARAGRAPHS,
+    Bulletin,
+    bulletin_of,
+)
 from scoring.bulletin_excel import excel_of
 from scoring.bulletin_pdf import pdf_of
 from scoring.bulletin_texts import TEXT_MAX, keep_template, template_at, texts_at, write_text
@@ -80,6 +87,7 @@ def _shown(
         ],
         "template_fault": (faults or {}).get("template", ""),
         "annexes": [(key, name, key in _annexes(request)) for key, name in ANNEXES.items()],
+        "late_rulings": LATE_RULINGS in _annexes(request),
         "query": _query(request, run),
         "text_max": TEXT_MAX,
     }
@@ -92,7 +100,7 @@ def _annexes(request: HttpRequest) -> list[str]:
     """Return the annexes asked for: all, unless the form chose."""
     if "choose" not in request.GET:
         return list(ANNEXES)
-    return [key for key in request.GET.getlist("annex") if key in ANNEXES]
+    return [key for key in request.GET.getlist("annex") if key in (*ANNEXES, LATE_RULINGS)]
 
 
 def _query(request: HttpRequest, run: Run) -> str:
