@@ -297,15 +297,15 @@ def _paragraphs(
 ) -> list[Paragraph]:
     numbered: list[Paragraph] = []
     no = 0
-    makers = {
-        "overall": lambda: _overall(every, counts, run),
-        "ranks": lambda: _ranks(said, earlier),
-        "weak": lambda: _weak(said["bodies"]),
-        "commended": lambda: ("", []),
-        "next": lambda: _next(every),
+    made: dict[str, tuple[str, list[Number]]] = {
+        "overall": _overall(every, counts, run),
+        "ranks": _ranks(said, earlier),
+        "weak": _weak(said["bodies"]),
+        "commended": ("", []),
+        "next": _next(every),
     }
     for key, (heading, _is_own) in PARAGRAPHS.items():
-        text, numbers = makers[key]()
+        text, numbers = made[key]
         origins = [Origin(no + place, number) for place, number in enumerate(numbers, 1)]
         no += len(origins)
         paragraph = Paragraph(key, str(heading), text, written.get(key, ""), origins)
