@@ -117,6 +117,27 @@ class StaleRules(Refusal):
     status = 409
 
 
+class PeriodClosed(Refusal):
+    """The period of the assessment takes this no more: it is closed, submitted or published."""
+
+    code = "period_closed"
+    status = 409
+
+
+class StalePeriod(Refusal):
+    """The period stands elsewhere than when its reader looked at it."""
+
+    code = "stale_period"
+    status = 409
+
+
+class StillDisputed(Refusal):
+    """An objection, appeal or adjustment that touches the period is still to be decided."""
+
+    code = "still_disputed"
+    status = 409
+
+
 class PhotoExpired(Refusal):
     """The note of a photo is good no more, or is another person's; the photo is sent again."""
 

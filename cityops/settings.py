@@ -195,6 +195,13 @@ IN_FLIGHT_OF: dict[str, int] = {
     **env.dict("CITYOPS_IN_FLIGHT_OF", cast={"value": int}, default={}),
 }
 
+# --- the assessment (docs/periods.md) -----------------------------------------------------------
+
+# A period closes by itself so many days after its end, unless the office sets another date, and
+# so many days after it closed may be objected.
+SCORE_CLOSES_AFTER_DAYS: int = env.int("CITYOPS_SCORE_CLOSES_AFTER_DAYS", default=2)
+SCORE_OBJECTION_DAYS: int = env.int("CITYOPS_SCORE_OBJECTION_DAYS", default=5)
+
 # --- people -------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"

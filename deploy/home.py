@@ -28,6 +28,7 @@ SECRETS = ("secret_key", "owner", "web", "system", "redis")
 # Settings a caller may give once; they are recorded and used until given anew.
 PASSED_ON = (  # as they stand
     *("CSRF_TRUSTED_ORIGINS", "LOG_LEVEL", "CITYOPS_IN_FLIGHT", "CITYOPS_IN_FLIGHT_OF"),
+    *("CITYOPS_SCORE_CLOSES_AFTER_DAYS", "CITYOPS_SCORE_OBJECTION_DAYS"),
     *("CITYOPS_OUTSIDE_HOSTS", "CITYOPS_PRIVATE_NETWORKS", "CITYOPS_MAIL", "CITYOPS_TIANDITU_KEY"),
     *("CITYOPS_LEAST_FREE_MB", "CITYOPS_PHOTO_BURST_KB", "CITYOPS_PHOTO_KB_PER_S"),
 )

@@ -33,7 +33,7 @@ FIRST_LINE: dict[str, type] = {  # what it holds, and as what
     **dict.fromkeys(("names", "wide_names"), list),
     "months": int,
 }
-PERIOD = re.compile(r"(20\d\d)(?:-(?:(0[1-9]|1[0-2])|Q([1-4])))?", re.ASCII)
+PERIOD = re.compile(r"(20\d\d)(?:-(?:(0[1-9]|1[0-2])|Q([1-4])|H([12])))?", re.ASCII)
 HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 NOTHING = "00" * 32  # the hash before the first event
 WEEK = timedelta(days=7)
@@ -178,12 +178,14 @@ def period_of(name: str) -> Plain:
     found = PERIOD.fullmatch(name)
     if found is None:
         raise NoLog(f"there is no period {name}")
-    year, month, quarter = found.groups()
+    year, month, quarter, half = found.groups()
     first, many = int(year) * 12, 12
     if month:
         first, many = first + int(month) - 1, 1
     elif quarter:
         first, many = first + 3 * (int(quarter) - 1), 3
+    elif half:
+        first, many = first + 6 * (int(half) - 1), 6
     wide = min(first, first + many - 3)
     return {
         "start": stamp(first),
@@ -202,10 +204,11 @@ def stamp(months: int) -> str:
 
 
 def names_within(first: int, end: int) -> list[str]:
-    """Return the months, quarters and years that lie wholly in [first, end), each newest first."""
+    """Return the periods that lie wholly in [first, end), from months to years, newest first."""
     months = range(end - 1, first - 1, -1)
     names = [f"{m // 12}-{m % 12 + 1:02d}" for m in months]
     names += [f"{m // 12}-Q{m % 12 // 3 + 1}" for m in months if m % 3 == 0 and m + 3 <= end]
+    names += [f"{m // 12}-H{m % 12 // 6 + 1}" for m in months if m % 6 == 0 and m + 6 <= end]
     names += [f"{m // 12}" for m in months if m % 12 == 0 and m + 12 <= end]
     return names
 
@@ -1147,7 +1150,7 @@ class Sheets:
             entry = self.about["beside"]["entries"].get(body, {}).get(item["code"])
             if entry is None:
                 return None
-            line["reason"], line["evidence"] = entry["reason"], entry["evidence"]
+            line["entry"] = entry["number"]
             return {**found, "raw": min(max(Fraction(entry["points"]), Fraction(0)), weight)}
         few = int(item.get("few", self.scheme["few"]))
         measured = self.now[body]
@@ -1179,7 +1182,7 @@ class Sheets:
                 amount = Fraction(0)
                 if entry:
                     amount = min(Fraction(entry["points"]), Fraction(item["rule"]["cap"]))
-                    line["reason"], line["evidence"] = entry["reason"], entry["evidence"]
+                    line["entry"] = entry["number"]
             else:
                 amount = charged(item["rule"], self.now[body])
             line["points"] = printed(max(amount, Fraction(0)), self.places)

@@ -12,6 +12,7 @@ from cases.errors import InvalidInput, NotAllowed
 from cases.ledger import retrying
 from cases.models import Area, Unit
 from cityops.accounts.models import User
+from scoring.lifecycle import require_open
 from scoring.models import ManualEntry, Scheme
 from scoring.periods import Period
 from scoring.rollup import all_items
@@ -55,7 +56,7 @@ def enter_points(
 ) -> ManualEntry:
     """Enter what a body has of a manual item in a period; what was entered before stays on record.
 
-    Raises NotAllowed, and InvalidInput by field.
+    Raises NotAllowed, PeriodClosed once the period was submitted, and InvalidInput by field.
     """
     if not may_edit(actor):
         raise NotAllowed(_("Only an assessor of the whole city enters points."))
@@ -72,6 +73,7 @@ def enter_points(
             fields[name] = _("1 to %d characters") % TEXT_MAX
     if fields:
         raise InvalidInput(_("The points were not entered."), fields=fields)
+    require_open(period, actor=actor)
     return ManualEntry.objects.create(
         scheme=scheme,
         period=period.name,

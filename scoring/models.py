@@ -10,6 +10,7 @@ from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, Range
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from cases.models.area import in_language
 
@@ -66,6 +67,8 @@ class Scheme(models.Model):
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
     )
     changed_at = models.DateTimeField(null=True)
+    # Everybody who ever changed the rules, none of whom may approve them (a check, migration 0005).
+    editor_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
     proposed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
     )
@@ -202,7 +205,7 @@ class Run(models.Model):
     It is never changed: the program's roles may not, and the seal is checked (migration 0004).
     """
 
-    period = models.CharField(_("period"), max_length=8)  # 2026-10, 2026-Q3 or 2026
+    period = models.CharField(_("period"), max_length=8)  # 2026-10, 2026-Q3, 2026-H1 or 2026
     as_of = models.DateTimeField(_("as of"))
     heads = models.JSONField()  # dseq by scope
     scheme = models.ForeignKey(Scheme, models.PROTECT)
@@ -246,3 +249,255 @@ class RunList(models.Model):
 
     def __str__(self) -> str:
         return f"{self.body}/{self.count}: {len(self.numbers)}"
+
+
+class ScoredPeriod(models.Model):
+    """The dates of a period of the joint assessment: when it closes, how long it is open.
+
+    There is a row once somebody set a date or did something about the period; until then the
+    city's default dates hold (scoring/lifecycle.py). Once closed, a trigger lets only the window
+    grow, and once an edition is published nothing (migration 0005).
+    """
+
+    name = models.CharField(_("period"), max_length=8, primary_key=True)
+    ends_at = models.DateTimeField()
+    closes_at = models.DateTimeField(_("closes"))
+    window_until = models.DateTimeField(_("objections until"))
+    closed_by = models.ForeignKey(  # null: it closed by itself
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    dated_by = models.ForeignKey(  # who set the dates last; null: the defaults
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+
+    objects: ClassVar[models.Manager["ScoredPeriod"]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("period")
+        verbose_name_plural = _("periods")
+        constraints = [
+            models.CheckConstraint(
+                name="scoredperiod_closes_after_its_end", condition=Q(closes_at__gte=F("ends_at"))
+            ),
+            models.CheckConstraint(
+                name="scoredperiod_window_after_closing",
+                condition=Q(window_until__gte=F("closes_at")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Edition(models.Model):
+    """A run one assessor submitted 送审 for publication, and what another made of it 核定.
+
+    The first edition of a period publishes it, each later one is a re-issue with a reason.
+    A trigger keeps the run, its lists and what was decided as they are (migration 0005).
+    """
+
+    period = models.ForeignKey(ScoredPeriod, models.PROTECT, related_name="editions")
+    number = models.PositiveIntegerField(_("edition"))
+    run = models.ForeignKey(Run, models.PROTECT, related_name="editions")
+    reason = models.CharField(_("reason"), max_length=400, blank=True)  # of a re-issue
+    submitted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("submitted by")
+    )
+    submitted_at = models.DateTimeField()
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        verbose_name=_("approved by"),
+    )
+    approved_at = models.DateTimeField(null=True)
+    returned_by = models.ForeignKey(  # or withdrawn, where the submitter did it
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    returned_at = models.DateTimeField(null=True)
+    returned_reason = models.CharField(max_length=400, blank=True)
+
+    objects: ClassVar[models.Manager["Edition"]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("edition")
+        verbose_name_plural = _("editions")
+        ordering = ["period", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                name="edition_number_once",
+                fields=["period", "number"],
+                condition=Q(returned_at=None),
+            ),
+            models.UniqueConstraint(
+                name="edition_one_waits",
+                fields=["period"],
+                condition=Q(returned_at=None, approved_at=None),
+            ),
+            models.CheckConstraint(
+                name="edition_approved_by_another",
+                condition=Q(approved_by=None, approved_at=None)
+                | (
+                    Q(approved_by__isnull=False, approved_at__isnull=False, returned_at=None)
+                    & ~Q(approved_by=F("submitted_by"))
+                ),
+            ),
+            models.CheckConstraint(
+                name="edition_returned_with_a_reason",
+                condition=Q(returned_by=None, returned_at=None, returned_reason="")
+                | Q(returned_by__isnull=False, returned_at__isnull=False, returned_reason__gt=""),
+            ),
+            models.CheckConstraint(
+                name="edition_reissued_with_a_reason",
+                condition=Q(number=1) | Q(number__gt=1, reason__gt=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.period_id} {self.number}"
+
+    @property
+    def is_published(self) -> bool:
+        """Whether a second assessor approved it."""
+        return self.approved_at is not None
+
+
+class Objection(models.Model):
+    """An objection 异议 to one number of a closed period; while it is open nothing is published.
+
+    Every reader of scores sees it and its answer; the messages between are the two sides' own.
+    """
+
+    class State(models.TextChoices):
+        """What became of it."""
+
+        OPEN = "open", pgettext_lazy("objection", "open")
+        UPHELD = "upheld", pgettext_lazy("objection", "upheld")
+        REJECTED = "rejected", pgettext_lazy("objection", "rejected")
+        WITHDRAWN = "withdrawn", pgettext_lazy("objection", "withdrawn")
+
+    period = models.ForeignKey(ScoredPeriod, models.PROTECT, related_name="objections")
+    run = models.ForeignKey(Run, models.PROTECT, related_name="objections")
+    body = models.CharField(max_length=40)
+    count = models.CharField(max_length=20)  # a count, the code of an item, or `total`
+    value = models.CharField(max_length=20)  # as that run has it
+    district = models.CharField(_("district"), max_length=20)  # whose objection; `city`: the office
+    text = models.TextField(_("objection"), max_length=2000)
+    raised_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    raised_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    answer = models.TextField(_("answer"), max_length=2000, blank=True)
+    answered_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    answered_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[models.Manager["Objection"]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("objection")
+        verbose_name_plural = _("objections")
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                name="objection_open_once",
+                fields=["period", "district", "body", "count"],
+                condition=Q(state="open"),
+            ),
+            models.CheckConstraint(
+                name="objection_answered_whole",
+                condition=Q(state="open", answered_by=None, answered_at=None, answer="")
+                | (
+                    Q(state__in=["upheld", "rejected"], answer__gt="")
+                    & Q(answered_by__isnull=False, answered_at__isnull=False)
+                )
+                | Q(state="withdrawn", answered_by__isnull=False, answered_at__isnull=False),
+            ),
+            models.CheckConstraint(name="objection_has_text", condition=Q(text__gt="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.period_id} {self.body}/{self.count} {self.state}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has answered it."""
+        return self.state == self.State.OPEN
+
+
+class ObjectionMessage(models.Model):
+    """A message in the thread of an objection; appended only."""
+
+    objection = models.ForeignKey(Objection, models.PROTECT, related_name="messages")
+    district = models.CharField(max_length=20)  # of the speaker; `city`: the office
+    text = models.TextField(max_length=2000)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    objects: ClassVar[models.Manager["ObjectionMessage"]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.objection_id} {self.district}"
+
+
+class ObjectionAdjustment(models.Model):
+    """An adjustment of a case (cases: `adjust`) that answers an objection; appended only."""
+
+    objection = models.ForeignKey(Objection, models.PROTECT, related_name="adjustments")
+    request = models.OneToOneField("cases.Request", models.PROTECT, related_name="+")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    objects: ClassVar[models.Manager["ObjectionAdjustment"]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("adjustment that answers an objection")
+        verbose_name_plural = _("adjustments that answer objections")
+
+    def __str__(self) -> str:
+        return f"{self.objection_id} {self.request_id}"
+
+
+class BulletinText(models.Model):
+    """What the office wrote in place of a paragraph of a period's bulletin; the last one counts."""
+
+    period = models.CharField(_("period"), max_length=8)
+    key = models.CharField(max_length=20)
+    text = models.TextField(blank=True)  # empty: the generated one again
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[models.Manager["BulletinText"]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("paragraph of a bulletin")
+        verbose_name_plural = _("paragraphs of bulletins")
+        indexes = [models.Index("period", name="bulletin_text_by_period")]
+
+    def __str__(self) -> str:
+        return f"{self.period} {self.key}"
+
+
+class BulletinTemplate(models.Model):
+    """A Word template the office uploaded for its bulletins; the last one counts."""
+
+    name = models.CharField(_("name"), max_length=100)
+    content = models.BinaryField()
+    digest = models.CharField(_("seal"), max_length=64)  # SHA-256 of content
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[models.Manager["BulletinTemplate"]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("template of the bulletin")
+        verbose_name_plural = _("templates of the bulletin")
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,162 +1,150 @@
-"""The ranking and the cases behind each of its numbers."""
+"""The ranking, and how the score of one body came about."""
 
-from collections import Counter
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
-from cases.choices import CITY, DISTRICT_SLUGS, Source
-from cases.errors import Busy
-from cases.models import Case
-from cityops.accounts.models import User
+from cases.choices import CITY
+from scoring.classes import class_named, major_classes, most_frequent
 from scoring.exported import heads_of
+from scoring.frame import (
+    compared_bodies,
+    frame,
+    history_of,
+    period_of,
+    require_reader,
+    run_of,
+)
 from scoring.models import Run
-from scoring.periods import BadPeriod, Period, month_of, parse_period, periods_between
-from scoring.selectors import log_span
-from scoring.services import NotBegun, compute_run
-from scoring.sheet import body_names, sheet_of
-from scoring.views import may_read
-from scoring.words import COUNT_NAMES, LIST_NAMES, REPORT_COUNTS, names_in, period_words
+from scoring.periods import Period, month_of
+from scoring.scheme_words import general_words, rows_of
+from scoring.sentence import sentence_of
+from scoring.services import NotBegun
+from scoring.sheet import ALL, Number, address_of, class_sheet, sheet_of
+from scoring.words import COUNT_NAMES, period_words
 
-ROWS_A_PAGE = 500
-
-
-def _require_reader(request: HttpRequest) -> User:
-    if not isinstance(request.user, User) or not may_read(request.user):
-        raise PermissionDenied
-    return request.user
-
-
-def _period(name: str) -> Period:
-    try:
-        return parse_period(name)
-    except BadPeriod as error:
-        raise Http404(str(error)) from error
-
-
-def _run_of(request: HttpRequest, period: Period) -> Run:
-    """Return the run the link names, so that list and number agree, else the newest."""
-    if named := request.GET.get("run", ""):
-        if not named.isascii() or not named.isdigit() or len(named) > 15:
-            raise Http404
-        runs = Run.objects.filter(period=period.name, scheme__level="district")
-        return get_object_or_404(runs, pk=int(named))
-    try:
-        return compute_run(period)
-    except Busy:
-        stored = (
-            Run.objects.filter(period=period.name, scheme__level="district")
-            .order_by("-as_of")
-            .first()
-        )
-        if stored is None:
-            raise
-        return stored
+MONTHS_SHOWN = 6
+_LEFT_OUT = {  # counts that are no part of what is judged, and why
+    "exempt": _("an upheld appeal or an assessor excused the delay"),
+    "not_due": _("the unit's deadline lies after the period"),
+    "to_dispatch": _("no unit had it: the centre's own backlog"),
+    "in_check": _("handled, and waiting for the centre"),
+    "self_handled": _("an inspector put it right on the spot"),
+    "voided": _("voided in the period"),
+    "merged": _("a duplicate, merged into another case"),
+    "transferred_out": _("another district answers for it now"),
+}
 
 
 @require_GET
 @login_required
 def latest(request: HttpRequest) -> HttpResponse:
-    """Lead to the period chosen in the form, else to this month."""
-    _require_reader(request)
+    """Lead to what was chosen in the form, else to this month."""
+    require_reader(request)
     chosen = request.GET.get("period", "")
-    period = _period(chosen) if chosen else month_of(timezone.now())
-    return redirect("score_ranking", period=period.name)
+    period = period_of(chosen) if chosen else month_of(timezone.now())
+    answer = redirect("score_ranking", period=period.name)
+    query = request.GET.copy()
+    for name in set(query) - {"scope", "class"} | {n for n in query if not query[n]}:
+        del query[name]
+    if query:
+        answer["Location"] += f"?{query.urlencode()}"
+    return answer
 
 
 @require_GET
 @login_required
 def ranking(request: HttpRequest, period: str) -> HttpResponse:
-    _require_reader(request)
-    wanted = _period(period)
+    """Show the ranks with one sentence; or, of one class of cases, its counts."""
+    user = require_reader(request)
+    wanted = period_of(period)
+    code = request.GET.get("class", "")
+    among = class_named(code) if code else None
+    if code and among is None:
+        raise Http404
     try:
-        run = _run_of(request, wanted)
+        run = run_of(request, wanted)
     except NotBegun:
-        return render(request, "scoring/ranking.html", _frame(wanted, None))
-    said = sheet_of(run) | {"heads": heads_of(run)}
-    return render(request, "scoring/ranking.html", _frame(wanted, run) | said)
+        return render(request, "scoring/ranking.html", frame(wanted, None, user))
+    said = frame(wanted, run, user) | {"classes": major_classes(), "among": among}
+    if among:
+        return render(request, "scoring/by_class.html", said | class_sheet(run, among.code))
+    return render(request, "scoring/ranking.html", said | _ranking(run, wanted))
+
+
+def _ranking(run: Run, period: Period) -> dict[str, Any]:
+    past = history_of(run, period, MONTHS_SHOWN - 1)
+    said = sheet_of(run, past.before, past.runs)
+    earlier = period_words(past.periods[-1]) if past.periods else ""
+    sentence = sentence_of(said["bodies"], said["was"], earlier)
+    told = next((b for b in said["bodies"] if sentence and b["body"] == sentence.body), None)
+    return said | {
+        "heads": heads_of(run),
+        "sentence": sentence,
+        "told": told,
+        "before": past.before,
+        "before_words": earlier,
+        "has_other_rules": past.before and past.before.scheme_id != run.scheme_id,
+        "most": _most_overdue(run, told["body"] if told else ALL),
+    }
+
+
+def _most_overdue(run: Run, body: str) -> dict[str, Any]:
+    """Return the classes with most overdue cases of a body, or of all where it has none."""
+    count = "overdue_unhandled"
+    rows = most_frequent(run, count, [body])
+    if not rows:
+        body, rows = ALL, most_frequent(run, count, compared_bodies(run))
+    return {
+        "is_all": body == ALL,
+        "largest": max((many for _class, many in rows), default=0),
+        "rows": [Number(c.name, many, address_of(run, body, count, c.code)) for c, many in rows],
+    }
 
 
 @require_GET
 @login_required
-def members(request: HttpRequest, period: str, body: str, count: str) -> HttpResponse:
-    """List the cases behind one number: as many rows as the number says."""
-    user = _require_reader(request)
-    wanted = _period(period)
+def came_about(request: HttpRequest, period: str, body: str) -> HttpResponse:
+    """Show how the total of one body came about, item by item."""
+    user = require_reader(request)
+    wanted = period_of(period)
     try:
-        run = _run_of(request, wanted)
+        run = run_of(request, wanted)
     except NotBegun as error:
         raise Http404(str(error)) from error
-    items = names_in(run.scheme.data)
-    _require_list(body, count, items)
-    found = run.runlist_set.filter(body=body, count=count).first()
-    numbers = found.numbers if found else []
-    page = Paginator(_numbered(numbers), ROWS_A_PAGE).get_page(request.GET.get("page"))
-    said = {
-        "total": len(numbers),
-        "cases": len(set(numbers)),
-        "body_name": body_names().get(body, body),
-        "count_name": (LIST_NAMES | items)[count],
-        "is_event_count": len(set(numbers)) != len(numbers),
-        "page": page,
-        "rows": _rows(list(page), user),
-    }
-    return render(request, "scoring/members.html", _frame(wanted, run) | said)
-
-
-def _require_list(body: str, count: str, items: dict[str, str]) -> None:
-    """Raise Http404 unless the two name a number of the ranking."""
-    counts: dict[str, Any] = REPORT_COUNTS if body in Source.values else COUNT_NAMES
-    if body in DISTRICT_SLUGS:
-        counts = counts | items
-    if body not in (CITY, *DISTRICT_SLUGS, *Source.values) or count not in counts:
+    past = history_of(run, wanted, MONTHS_SHOWN - 1)
+    said = sheet_of(run, past.before, past.runs)
+    shown = next((one for one in said["columns"] if one["body"] == body), None)
+    if shown is None:
         raise Http404
+    rules = {row["code"]: row for row in rows_of(run.scheme.data)}
+    for line in [*shown["lines"], *shown["extras"]]:
+        line["words"] = rules[line["code"]]
+    return render(
+        request,
+        "scoring/came_about.html",
+        frame(wanted, run, user)
+        | {
+            "body": shown,
+            "others": [(one["body"], one["name"]) for one in said["columns"]],
+            "is_city": body == CITY,
+            "before_words": period_words(past.periods[-1]) if past.periods else "",
+            "general": general_words(run.scheme.data),
+            "missing": said["missing"],
+            "missing_codes": said["missing_codes"],
+            "left_out": [
+                (_number(run, shown, count), reason) for count, reason in _LEFT_OUT.items()
+            ],
+            "counts": [_number(run, shown, count) for count in COUNT_NAMES],
+        },
+    )
 
 
-def _frame(period: Period, run: Run | None) -> dict[str, Any]:
-    """Return what both pages say of the period and of how far it is counted."""
-    span = log_span()
-    periods = periods_between(*span) if span else []
-    return {
-        "period": period,
-        "period_words": period_words(period),
-        "periods": [(p.name, period_words(p)) for p in periods],
-        "is_known": period in periods,
-        "newest": periods[0].name if periods else "",
-        "run": run,
-        "is_running": run is not None and run.as_of < period.end,
-    }
-
-
-def _numbered(numbers: list[str]) -> list[tuple[str, int, int]]:
-    """Return (number, which time, of how many) for each row of a list in order."""
-    times, seen, rows = Counter(numbers), Counter[str](), []
-    for number in numbers:
-        seen[number] += 1
-        rows.append((number, seen[number], times[number]))
-    return rows
-
-
-def _rows(numbered: list[tuple[str, int, int]], user: User) -> list[dict[str, Any]]:
-    """Return the rows of a list; of a case the reader may not see, the header alone."""
-    numbers = {number for number, _, _ in numbered}
-    among = Case.objects.filter(number__in=numbers).select_related("minor", "unit")
-    cases = {case.number: case for case in among}
-    visible = among.visible_to(user).values_list("number", flat=True)
-    may_see = set(visible)
-    return [
-        {
-            "number": number,
-            "time": time,
-            "times": times,
-            "case": cases.get(number),
-            "is_visible": number in may_see,
-        }
-        for number, time, times in numbered
-    ]
+def _number(run: Run, body: dict[str, Any], count: str) -> Number:
+    slug = body["body"]
+    return Number(COUNT_NAMES[count], body["counts"].get(count, 0), address_of(run, slug, count))

@@ -191,7 +191,7 @@ class _Tree:
             if entry is None:
                 return None
             raw = min(max(entry.points, ZERO), Fraction(item["weight"]))
-            line |= {"reason": entry.reason, "evidence": entry.evidence}
+            line["entry"] = entry.number
             return _Found(raw, Fraction(item["weight"]), line, [line], [])
         measures, is_wide = one.now, False
         measure = value_of(item, measures)
@@ -233,7 +233,7 @@ def _extra(
         if item["rule"]["kind"] == "manual":
             entry = one.entries.get(item["code"])
             amount = min(entry.points, Fraction(item["rule"]["cap"])) if entry else ZERO
-            line |= {"reason": entry.reason, "evidence": entry.evidence} if entry else {}
+            line |= {"entry": entry.number} if entry else {}
         else:
             amount = amount_of(item, one.now)
         printed = half_up(max(amount, ZERO), places)

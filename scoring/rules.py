@@ -25,11 +25,10 @@ class Measure:
 
 @dataclass(frozen=True)
 class Entry:
-    """Points of a manual item with what they rest on."""
+    """Points of a manual item, and the number of the entry that says what they rest on."""
 
     points: Fraction
-    reason: str
-    evidence: str
+    number: int
 
 
 Measures = Mapping[str, Measure]

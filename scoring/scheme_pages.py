@@ -37,6 +37,7 @@ from scoring.versions import (
     scheme_of,
     store_shipped,
     withdraw_scheme,
+    writers_of,
 )
 from scoring.views import may_read
 from scoring.words import names_in, period_words
@@ -111,7 +112,6 @@ def _show(request: HttpRequest, found: Scheme, refusal: InvalidInput | None = No
     base = found.based_on.data if found.based_on and found.is_open else None
     data = found.data
     may = may_edit(user)
-    wrote = {found.author_id, found.changed_by_id, found.proposed_by_id}
     said = {
         "scheme": found,
         "state": found.state(at=now),
@@ -121,7 +121,7 @@ def _show(request: HttpRequest, found: Scheme, refusal: InvalidInput | None = No
         "may_edit": may,
         "has_manual": bool(manual_items(data)) and found.dropped_at is None,
         "this_month": month_of(now).name,
-        "may_approve": may and found.proposed_at is not None and user.pk not in wrote,
+        "may_approve": may and found.proposed_at is not None and user.pk not in writers_of(found),
         "months": [(p.name, period_words(p)) for p in months_after(now, MONTHS_AHEAD)],
         "refusal": refusal,
     }

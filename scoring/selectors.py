@@ -65,7 +65,7 @@ def _entries_of(version: str, period: Period) -> dict[str, dict[str, Entry]]:
     """Return the last entry of each body and manual item in a period."""
     found: dict[str, dict[str, Entry]] = defaultdict(dict)
     for one in ManualEntry.objects.filter(scheme=version, period=period.name).order_by("pk"):
-        found[one.body][one.code] = Entry(Fraction(one.points), one.reason, one.evidence)
+        found[one.body][one.code] = Entry(Fraction(one.points), one.pk)
     return dict(found)
 
 

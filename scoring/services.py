@@ -1,6 +1,7 @@
 """Computing a period's score from one snapshot of the ledger, and keeping it sealed."""
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +17,13 @@ from cases.ledger import canonical
 from cases.models import Unit
 from scoring.indicators import Facts
 from scoring.models import Run, RunList, Scheme
-from scoring.periods import Period
+from scoring.periods import Period, parse_period
 from scoring.results import COUNTED_BY, Beside, lists_of, result_of
+from scoring.rules import Entry, Measure
 from scoring.selectors import bodies_of, facts_between, reference_of
 from scoring.versions import scheme_for
 
-DEFINITIONS = 4  # raised when counts or the result's form change, so that no old run is served
+DEFINITIONS = 5  # raised when counts or the result's form change, so that no old run is served
 PROVISIONAL_KEPT = timedelta(days=1)  # links into a running period work as long
 _LOCK_TIMEOUT = "55P03"
 
@@ -134,6 +136,24 @@ def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
     return run
 
 
+def recompute(run: Run) -> str:
+    """Return the result of a stored run, computed again from what it was read from.
+
+    The same bytes as then: the log up to its moment, its scheme, and what it read beside the log.
+    """
+    period, scheme = parse_period(run.period), run.scheme
+    facts, wide = _facts_of(period, run.as_of, scheme.level)
+    beside = _beside_of(json.loads(run.beside))
+    return canonical(result_of(facts, wide, scheme.data, beside, months=period.months))
+
+
+def is_as_read(run: Run) -> bool:
+    """Tell whether what a run read beside the log is what stands there now."""
+    reference = _plain(reference_of(run.scheme.data, parse_period(run.period)))
+    read: dict[str, Any] = json.loads(run.beside)
+    return reference | {"bodies": read["bodies"]} == read
+
+
 def _facts_of(period: Period, as_of: datetime, level: str) -> tuple[Facts, Facts]:
     """Return the facts of a period and of the three months that end with it."""
     by = COUNTED_BY[level]
@@ -166,13 +186,40 @@ def _plain(beside: Beside) -> dict[str, Any]:
     }
 
 
+def _beside_of(plain: dict[str, Any]) -> Beside:
+    """Return what `_plain` put in canonical form."""
+    return Beside(
+        bodies=plain["bodies"],
+        kinds=plain["kinds"],
+        cells=plain["cells"],
+        given={
+            body: {name: Measure(**{**m, "value": _number(m["value"])}) for name, m in said.items()}
+            for body, said in plain["given"].items()
+        },
+        entries={
+            body: {code: Entry(Fraction(e["points"]), e["number"]) for code, e in said.items()}
+            for body, said in plain["entries"].items()
+        },
+    )
+
+
+def _number(text: str | None) -> Fraction | None:
+    return None if text is None else Fraction(text)
+
+
 def _text(value: Fraction | None) -> str | None:
     return None if value is None else str(value)
 
 
 def _forget_provisional(period: Period, *, since: datetime) -> None:
-    """Delete the runs of a running period nobody looks at any more: each new event makes one."""
-    Run.objects.filter(period=period.name, as_of__lt=min(since, period.end)).delete()
+    """Delete the runs of a period nobody looks at any more: each new event makes one.
+
+    The newest stays, and for ever what was submitted or objected to.
+    """
+    runs = Run.objects.filter(period=period.name)
+    newest = runs.order_by("-as_of", "-pk").values("pk")[:1]
+    old = runs.filter(as_of__lt=since, editions=None, objections=None)
+    old.exclude(pk__in=list(newest.values_list("pk", flat=True))).delete()
 
 
 def _passed(since: datetime, until: datetime) -> bool:

@@ -2,12 +2,22 @@
 
 from django.urls import path
 
-from scoring import pages, scheme_pages
+from scoring import (
+    bulletin_pages,
+    drill,
+    leader,
+    lifecycle_pages,
+    pages,
+    presentation,
+    scheme_pages,
+    trend,
+)
 from scoring.views import Assessment
 
 urlpatterns = [
     path("api/v1/assessments/<str:period>/", Assessment.as_view(), name="assessment"),
     path("score/", pages.latest, name="score"),
+    path("score/leader/", leader.leader, name="score_leader"),
     path("score/schemes/", scheme_pages.schemes, name="score_schemes"),
     path("score/schemes/<str:version>/", scheme_pages.scheme, name="score_scheme"),
     path("score/schemes/<str:version>/copy/", scheme_pages.scheme_copy, name="score_scheme_copy"),
@@ -36,6 +46,57 @@ urlpatterns = [
         name="score_scheme_entries",
     ),
     path("score/schemes/<str:version>/drop/", scheme_pages.scheme_drop, name="score_scheme_drop"),
+    path("score/<str:period>/standing/", lifecycle_pages.standing, name="score_standing"),
+    path("score/<str:period>/close/", lifecycle_pages.close, name="score_close"),
+    path("score/<str:period>/dates/", lifecycle_pages.dates, name="score_dates"),
+    path("score/<str:period>/submit/", lifecycle_pages.submit, name="score_submit"),
+    path("score/<str:period>/approve/", lifecycle_pages.approve, name="score_approve"),
+    path("score/<str:period>/return/", lifecycle_pages.send_back, name="score_return"),
+    path("score/<str:period>/changes/", lifecycle_pages.changes, name="score_changes"),
+    path(
+        "score/<str:period>/editions/<int:edition>/",
+        lifecycle_pages.edition_page,
+        name="score_edition",
+    ),
+    path("score/<str:period>/object/", lifecycle_pages.object_to, name="score_object"),
+    path("score/<str:period>/objections/", lifecycle_pages.objections, name="score_objections"),
+    path(
+        "score/<str:period>/objections/<int:pk>/",
+        lifecycle_pages.objection,
+        name="score_objection",
+    ),
+    path(
+        "score/<str:period>/objections/<int:pk>/say/",
+        lifecycle_pages.objection_say,
+        name="score_objection_say",
+    ),
+    path(
+        "score/<str:period>/objections/<int:pk>/answer/",
+        lifecycle_pages.objection_answer,
+        name="score_objection_answer",
+    ),
+    path(
+        "score/<str:period>/objections/<int:pk>/withdraw/",
+        lifecycle_pages.objection_withdraw,
+        name="score_objection_withdraw",
+    ),
+    path(
+        "score/<str:period>/objections/<int:pk>/adjust/",
+        lifecycle_pages.objection_adjust,
+        name="score_objection_adjust",
+    ),
     path("score/<str:period>/", pages.ranking, name="score_ranking"),
-    path("score/<str:period>/<slug:body>/<slug:count>/", pages.members, name="score_members"),
+    path("score/<str:period>/show/", presentation.show, name="score_show"),
+    path("score/<str:period>/trend/", trend.trend, name="score_trend"),
+    path("score/<str:period>/bulletin/", bulletin_pages.bulletin, name="score_bulletin"),
+    path("score/<str:period>/bulletin/word/", bulletin_pages.bulletin_word, name="score_word"),
+    path("score/<str:period>/bulletin/pdf/", bulletin_pages.bulletin_pdf, name="score_pdf"),
+    path("score/<str:period>/bulletin/excel/", bulletin_pages.bulletin_excel, name="score_excel"),
+    path(
+        "score/<str:period>/bulletin/template/",
+        bulletin_pages.bulletin_template,
+        name="score_template",
+    ),
+    path("score/<str:period>/<slug:body>/", pages.came_about, name="score_body"),
+    path("score/<str:period>/<slug:body>/<slug:count>/", drill.members, name="score_members"),
 ]

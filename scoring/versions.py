@@ -19,10 +19,16 @@ from scoring.periods import CITY_TIME, Period, is_month_start
 from scoring.schemes import BadScheme, canonical, parse, require_sound, seal_of
 
 DEFAULT_SCHEME = "2026-v1"
+# Shipped and in force from the first day, by level; posts have none.
+SHIPPED_IN_FORCE = {
+    "district": DEFAULT_SCHEME,
+    "unit": "2026-v1-unit",
+    "street": "2026-v1-street",
+}
 IN_FORCE_SINCE = datetime(2000, 1, 1, tzinfo=CITY_TIME)  # no period begins before
 REASON_MAX = 400
 _SHIPPED = Path(__file__).parent / "data"
-_BOOK_LOCK = 743_002  # held while versions change their times in force
+_BOOK_LOCK = 743_002  # held while versions begin or change their times in force
 
 
 class UnknownScheme(LookupError):
@@ -44,12 +50,14 @@ def scheme_of(version: str | None = None) -> Scheme:
     text = _shipped().get(version)
     if text is None:
         raise UnknownScheme(f"There is no scheme {version!r}.")
+    level = parse(text)["level"]
+    is_in_force = SHIPPED_IN_FORCE.get(level) == version
     values = {
-        "level": parse(text)["level"],
+        "level": level,
         "body": text,
         "digest": seal_of(text),
         "is_shipped": True,
-        "valid": DateTimeTZRange(IN_FORCE_SINCE, None) if version == DEFAULT_SCHEME else None,
+        "valid": DateTimeTZRange(IN_FORCE_SINCE, None) if is_in_force else None,
     }
     return Scheme.objects.get_or_create(pk=version, defaults=values)[0]
 
@@ -59,8 +67,8 @@ def scheme_for(period: Period, level: str = "district") -> Scheme:
 
     Raises UnknownScheme where none was in force then.
     """
-    if level == "district":
-        scheme_of()
+    if level in SHIPPED_IN_FORCE:
+        scheme_of(SHIPPED_IN_FORCE[level])
     found = Scheme.objects.in_force(at=period.start, level=level).first()
     if found is None:
         raise UnknownScheme(f"No scheme was in force at the start of {period.name}.")
@@ -81,6 +89,11 @@ def _shipped() -> dict[str, str]:
     return {data["version"]: canonical(data) for data in read}
 
 
+def writers_of(scheme: Scheme) -> set[int]:
+    """Return who began, ever changed or proposed a version: none of them approves it."""
+    return {*scheme.editor_ids, *filter(None, (scheme.author_id, scheme.proposed_by_id))}
+
+
 def may_edit(user: User) -> bool:
     """Tell whether a user may draft, propose and approve: an assessor of the whole city."""
     return user.is_active and any(
@@ -98,6 +111,7 @@ def draft_scheme(*, base: str, version: str, reason: str, actor: User) -> Scheme
     Raises NotAllowed, UnknownScheme, InvalidInput.
     """
     _require_editor(actor)
+    _lock_book()
     said = _reason(reason)
     origin = scheme_of(base)
     data = {**origin.data, "version": version}
@@ -139,6 +153,7 @@ def edit_scheme(*, version: str, data: dict[str, Any], actor: User, seen_digest:
     scheme.body = text
     scheme.digest, scheme.level = seal_of(scheme.body), data["level"]
     scheme.changed_by, scheme.changed_at = actor, timezone.now()
+    scheme.editor_ids = sorted({*scheme.editor_ids, actor.pk})
     _withdraw(scheme)
     scheme.save()
     return scheme
@@ -184,7 +199,7 @@ def approve_scheme(*, version: str, actor: User, seen_digest: str, seen_proposal
 
     `seen_proposal` is the `proposal` its reader saw: who proposed it, from when and why.
 
-    The second assessor: neither who wrote it, changed it last nor proposed it. What was approved
+    The second assessor: neither who wrote it, ever changed it nor proposed it. What was approved
     to begin later at the same level gives way only by being at another time. Raises NotAllowed,
     DraftClosed, StaleRules, InvalidInput.
     """
@@ -195,7 +210,7 @@ def approve_scheme(*, version: str, actor: User, seen_digest: str, seen_proposal
         raise InvalidInput(
             _("Nobody has proposed this version."), fields={"version": _("propose it first")}
         )
-    if actor.pk in (scheme.author_id, scheme.changed_by_id, scheme.proposed_by_id):
+    if actor.pk in writers_of(scheme):
         raise NotAllowed(_("A second assessor approves: you wrote or proposed this version."))
     now, since = timezone.now(), scheme.proposed_from
     _require_start(since, now=now)
@@ -287,6 +302,6 @@ def _require_start(since: datetime, *, now: datetime) -> None:
 
 
 def _lock_book() -> None:
-    """Let versions change their times one after another, until the transaction ends."""
+    """Let versions begin and change their times one after another, until the transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_BOOK_LOCK])

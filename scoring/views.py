@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from cityops.accounts.models import User
 from cityops.accounts.roles import Role, ScopeKind
+from scoring.lifecycle import stand_of
 from scoring.periods import BadPeriod, parse_period
 from scoring.services import NotBegun, compute_run
 
@@ -40,17 +41,21 @@ class Assessment(APIView):
 
     @extend_schema(operation_id="assessment", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, period: str) -> Response:
-        """Return the sealed result of 2026-10, 2026-Q3 or 2026, up to now if it still runs."""
+        """Return the published result of 2026-10, 2026-Q3, 2026-H1 or 2026, else today's."""
         assert isinstance(request.user, User)
         if not may_read(request.user):
             raise PermissionDenied
         try:
-            run = compute_run(parse_period(period))
+            wanted = parse_period(period)
+            standing = stand_of(wanted)
+            run = standing.run or compute_run(wanted)
         except (BadPeriod, NotBegun) as error:
             raise NotFound(str(error)) from error
         return Response(
             {
                 "period": run.period,
+                "state": standing.state,
+                "edition": standing.edition,
                 "as_of": run.as_of,
                 "heads": run.heads,
                 "scheme": run.scheme_id,

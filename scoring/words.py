@@ -97,7 +97,7 @@ _MONTHS = (
 
 
 def period_words(period: Period) -> str:
-    """Return the period as a reader says it: October 2026, quarter 4 of 2026, 2026."""
+    """Return the period as a reader says it: October 2026, quarter 4 of 2026, year 2026."""
     start = period.start.astimezone(CITY_TIME)
     if period.is_month:
         month = _MONTHS[start.month - 1]
@@ -105,6 +105,10 @@ def period_words(period: Period) -> str:
     if "Q" in period.name:
         quarter = start.month // 3 + 1
         return _("Quarter %(quarter)d of %(year)d") % {"quarter": quarter, "year": start.year}
+    if "H" in period.name:
+        if start.month == 1:
+            return _("First half of %(year)d") % {"year": start.year}
+        return _("Second half of %(year)d") % {"year": start.year}
     return _("Year %(year)d") % {"year": start.year}
 
 

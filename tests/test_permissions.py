@@ -19,7 +19,9 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 
-import scoring.pages
+import scoring.frame
+import scoring.lifecycle_pages
+import scoring.publishing
 import scoring.views
 from cases.choices import Action, Role, Stage
 from cases.sockets import websocket_urlpatterns
@@ -135,8 +137,15 @@ def world(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Worl
         patch.setattr("django.conf.settings.MEDIA_ROOT", str(tmp_path_factory.mktemp("media")))
         patch.setattr("django.conf.settings.HOME", tmp_path_factory.mktemp("home"))
         # A score needs a transaction of its own, and here there is one around everything.
-        for module in (scoring.pages, scoring.views):
-            patch.setattr(module, "compute_run", lambda p: run_in_snapshot(p, scheme_of()))
+        for module in (
+            scoring.frame,
+            scoring.views,
+            scoring.lifecycle_pages,
+            scoring.publishing,
+        ):
+            patch.setattr(
+                module, "compute_run", lambda p, s=None: run_in_snapshot(p, s or scheme_of())
+            )
         # Who may read the description is asked here, not what it says, which takes a second.
         patch.setattr("drf_spectacular.generators.SchemaGenerator.get_schema", lambda *a, **k: {})
         # And a file reads in one.

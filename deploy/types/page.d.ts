@@ -16,6 +16,13 @@ declare const Supercluster: typeof import("supercluster");
 interface Window {
   /** Where lazy_leaflet.js has loaded it. */
   L: typeof L;
+  /** Where scoring/plot.js has loaded vendor/echarts-6.1.0.simple.min.js: what it uses of it. */
+  echarts: {
+    init(place: HTMLElement): {
+      setOption(options: object, replace?: boolean): void;
+      resize(): void;
+    };
+  };
 }
 
 /** The Network Information API, which Chrome has and Safari has not. */

@@ -31,7 +31,7 @@ def times(number, key=0):
 
 
 def body(name, now, *, sample=100, kind="", **entered):
-    entries = {code: Entry(Fraction(points), "a", "b") for code, points in entered.items()}
+    entries = {code: Entry(Fraction(points), 7) for code, points in entered.items()}
     return Inputs(name, now, now, sample, kind, entries)
 
 
@@ -290,7 +290,7 @@ def test_the_yuncheng_score():
     assert sheets["a"]["parts"][0]["points"] == "44.05"
     assert points(sheets["b"])["Y1"] == "79.68"
     assert sheets["b"]["bonuses"] == {
-        "items": [{"code": "J1", "reason": "a", "evidence": "b", "points": "5.00"}],
+        "items": [{"code": "J1", "entry": 7, "points": "5.00"}],
         "points": "5.00",
     }
     assert {n: outcome(s) for n, s in sheets.items()} == {

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from cases.models import Case, DistrictHead
 from cityops.accounts.roles import Role
-from scoring import pages
+from scoring import drill
 from scoring.services import run_in_snapshot
 from scoring.sheet import _measured
 from scoring.versions import scheme_of
@@ -17,16 +17,27 @@ from tests.scoring.test_indicators import OCTOBER
 from tests.support.people import person
 
 
-@pytest.fixture
-def run(huaihua, db):
+def a_few_cases():
+    """Return a case that is late, one without a unit, and one checked twice."""
     rows = Story("HH1").filed(day("10-05")).given(day("10-05"), day("10-10")).rows
     rows += Story("HH2").filed(day("10-06")).rows
     story = Story("HH3").filed(day("10-06")).given(day("10-06"), day("10-20"))
     story.signed(day("10-06")).finished(day("10-07")).checked(day("10-07"), passed=False)
     story.reworked(day("10-08"), day("10-20")).finished(day("10-09")).checked(day("10-09"))
-    write(rows + story.rows)
+    return rows + story.rows
+
+
+def keep_heads():
+    """Let each log have a head behind all of its events, which is what a run reads first."""
     heads = [DistrictHead(scope=s, hash=b"", at=day("10-01")) for s in (*DISTRICTS, "city")]
     DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
+    DistrictHead.objects.update(dseq=10_000)
+
+
+@pytest.fixture
+def run(huaihua, db):
+    write(a_few_cases())
+    keep_heads()
     return run_in_snapshot(OCTOBER, scheme_of())
 
 
@@ -79,7 +90,7 @@ def test_a_case_is_listed_as_often_as_it_counts(client, run):
 
 
 def test_a_long_list_is_paged_and_loses_no_row(client, run, monkeypatch):
-    monkeypatch.setattr(pages, "ROWS_A_PAGE", 2)
+    monkeypatch.setattr(drill, "ROWS_A_PAGE", 2)
     client.force_login(person("l1", Role.LEADER))
     address = f"/score/2026-10/hecheng/filed/?run={run.pk}"
 
@@ -127,7 +138,12 @@ def test_the_form_leads_to_the_period_chosen(client, run):
     assert client.get("/score/?period=2026-Q4")["location"] == "/score/2026-Q4/"
     assert client.get("/score/?period=2026-13").status_code == 404
     page = client.get(f"/score/2026-10/?run={run.pk}")
-    assert [name for name, _ in page.context["periods"]] == ["2026-10", "2026-Q4", "2026"]
+    assert [name for name, _ in page.context["periods"]] == [
+        "2026-10",
+        "2026-Q4",
+        "2026-H2",
+        "2026",
+    ]
 
 
 def test_units_are_refused_and_a_wrong_run_is_not_found(client, run):

@@ -564,6 +564,56 @@ def test_of_two_versions_approved_at_once_for_one_month_one_wins(clock):
     assert Scheme.objects.in_force(at=JANUARY).count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_two_begin_a_draft_of_the_same_name_at_once_and_one_does():
+    people = [person(f"drafts{n}", Role.ASSESSOR) for n in range(2)]
+    scheme_of()
+    start, outcomes = threading.Barrier(2), []
+
+    def draft(actor):
+        start.wait(10)
+        try:
+            draft_scheme(base="2026-v1", version="2098-v1", reason="a", actor=actor)
+            outcomes.append("drafted")
+        except InvalidInput:
+            outcomes.append("refused")
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=draft, args=[actor]) for actor in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert sorted(outcomes) == ["drafted", "refused"]
+    assert Scheme.objects.filter(pk="2098-v1").count() == 1
+
+
+@pytest.mark.django_db
+def test_nobody_who_ever_changed_a_draft_approves_it(monkeypatch):
+    monkeypatch.setattr(versions.timezone, "now", lambda: NOW)
+    author, first, last, other = (person(f"edits{n}", Role.ASSESSOR) for n in range(4))
+    made = draft_scheme(base="2026-v1", version="2098-v1", reason="a", actor=author)
+    for few, editor in ((11, first), (12, last)):
+        data = made.data | {"few": few}
+        made = edit_scheme(version="2098-v1", data=data, actor=editor, seen_digest=made.digest)
+    made = propose_scheme(
+        version="2098-v1", since=JANUARY, reason="a", actor=author, seen_digest=made.digest
+    )
+
+    for editor in (author, first, last):
+        with pytest.raises(NotAllowed):
+            approve_scheme(version="2098-v1", actor=editor, **seen(made))
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Scheme.objects.filter(pk="2098-v1").update(
+            approved_by=first, approved_at=NOW, valid=DateTimeTZRange(JANUARY, None)
+        )
+    assert Scheme.objects.get(pk="2098-v1").is_open
+
+    assert approve_scheme(version="2098-v1", actor=other, **seen(made)).approved_by == other
+
+
 # --- the form's fields ---------------------------------------------------------------------------
 
 

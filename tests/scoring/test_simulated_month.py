@@ -1,13 +1,16 @@
 """A simulated month and its score: four different scores, every number with exactly its cases."""
 
+import io
 import json
 import re
 from datetime import UTC, datetime
 from io import StringIO
 
+import pypdf
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from docx import Document
 
 from cases.choices import Role
 from cases.models import Case, Request
@@ -15,15 +18,18 @@ from cases.services.city import load_city
 from cases.services.demo_users import create_demo_users
 from cases.services.ledger_check import verify_ledger
 from cases.simulation import simulate
+from cityops.accounts.models import User
 from deploy import verify_log
-from scoring import pages
+from scoring import bulletin_pages, drill
 from scoring.indicators import facts_of
 from scoring.periods import parse_period
 from scoring.selectors import facts_between
 from scoring.services import compute_run
+from scoring.versions import scheme_for
 from tests.scoring.ledger import read
 from tests.support.city import HUAIHUA, open_logs
 from tests.support.people import person
+from tests.support.workbooks import read_workbook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OCTOBER = parse_period("2026-10")
@@ -43,7 +49,7 @@ def month(settings, tmp_path):
 
 
 def test_four_scores_with_their_cases_and_a_ledger_that_tells(month, client, monkeypatch, tmp_path):
-    monkeypatch.setattr(pages, "ROWS_A_PAGE", 10_000)
+    monkeypatch.setattr(drill, "ROWS_A_PAGE", 10_000)
     client.force_login(person("l1", Role.LEADER))
 
     run = compute_run(OCTOBER)
@@ -99,3 +105,71 @@ def test_four_scores_with_their_cases_and_a_ledger_that_tells(month, client, mon
         (dseq,) = cursor.fetchone()
     faults = [str(fault) for fault in verify_ledger()]
     assert faults == [f"zhongfang/{dseq}: a column differs from the header"]
+
+
+LINK = re.compile(
+    r'<a href="(/score/2026-10/[\w-]+/\w+/\?run=\d+(?:&amp;class=[\w-]+)?)"[^>]*>\s*([\d,]+)\s*</a>'
+)
+
+
+@pytest.mark.parametrize("district", ["hecheng", "zhongfang"])
+def test_every_number_on_pages_and_papers_is_the_rows_behind_it(
+    month, client, monkeypatch, district
+):
+    monkeypatch.setattr(bulletin_pages, "PAPER_LANGUAGE", "en")
+    client.force_login(person("l1", Role.LEADER, district))
+    run = compute_run(OCTOBER)
+    units = compute_run(OCTOBER, scheme_for(OCTOBER, "unit"))
+    totals = {}
+
+    def rows_behind(address):
+        if address not in totals:
+            page = client.get(address)
+            assert page.status_code == 200, address
+            totals[address] = page.context["total"]
+        return totals[address]
+
+    pages = [f"/score/2026-10/?run={run.pk}", f"/score/2026-10/?run={units.pk}"]
+    pages += [f"/score/2026-10/{body}/?run={run.pk}" for body in (*sorted(DISTRICTS), "city")]
+    pages += [f"/score/2026-10/?run={run.pk}&class=event-01"]
+    for page in pages:
+        text = client.get(page).content.decode()
+        found = [(address.replace("&amp;", "&"), number) for address, number in LINK.findall(text)]
+        assert found, page
+        for address, number in found:
+            assert rows_behind(address) == int(number.replace(",", "")), address
+
+    address = "/score/2026-10/bulletin/"
+    made = client.get(f"{address}?run={run.pk}").context["bulletin"]
+    word, pdf, excel = (
+        client.get(f"{address}{form}/?run={run.pk}").content for form in ("word", "pdf", "excel")
+    )
+    shown = [[cell.text for cell in row] for row in made.rows]
+    tables = [
+        [[cell.text for cell in row.cells] for row in table.rows]
+        for table in Document(io.BytesIO(word)).tables
+    ]
+    assert tables[0][1:] == shown
+    text = "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages)
+    for row in shown:
+        assert " ".join(row) in " ".join(text.split())
+    for row in made.rows:
+        if row[-1].value is not None:
+            assert row[-3].value + row[-2].value == row[-1].value
+        for cell in row:
+            if cell.number:
+                assert rows_behind(cell.number.address) == cell.value
+    sources = next(sheet.rows for sheet in read_workbook(excel) if sheet.name == "Sources")
+    assert len(sources) == 1 + 2 * len(made.rows) + len(made.origins)
+    for _, _, value, listed in sources[1:]:
+        assert rows_behind(listed) == value
+    for annex, printed in zip(made.annexes, tables[2:], strict=False):
+        listed = client.get(f"/score/2026-10/all/{annex.key}/?run={run.pk}")
+        assert len(printed) - 1 == len(annex.rows) == listed.context["total"]
+        hidden = {row[1] for row in annex.rows if row[3] == "a case of another district"}
+        visible = Case.objects.visible_to(person_of("l1")).values_list("number", flat=True)
+        assert hidden == {row[1] for row in annex.rows} - set(visible)
+
+
+def person_of(username):
+    return User.objects.with_grants().get(username=username)

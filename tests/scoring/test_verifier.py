@@ -1,6 +1,7 @@
 """The verifier: a third, naive count over the exported log, and chains nobody can bend."""
 
 import hashlib
+import io
 import json
 import random
 import shutil
@@ -12,24 +13,30 @@ from datetime import UTC, datetime
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
+from django.utils import timezone
 
-from cases.choices import SCOPES
+from cases.choices import SCOPES, Action, Role
 from cases.ledger import canonical, stamp
-from cases.models import DistrictHead
+from cases.models import Case, DistrictHead, Request
 from cases.services.demo_users import create_demo_users
 from cases.simulation import simulate
 from deploy import verify_log
-from scoring import schemes
+from scoring import publishing, schemes
+from scoring.entries import enter_points
 from scoring.exported import exported_lines
+from scoring.models import RunList
 from scoring.periods import parse_period, periods_within
+from scoring.publishing import approve_edition, submit_run
 from scoring.rates import INDICATORS
 from scoring.schemes import seal_of
 from scoring.selectors import facts_between
-from scoring.services import run_in_snapshot
-from scoring.versions import scheme_for
+from scoring.services import recompute, run_in_snapshot
+from scoring.versions import scheme_for, scheme_of
 from scoring.words import COUNT_NAMES, REPORT_COUNTS
 from tests.scoring.ledger import write
 from tests.scoring.logs import day, random_log
+from tests.support.people import person
+from tests.support.spine import act
 
 MONTHS, OCTOBER = 200, parse_period("2026-10")
 AS_OF = [None, day("10-20"), day("11-03 09:00"), day("12-01"), day("12-20")]
@@ -281,7 +288,9 @@ def test_a_file_of_wrong_parts_is_refused_without_a_fall(tmp_path, lines):
     assert told.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["2026-01", "2026-02", "2026-12", "2026-Q1", "2026-Q4", "2026"])
+@pytest.mark.parametrize(
+    "name", ["2026-01", "2026-02", "2026-12", "2026-Q1", "2026-Q4", "2026-H1", "2026-H2", "2026"]
+)
 def test_the_verifier_knows_the_times_of_a_period(name):
     period = parse_period(name)
 
@@ -326,3 +335,68 @@ def test_a_wrong_period_is_refused_and_writes_nothing(tmp_path):
 
     assert refusal.value.returncode == 2
     assert list(tmp_path.iterdir()) == []
+
+
+# --- what was published -------------------------------------------------------------------------
+
+
+def published(people, reason=""):
+    run = run_in_snapshot(OCTOBER, scheme_for(OCTOBER))
+    edition = submit_run(period=OCTOBER, seen_run=run.pk, reason=reason, actor=people[0])
+    return approve_edition(
+        period=OCTOBER, number=edition.number, seen_seal=run.seal, actor=people[1]
+    )
+
+
+@pytest.mark.django_db
+def test_every_edition_verifies_from_its_own_log_also_after_a_re_issue(
+    exported, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        publishing, "compute_run", lambda period: run_in_snapshot(period, scheme_for(period))
+    )
+    people = [person(f"publishes{n}", Role.ASSESSOR) for n in range(2)]
+    asked = Request.objects.filter(state__in=Request.OPEN)
+    asked.update(state="refused", decided_by=people[0], decided_at=timezone.now())
+    first = published(people)
+    number = RunList.objects.get(run=first.run, body="hecheng", count="closed").numbers[0]
+    words = {"period": "2026-10", "effect": "leave_out", "note": "重复"}
+    Case.objects.filter(number=number).update(waiting_for=[])
+    act(number, Action.PROPOSE_ADJUST, people[0], **words)
+    act(number, Action.ADJUST, people[1], approved="true")
+
+    second = published(people, reason="调整")
+
+    assert (first.number, second.number) == (1, 2)
+    for edition in (first, second):
+        out = tmp_path / f"{edition.number}.log"
+        call_command("export_log", seal=edition.run.seal, out=str(out), stdout=io.StringIO())
+        alone = tmp_path / f"alone{edition.number}"
+        alone.mkdir()
+        lines = out.read_text("utf-8").splitlines()
+        told = run_alone(alone, lines)
+        assert (told.returncode, told.stderr) == (0, "")
+        assert f"seal {edition.run.seal}" in told.stdout.splitlines()
+        assert json.loads(lines[0])["result"] == edition.run.result
+
+
+@pytest.mark.django_db
+def test_points_by_hand_leave_without_their_words_and_verify(exported, tmp_path):
+    scheme = scheme_of("example-jinhua")
+    item = next(one for one in scheme.data["items"] if one["rule"]["kind"] == "manual")
+    actor = person("enters", Role.ASSESSOR)
+    entry = enter_points(
+        scheme=scheme, period=OCTOBER, body="hecheng", code=item["code"], points="1.5",
+        evidence="张三的证明", reason="李四说的", actor=actor,
+    )  # fmt: skip
+
+    run = run_in_snapshot(OCTOBER, scheme)
+    lines = list(exported_lines(run))
+    told = run_alone(tmp_path, lines)
+
+    assert (told.returncode, told.stderr) == (0, "")
+    beside = json.loads(lines[0])["beside"]
+    assert beside["entries"] == {"hecheng": {item["code"]: {"points": "3/2", "number": entry.pk}}}
+    assert "张三" not in lines[0]
+    assert "李四" not in lines[0]
+    assert recompute(run) == run.result

@@ -36,6 +36,7 @@ from cases.models import (
     Feedback,
     Notice,
     Reply,
+    Request,
     RoutingDraft,
     SavedSearch,
     StageClock,
@@ -49,9 +50,11 @@ from cases.services.handover import give_over, keep_paper, take_over
 from cases.services.intake import Report, report_case
 from cases.services.routing import open_draft, put_rule
 from cityops.accounts.models import ApiToken, SignInLock, User
-from scoring.models import Scheme
-from scoring.periods import months_after
-from scoring.versions import draft_scheme, propose_scheme, store_shipped
+from scoring.models import Edition, Run, Scheme, ScoredPeriod
+from scoring.objections import raise_objection
+from scoring.periods import Period, month_of, months_after
+from scoring.services import run_in_snapshot
+from scoring.versions import draft_scheme, propose_scheme, scheme_of, store_shipped
 from tests.support.city import SmallCity, open_logs
 from tests.support.components import component, register
 from tests.support.people import person
@@ -158,6 +161,7 @@ class World:
         self.wall = a_wall().token
         self.handovers = {whose: self._handover(whose) for whose in PLACES}
         self.scheme = self._scheme()
+        self.periods = self._periods()
         self.before = fingerprint()
         self.cookies = {name: _cookie(user) for name, user in self.actors.items() if user}
         User.objects.filter(username="off").update(is_active=False)
@@ -243,6 +247,57 @@ class World:
             actor=author,
             seen_digest=draft.digest,
         )
+
+    def _periods(self) -> "Periods":
+        """Let past months stand at each step of the life of a period, by an assessor of the city.
+
+        The one open to objections has one of each district and an adjustment to name.
+        """
+        assessor, now = self.workers["mine"]["assessor"], timezone.now()
+        months, runs = {}, {}
+        month = month_of(now)
+        for state in ("over", "objections", "closed", "submitted", "published"):
+            month = month_of(month.start - timedelta(days=1))
+            months[state], runs[state] = month, run_in_snapshot(month, scheme_of())
+            closed, window = {"over": (9, 20), "objections": (-3, 20)}.get(state, (0, 0))
+            ScoredPeriod.objects.create(
+                name=month.name,
+                ends_at=month.end,
+                closes_at=now + timedelta(days=closed) if closed else month.end,
+                window_until=now + timedelta(days=window) if window else month.end,
+            )
+        for state in ("submitted", "published"):
+            edition = Edition.objects.create(
+                period_id=months[state].name,
+                number=1,
+                run=runs[state],
+                submitted_by=assessor,
+                submitted_at=now,
+            )
+        Edition.objects.filter(pk=edition.pk).update(approved_by=self.fresh("ASS"), approved_at=now)
+        objections = {
+            whose: raise_objection(
+                period=months["objections"],
+                seen_run=runs["objections"].pk,
+                body=DISTRICTS[whose],
+                count="filed",
+                text="a",
+                actor=person(f"objects-{whose}", Role.LEADER, DISTRICTS[whose]),
+            ).pk
+            for whose in PLACES
+        }
+        adjustment = Request.objects.create(
+            case=Case.objects.get(number=self.cases["closed", "mine"]),
+            kind=Request.Kind.ADJUST,
+            state=Request.State.APPROVED,
+            period=months["objections"].name,
+            effect="exempt",
+            asked_by=assessor,
+            asked_at=now,
+            decided_by=assessor,
+            decided_at=now,
+        )
+        return Periods(months, runs, objections, adjustment.pk)
 
     def _cases_of(self, whose: str) -> None:
         for name, way in WAYS.items():
@@ -338,6 +393,15 @@ def _cookie(user: User) -> str:
     client = Client()
     client.force_login(user)
     return client.cookies["sessionid"].value
+
+
+class Periods(NamedTuple):
+    """A month for each step of its life, its run, and what was objected."""
+
+    months: dict[str, Period]
+    runs: dict[str, Run]
+    objections: dict[str, int]  # by whose
+    adjustment: int
 
 
 class Step(NamedTuple):
@@ -567,6 +631,11 @@ _FINGERPRINT = """
            (SELECT md5(string_agg(d::text, '' ORDER BY id)) FROM cases_routingdraft d),
            (SELECT md5(string_agg(s::text, '' ORDER BY version)) FROM scoring_scheme s),
            (SELECT count(*) FROM scoring_manualentry),
+           (SELECT md5(string_agg(p::text, '' ORDER BY name)) FROM scoring_scoredperiod p),
+           (SELECT md5(string_agg(e::text, '' ORDER BY id)) FROM scoring_edition e),
+           (SELECT md5(string_agg(o::text, '' ORDER BY id)) FROM scoring_objection o),
+           (SELECT count(*) FROM scoring_objectionmessage),
+           (SELECT count(*) FROM scoring_objectionadjustment),
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_draftrule r),
            (SELECT md5(string_agg(f::text, '' ORDER BY id)) FROM cases_feedback f),
            (SELECT count(*) FROM cases_support),
@@ -717,6 +786,31 @@ def scheme_form(**fields: Any) -> Send:
     return send
 
 
+def submit_a_run(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    return client.post(address, {"run": world.periods.runs["closed"].pk})
+
+
+def approve_a_run(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    seal = world.periods.runs["submitted"].seal
+    return client.post(address, {"number": 1, "seal": seal})
+
+
+def _number_objected_to(world: World) -> dict[str, Any]:
+    return {"run": world.periods.runs["objections"].pk, "body": "zhongfang", "count": "closed"}
+
+
+def look_to_object(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    return client.get(address, _number_objected_to(world))
+
+
+def object_to(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    return client.post(address, {**_number_objected_to(world), "text": "a"})
+
+
+def name_an_adjustment(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    return client.post(address, {"request": world.periods.adjustment})
+
+
 def at_place(world: World, client: Client, address: str, word: str, whose: str) -> Any:
     return client.get(address, PLACES["mine"])
 
@@ -802,6 +896,18 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "score/schemes/<str:version>/entries/<str:period>/"): form(
         body="hecheng", code="H5", points="5", evidence="a", reason="a"
     ),
+    ("POST", "score/<str:period>/close/"): form(days="3"),
+    ("POST", "score/<str:period>/dates/"): form(
+        closes_on=lambda: f"{timezone.localdate() + timedelta(days=5)}", days="3"
+    ),
+    ("POST", "score/<str:period>/submit/"): submit_a_run,
+    ("POST", "score/<str:period>/approve/"): approve_a_run,
+    ("POST", "score/<str:period>/return/"): form(number="1", reason="a"),
+    ("GET", "score/<str:period>/object/"): look_to_object,
+    ("POST", "score/<str:period>/object/"): object_to,
+    ("POST", "score/<str:period>/objections/<int:pk>/say/"): form(text="a"),
+    ("POST", "score/<str:period>/objections/<int:pk>/answer/"): form(verdict="upheld", answer="a"),
+    ("POST", "score/<str:period>/objections/<int:pk>/adjust/"): name_an_adjustment,
     ("POST", "desk/effects/"): form(ruling="redrive", rows="1:1"),
     ("POST", "cases/columns/"): form(columns="stage"),
     ("POST", "cases/export/"): form(query="stage=checking", export_key=str(uuid.uuid4())),
@@ -822,6 +928,28 @@ def _version(world: World, route: str) -> str:
     return world.scheme.version if "schemes" in route else str(current_version())
 
 
+# How far the month has come that a route is tried on, where it is not this month.
+_STANDS = {
+    "close": "over",
+    "dates": "over",
+    "submit": "closed",
+    "approve": "submitted",
+    "return": "submitted",
+    "changes": "published",
+    "editions": "published",
+    "object": "objections",
+    "objections": "objections",
+    "standing": "objections",
+}
+
+
+def _period(world: World, route: str) -> str:
+    words = route.split("/")
+    if words[:2] == ["score", "<str:period>"] and words[2] in _STANDS:
+        return world.periods.months[_STANDS[words[2]]].name
+    return f"{timezone.localdate():%Y-%m}"
+
+
 def address_of(world: World, route: str, word: str, whose: str) -> str:
     """Fill the blanks of a route; raises KeyError for one nobody has said how to fill."""
     stage = ACTIONS[word].case if word else STAGES.get(route, "checking")
@@ -833,15 +961,17 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
         "searches": world.searches[whose].pk,
         "downloads": world.exports[whose].pk,
         "feedback": world.feedback,
+        "objections": world.periods.objections[whose],
     }
     blanks = {
         "code": world.component,
         "number": world.cases[stage, whose],
         "pk": str(next((pk for word, pk in keys.items() if word in route), world.photos[whose])),
         "sha256": SHA256,
+        "edition": "1",
         "draft_id": str(world.draft.pk),
         "token": world.wall,
-        "period": f"{timezone.localdate():%Y-%m}",
+        "period": _period(world, route),
         "body": DISTRICTS[whose],
         "count": "filed",
         "app_label": "cases",

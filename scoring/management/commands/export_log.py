@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import F
 
 from scoring.exported import exported_lines
 from scoring.models import Run
@@ -22,14 +23,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Name the period, or the seal of a run that was published, and the file."""
         which = parser.add_mutually_exclusive_group(required=True)
-        which.add_argument("--period", help="2026-10, 2026-Q3 or 2026: as it stands now")
+        which.add_argument("--period", help="2026-10, 2026-Q3, 2026-H1 or 2026: as it stands now")
         which.add_argument("--seal", help="the seal of a stored run: as it was published")
         parser.add_argument("--out", required=True, help="the file to write, or - for the output")
 
     def _run_of(self, period: str | None, seal: str | None) -> Run:
         if period:
             return compute_run(parse_period(period))
-        run = Run.objects.filter(seal=seal).order_by("-pk").first()
+        published = F("editions__approved_at").desc(nulls_last=True)
+        run = Run.objects.filter(seal=seal).order_by(published, "-pk").first()
         if run is None:
             raise CommandError(f"No stored run has the seal {seal}.", returncode=2)
         return run

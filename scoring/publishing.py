@@ -1,0 +1,253 @@
+"""Closing a period and publishing it: what the office does, each step by one, the last by two."""
+
+from datetime import date, datetime, timedelta
+
+from django.db import IntegrityError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from cases.errors import InvalidInput, NotAllowed, PeriodClosed, StalePeriod, StillDisputed
+from cases.ledger import retrying
+from cityops.accounts.models import User
+from scoring.lifecycle import (
+    DAYS_MAX,
+    Stand,
+    Standing,
+    days_after,
+    lock_period,
+    midnight,
+    moment_of_action,
+    require_office,
+    stand_of,
+    stored_dates,
+)
+from scoring.models import Edition, Run, ScoredPeriod
+from scoring.periods import Period
+from scoring.services import compute_run, is_as_read, recompute
+
+REASON_MAX = 400
+_STALE = gettext_lazy("The numbers have changed since you looked at them. Look again.")
+
+
+class NotTheSame(StalePeriod):
+    """The log gives another result than the run that was submitted has."""
+
+    code = "not_the_same"
+
+
+# --- dates and closing --------------------------------------------------------------------------
+
+
+@retrying
+def set_dates(*, period: Period, closes_on: date, days: int, actor: User) -> ScoredPeriod:
+    """Set the day on which a provisional period closes by itself, and the days of objections.
+
+    Raises NotAllowed, StalePeriod when it is closed already, InvalidInput.
+    """
+    now = _begin(period, actor, Stand.LIVE)
+    _require_days(days)
+    closes_at = midnight(closes_on)
+    if closes_at < period.end or closes_at <= now:
+        raise InvalidInput(
+            _("A period closes after its end, on a day still to come."),
+            fields={"closes_on": _("choose a later day")},
+        )
+    dates = stored_dates(period)
+    dates.closes_at, dates.window_until = closes_at, days_after(closes_at, days)
+    dates.dated_by = actor
+    dates.save()
+    return dates
+
+
+@retrying
+def close_period(*, period: Period, days: int, actor: User) -> ScoredPeriod:
+    """Close a period that has ended; from now on it is open to objections, for so many whole days.
+
+    Raises NotAllowed, StalePeriod when it is closed already, InvalidInput.
+    """
+    now = _begin(period, actor, Stand.LIVE)
+    _require_days(days)
+    if now < period.end:
+        raise InvalidInput(
+            _("This period has not ended yet."), fields={"period": _("wait for its end")}
+        )
+    dates = stored_dates(period)
+    dates.closes_at, dates.window_until = now, days_after(now, days)
+    dates.closed_by = dates.dated_by = actor
+    dates.save()
+    return dates
+
+
+@retrying
+def extend_window(*, period: Period, until: date, actor: User) -> ScoredPeriod:
+    """Let a closed period be objected to until the end of a later day; it never gets less.
+
+    Raises NotAllowed, StalePeriod, InvalidInput.
+    """
+    now = _begin(period, actor, Stand.OBJECTIONS, Stand.CLOSED)
+    dates = stored_dates(period)
+    window_until = midnight(until) + timedelta(days=1)
+    if not max(now, dates.window_until) < window_until <= now + timedelta(days=DAYS_MAX):
+        raise InvalidInput(
+            _("The days of objections only grow."),
+            fields={"until": _("a later day, at most %d days from now") % DAYS_MAX},
+        )
+    dates.window_until, dates.dated_by = window_until, actor
+    dates.save()
+    return dates
+
+
+def _begin(period: Period, actor: User, *states: Stand) -> datetime:
+    """Take the lock of a period and return the moment; it must be the office's and in a state."""
+    require_office(actor)
+    lock_period(period)
+    now = moment_of_action()
+    _require_state(stand_of(period, at=now), *states)
+    return now
+
+
+def _require_state(standing: Standing, *states: Stand) -> None:
+    if standing.state not in states:
+        raise StalePeriod(
+            _("%(period)s has come further since you looked: it is %(state)s.")
+            % {"period": standing.period.name, "state": standing.state.label}
+        )
+
+
+def _require_days(days: int) -> None:
+    if not 1 <= days <= DAYS_MAX:
+        raise InvalidInput(
+            _("Objections take at least a day."),
+            fields={"days": _("1 to %d days") % DAYS_MAX},
+        )
+
+
+# --- publishing ---------------------------------------------------------------------------------
+
+
+def submit_run(*, period: Period, seen_run: int, reason: str, actor: User) -> Edition:
+    """Submit 送审 the very run its reader saw, so that another may approve it.
+
+    Of a published period this is a re-issue, and says why. It is refused when the log gives
+    another result by now. Raises NotAllowed, StalePeriod, StillDisputed, PeriodClosed while may
+    be objected, InvalidInput; must not be called inside a transaction.
+    """
+    require_office(actor)
+    run = compute_run(period)
+    seen = Run.objects.filter(pk=seen_run, period=period.name, scheme=run.scheme).first()
+    if seen is None or seen.seal != run.seal:
+        raise StalePeriod(str(_STALE))
+    try:
+        return _submit(period=period, run=run, reason=reason.strip(), actor=actor)
+    except IntegrityError as error:  # the run was forgotten in the same moment
+        raise StalePeriod(str(_STALE)) from error
+
+
+@retrying
+def _submit(*, period: Period, run: Run, reason: str, actor: User) -> Edition:
+    lock_period(period, within=True)
+    now = moment_of_action()
+    standing = stand_of(period, at=now)
+    if standing.pending:
+        raise StalePeriod(_("A run waits for approval already."))
+    _require_window_over(standing)
+    _require_settled(standing)
+    if standing.published:
+        if not 0 < len(reason) <= REASON_MAX:
+            raise InvalidInput(
+                _("A re-issue says why."), fields={"reason": _("1 to %d characters") % REASON_MAX}
+            )
+        if standing.published.run.seal == run.seal:
+            raise InvalidInput(
+                _("Nothing would change."), fields={"reason": _("there is nothing to re-issue")}
+            )
+    if not is_as_read(run):
+        raise StalePeriod(str(_STALE))
+    return Edition.objects.create(
+        period=stored_dates(period),
+        number=standing.edition + 1,
+        run=run,
+        reason=reason if standing.published else "",
+        submitted_by=actor,
+        submitted_at=now,
+    )
+
+
+@retrying
+def return_edition(*, period: Period, number: int, reason: str, actor: User) -> Edition:
+    """Send a submitted run back, or take one's own back, with a reason; it stays on record.
+
+    Raises NotAllowed, StalePeriod, InvalidInput.
+    """
+    require_office(actor)
+    said = reason.strip()
+    if not 0 < len(said) <= REASON_MAX:
+        raise InvalidInput(_("Say why."), fields={"reason": _("1 to %d characters") % REASON_MAX})
+    lock_period(period)
+    edition = _pending(period, number)
+    edition.returned_by, edition.returned_at = actor, moment_of_action()
+    edition.returned_reason = said
+    edition.save(update_fields=["returned_by", "returned_at", "returned_reason"])
+    return edition
+
+
+def approve_edition(*, period: Period, number: int, seen_seal: str, actor: User) -> Edition:
+    """Publish 核定 the very run that another submitted, after computing it anew.
+
+    Raises NotAllowed (also for who submitted it), StalePeriod, StillDisputed, and NotTheSame when
+    the log does not give the bytes that were sealed.
+    """
+    require_office(actor)
+    edition = _pending(period, number)
+    if edition.run.seal != seen_seal:
+        raise StalePeriod(_("Another run waits for approval than the one you looked at."))
+    if edition.submitted_by_id == actor.pk:
+        raise NotAllowed(_("A second assessor approves: you submitted this run."))
+    if recompute(edition.run) != edition.run.result:
+        raise NotTheSame(_("The log no longer gives the result that was sealed. Send it back."))
+    return _approve(period=period, pk=edition.pk, actor=actor)
+
+
+@retrying
+def _approve(*, period: Period, pk: int, actor: User) -> Edition:
+    lock_period(period, within=True)
+    now = moment_of_action()
+    standing = stand_of(period, at=now)
+    edition = standing.pending
+    if edition is None or edition.pk != pk:
+        raise StalePeriod(_("This run waits for approval no more."))
+    _require_settled(standing)
+    edition.approved_by, edition.approved_at = actor, now
+    edition.save(update_fields=["approved_by", "approved_at"])
+    return edition
+
+
+def _pending(period: Period, number: int) -> Edition:
+    waiting = Edition.objects.filter(returned_at=None, approved_at=None)
+    waiting = waiting.select_related("run__scheme")
+    edition = waiting.filter(period=period.name, number=number).first()
+    if edition is None:
+        raise StalePeriod(_("This run waits for approval no more."))
+    return edition
+
+
+def _require_window_over(standing: Standing) -> None:
+    if standing.state == Stand.LIVE:
+        raise PeriodClosed(_("This period is not closed yet."))
+    if standing.state == Stand.OBJECTIONS:
+        raise PeriodClosed(_("This period is still open to objections."))
+
+
+def _require_settled(standing: Standing) -> None:
+    if standing.is_blocked:
+        raise StillDisputed(
+            _(
+                "Still to be decided: objections %(objections)d, appeals %(appeals)d, "
+                "adjustments %(adjustments)d."
+            )
+            % {
+                "objections": standing.open_objections,
+                "appeals": standing.open_appeals,
+                "adjustments": standing.open_adjustments,
+            }
+        )

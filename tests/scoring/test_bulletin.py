@@ -1,0 +1,243 @@
+"""The bulletin: Word, PDF and Excel from one structure, the text and the template of the office."""
+
+import io
+import re
+import zipfile
+
+import pypdf
+import pytest
+from docx import Document
+from docx.oxml.ns import qn
+
+from cityops.accounts.roles import Role
+from scoring import bulletin_pages
+from scoring.bulletin_texts import SHIPPED_TEMPLATE
+from scoring.models import BulletinTemplate, BulletinText
+from scoring.services import run_in_snapshot
+from scoring.versions import scheme_of
+from tests.scoring.ledger import write
+from tests.scoring.logs import Story, day
+from tests.scoring.test_indicators import OCTOBER
+from tests.scoring.test_pages import a_few_cases, keep_heads
+from tests.support.people import person
+from tests.support.workbooks import read_workbook
+
+ADDRESS = "/score/2026-10/bulletin/"
+
+
+@pytest.fixture
+def run(huaihua, db):
+    rows = a_few_cases()
+    rows += Story("HH9", "zhongfang").filed(day("10-07")).given(day("10-07"), day("10-11")).rows
+    write(rows)
+    keep_heads()
+    return run_in_snapshot(OCTOBER, scheme_of())
+
+
+@pytest.fixture(autouse=True)
+def in_english(monkeypatch):
+    """Print the papers in the language of the message ids, as assertions read them."""
+    monkeypatch.setattr(bulletin_pages, "PAPER_LANGUAGE", "en")
+
+
+@pytest.fixture
+def assessor(db):
+    return person("a1", Role.ASSESSOR)
+
+
+def file_of(client, run, form):
+    answer = client.get(f"{ADDRESS}{form}/?run={run.pk}")
+    assert answer.status_code == 200
+    return answer
+
+
+def tables_of(content):
+    document = Document(io.BytesIO(content))
+    return [[[cell.text for cell in row.cells] for row in t.rows] for t in document.tables]
+
+
+def edited(change):
+    """Return our template with its text changed, as somebody would in Word."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(SHIPPED_TEMPLATE) as parts, zipfile.ZipFile(out, "w") as kept:
+        for name in parts.namelist():
+            content = parts.read(name)
+            if name == "word/document.xml":
+                content = change(content.decode()).encode()
+            kept.writestr(name, content)
+    return out.getvalue()
+
+
+def upload(client, run, content):
+    return client.post(
+        f"{ADDRESS}template/?run={run.pk}", {"template": io.BytesIO(content)}, format="multipart"
+    )
+
+
+# --- the three files ----------------------------------------------------------------------------
+
+
+def test_word_pdf_and_excel_say_the_same(client, run):
+    client.force_login(person("l1", Role.LEADER))
+
+    page = client.get(f"{ADDRESS}?run={run.pk}")
+    word = file_of(client, run, "word").content
+    pdf = file_of(client, run, "pdf").content
+    book = read_workbook(file_of(client, run, "excel").content)
+
+    made = page.context["bulletin"]
+    shown = [[cell.text for cell in row] for row in made.rows]
+    assert tables_of(word)[0][1:] == shown
+    assert [row[0] for row in tables_of(word)[2]] == ["No.", "1", "2"]
+    sheet = book[0].rows[3 : 3 + len(shown)]
+    assert [[as_text(cell, said) for cell, said in zip(*pair, strict=True)]
+            for pair in zip(sheet, shown, strict=True)] == shown  # fmt: skip
+    text = "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages)
+    for row in shown:
+        assert row[1] in text
+    assert run.seal in text.replace("\n", "").replace(" ", "")
+    assert [one.name for one in book] == [
+        "Scores", "Text", "Overdue cases", "Suspended cases", "Cases carried forward", "Sources",
+    ]  # fmt: skip
+
+
+def as_text(cell, said):
+    """Return a cell of the book as the table prints it."""
+    if isinstance(cell, float):
+        return f"{cell:.2f}" if "." in said else f"{cell:.0f}"
+    return cell
+
+
+@pytest.mark.parametrize("form", ["word", "pdf", "excel"])
+def test_the_same_bulletin_is_the_same_file(client, run, form):
+    client.force_login(person("l1", Role.LEADER))
+
+    first, again = (file_of(client, run, form).content for _ in range(2))
+
+    assert first == again
+
+
+def test_the_file_names_its_period_and_that_it_is_provisional(client, run):
+    client.force_login(person("l1", Role.LEADER))
+
+    answer = file_of(client, run, "excel")
+
+    assert answer["Content-Disposition"] == (
+        'attachment; filename="bulletin_2026-10_Provisional.xlsx"'
+    )
+
+
+def test_word_has_a_chinese_font_in_its_style_and_tables_that_break_well(client, run):
+    client.force_login(person("l1", Role.LEADER))
+
+    document = Document(io.BytesIO(file_of(client, run, "word").content))
+
+    fonts = document.styles["Normal"].element.rPr.rFonts
+    assert fonts.get(qn("w:eastAsia")) == "仿宋_GB2312"
+    for table in (document.tables[0], *document.tables[2:]):
+        first, *rows = table.rows
+        assert first._tr.trPr.find(qn("w:tblHeader")) is not None
+        for row in (first, *rows):
+            assert row._tr.trPr.find(qn("w:cantSplit")) is not None
+    header = document.sections[0].header.part.blob.decode()
+    assert 'string="Provisional"' in header
+
+
+def test_another_district_gets_headers_only(client, run):
+    client.force_login(person("d1", Role.DISPATCHER, "zhongfang"))
+
+    tables = tables_of(file_of(client, run, "word").content)
+
+    late = {row[1]: row[3:] for row in tables[2][1:]}
+    assert late["HH1"] == ["a case of another district", "–", "–", "–"]
+    assert late["HH9"][2:] == ["2026-10-07 00:00", "2026-10-11 00:00"]
+
+
+def test_annexes_may_be_left_out(client, run):
+    client.force_login(person("l1", Role.LEADER))
+
+    page = client.get(f"{ADDRESS}?run={run.pk}&choose=1&annex=overdue_unhandled")
+    none = client.get(f"{ADDRESS}?run={run.pk}&choose=1")
+
+    assert [annex.key for annex in page.context["bulletin"].annexes] == ["overdue_unhandled"]
+    assert none.context["bulletin"].annexes == []
+
+
+def test_each_number_of_the_text_opens_as_many_cases(client, run):
+    client.force_login(person("l1", Role.LEADER))
+
+    made = client.get(f"{ADDRESS}?run={run.pk}").context["bulletin"]
+
+    assert made.origins
+    for origin in made.origins:
+        page = client.get(origin.number.address)
+        assert page.context["total"] == origin.number.value, origin
+    said = re.findall(r"\d+ cases are overdue", made.paragraphs[0].text)
+    assert said == ["2 cases are overdue"]
+
+
+# --- the text -----------------------------------------------------------------------------------
+
+
+def test_the_office_writes_over_a_paragraph_and_takes_it_back(client, run, assessor):
+    client.force_login(assessor)
+    address = f"{ADDRESS}?run={run.pk}"
+    generated = client.get(address).context["bulletin"].paragraphs[0].generated
+
+    client.post(ADDRESS, {"overall": "本月形势平稳。", "commended": "  "})
+    written = client.get(address).context["bulletin"].paragraphs
+    client.post(ADDRESS, {"overall": ""})
+    again = client.get(address).context["bulletin"].paragraphs
+
+    assert (written[0].text, written[0].generated) == ("本月形势平稳。", generated)
+    assert [one.key for one in written] == ["overall", "ranks", "next"]
+    assert again[0].text == generated
+    assert list(BulletinText.objects.values_list("key", "text")) == [
+        ("overall", "本月形势平稳。"),
+        ("overall", ""),
+    ]
+
+
+def test_nobody_else_writes_and_nothing_too_long_is_kept(client, run, assessor):
+    client.force_login(person("l1", Role.LEADER))
+    refused = client.post(ADDRESS, {"overall": "a"})
+    client.force_login(assessor)
+    too_long = client.post(f"{ADDRESS}?run={run.pk}", {"overall": "a" * 2001})
+
+    assert (refused.status_code, too_long.status_code) == (403, 422)
+    assert "at most 2000 characters" in too_long.content.decode()
+    assert not BulletinText.objects.exists()
+
+
+# --- the template -------------------------------------------------------------------------------
+
+
+def test_the_office_edits_the_template(client, run, assessor):
+    client.force_login(assessor)
+    given = client.get(f"{ADDRESS}template/").content
+
+    answer = upload(client, run, edited(lambda text: text.replace("城市管理工作通报", "简报")))
+    word = Document(io.BytesIO(file_of(client, run, "word").content))
+
+    assert given == SHIPPED_TEMPLATE.read_bytes()
+    assert answer.status_code == 302
+    assert word.paragraphs[0].text == "简报"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"no zip", "it is no Word file (.docx)"),
+        (edited(lambda text: text.replace("{{ title }}", "{{ title | nofilter }}")), "nofilter"),
+        (edited(lambda text: text.replace("{{ title }}", "{{ title.__class__.__mro__ }}")),
+         "unsafe"),
+    ],
+)  # fmt: skip
+def test_a_template_that_cannot_be_filled_in_is_refused(client, run, assessor, content, why):
+    client.force_login(assessor)
+
+    answer = upload(client, run, content)
+
+    assert answer.status_code == 422
+    assert why in answer.content.decode()
+    assert not BulletinTemplate.objects.exists()
