@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from cases.models.area import in_language
+from scoring import measured as measured  # Django finds models through this file
 
 
 class State(models.TextChoices):

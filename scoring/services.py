@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -18,10 +18,11 @@ from scoring.indicators import Facts
 from scoring.models import Run, RunList, Scheme
 from scoring.periods import Period
 from scoring.results import COUNTED_BY, Beside, lists_of, result_of
+from scoring.rules import Measure
 from scoring.selectors import bodies_of, facts_between, reference_of
 from scoring.versions import scheme_for
 
-DEFINITIONS = 4  # raised when counts or the result's form change, so that no old run is served
+DEFINITIONS = 5  # raised when counts or the result's form change, so that no old run is served
 PROVISIONAL_KEPT = timedelta(days=1)  # links into a running period work as long
 _LOCK_TIMEOUT = "55P03"
 
@@ -78,7 +79,8 @@ def try_schemes(period: Period, schemes: list[Scheme]) -> list[dict[str, Any]]:
             if level not in read:
                 read[level] = _facts_of(period, as_of, level)
             facts, wide = read[level]
-            beside = _with_bodies(reference_of(scheme.data, period), scheme, facts)
+            reference = reference_of(scheme.data, period, as_of=as_of)
+            beside = _with_bodies(reference, scheme, facts)
             results.append(result_of(facts, wide, scheme.data, beside, months=period.months))
     return results
 
@@ -102,7 +104,7 @@ def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
     as_of, heads, hashes = _read_heads()
     if as_of <= period.start:
         raise NotBegun(f"The period {period.name} has not begun.")
-    reference = reference_of(scheme.data, period)
+    reference = reference_of(scheme.data, period, as_of=as_of)
     inputs = [hashes, period.name, scheme.digest, DEFINITIONS, _plain(reference)]
     digest = _sha256(canonical([*inputs, as_of >= period.end]))
     kept = Run.objects.filter(period=period.name, inputs_digest=digest).order_by("-as_of").first()
@@ -149,10 +151,6 @@ def _with_bodies(reference: Beside, scheme: Scheme, facts: Facts) -> Beside:
 
 def _plain(beside: Beside) -> dict[str, Any]:
     """Return what is read beside the log in canonical form, to be sealed and exported."""
-    given = {
-        body: {name: {**asdict(m), "value": _text(m.value)} for name, m in measures.items()}
-        for body, measures in beside.given.items()
-    }
     entries = {
         body: {code: {**asdict(e), "points": str(e.points)} for code, e in entered.items()}
         for body, entered in beside.entries.items()
@@ -161,8 +159,16 @@ def _plain(beside: Beside) -> dict[str, Any]:
         "bodies": list(beside.bodies),
         "kinds": dict(beside.kinds),
         "cells": dict(beside.cells),
-        "given": given,
+        "given": _plain_measures(beside.given),
+        "given_wide": _plain_measures(beside.given_wide),
         "entries": entries,
+    }
+
+
+def _plain_measures(given: Mapping[str, Mapping[str, Measure]]) -> dict[str, Any]:
+    return {
+        body: {name: {**asdict(m), "value": _text(m.value)} for name, m in measures.items()}
+        for body, measures in given.items()
     }
 
 

@@ -16,6 +16,7 @@ from scoring.models import Run
 from scoring.rates import INDICATORS
 from scoring.rollup import all_items
 from scoring.rules import indicators_of
+from scoring.selectors import MEASURED
 from scoring.words import COUNT_NAMES, names_in
 
 _OVER = {  # what an item's number of cases is: its list, in words
@@ -24,6 +25,9 @@ _OVER = {  # what an item's number of cases is: its list, in words
     "check_pass_rate": "checks",
     "audit_pass_rate": "audits",
     "recurrence_rate": "closings",
+    "onsite": "points",
+    "satisfaction": "answers",
+    "key_tasks": "milestones",
 }
 _RATES = {  # rate: (part, whole)
     "closed": ("closed", "should_close"),
@@ -179,6 +183,10 @@ def _line(run: Run, body: str, line: dict[str, Any], scheme: _Words) -> dict[str
     if "listed" in line:
         shown["number"] = Number(scheme.names[code], line["listed"], _address(run, body, code))
         shown["grouped"] = line.get("cases") != line.get("groups")
+        if page := next((n for n in scheme.reads[code] if n in MEASURED), ""):
+            over = "?three" if line.get("three_months") else ""
+            address = f"{reverse(f'score_{page}', args=[run.period])}{over}#{body}"
+            shown["number"] = Number(scheme.names[code], line["groups"], address)
     return shown
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from scoring import pages, scheme_pages
+from scoring import onsite_pages, pages, scheme_pages
 from scoring.views import Assessment
 
 urlpatterns = [
@@ -36,6 +36,10 @@ urlpatterns = [
         name="score_scheme_entries",
     ),
     path("score/schemes/<str:version>/drop/", scheme_pages.scheme_drop, name="score_scheme_drop"),
+    path("score/onsite/<str:period>/", onsite_pages.onsite, name="score_onsite"),
+    path("score/onsite/<str:period>/pool.csv", onsite_pages.onsite_pool, name="score_onsite_pool"),
+    path("m/onsite/", onsite_pages.phone_onsite, name="phone_onsite"),
+    path("m/onsite/<int:pk>/", onsite_pages.phone_onsite_point, name="phone_onsite_point"),
     path("score/<str:period>/", pages.ranking, name="score_ranking"),
     path("score/<str:period>/<slug:body>/<slug:count>/", pages.members, name="score_members"),
 ]

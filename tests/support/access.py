@@ -50,7 +50,8 @@ from cases.services.intake import Report, report_case
 from cases.services.routing import open_draft, put_rule
 from cityops.accounts.models import ApiToken, SignInLock, User
 from scoring.models import Scheme
-from scoring.periods import months_after
+from scoring.onsite import draw_points
+from scoring.periods import month_of, months_after
 from scoring.versions import draft_scheme, propose_scheme, store_shipped
 from tests.support.city import SmallCity, open_logs
 from tests.support.components import component, register
@@ -70,6 +71,7 @@ COMPONENT = {  # registered in the small city, whose one class of components it 
     "养护单位": "",
 }
 PLACES = {"mine": {"lon": 110.015, "lat": 27.515}, "other": {"lon": 110.08, "lat": 27.55}}
+LAST_MONTH = month_of(month_of(timezone.now()).start - timedelta(days=1))
 DISTRICTS = {"mine": "hecheng", "other": "landport"}
 UNITS = {"mine": "office", "other": "zone-office"}
 BRIGADES = {"mine": "brigade", "other": "zone-brigade"}  # another unit of the same district
@@ -158,6 +160,7 @@ class World:
         self.wall = a_wall().token
         self.handovers = {whose: self._handover(whose) for whose in PLACES}
         self.scheme = self._scheme()
+        self.points = self._points()
         self.before = fingerprint()
         self.cookies = {name: _cookie(user) for name, user in self.actors.items() if user}
         User.objects.filter(username="off").update(is_active=False)
@@ -243,6 +246,12 @@ class World:
             actor=author,
             seen_digest=draft.digest,
         )
+
+    def _points(self) -> dict[str, int]:
+        """Draw the points of last month; of one's cells the whole city's assessors get one each."""
+        draw = draw_points(period=LAST_MONTH, actor=self.fresh("ASS"))
+        names = {"mine": "ASS", "other": "as2"}
+        return {whose: draw.points.get(assessor__username=name).pk for whose, name in names.items()}
 
     def _cases_of(self, whose: str) -> None:
         for name, way in WAYS.items():
@@ -567,6 +576,7 @@ _FINGERPRINT = """
            (SELECT md5(string_agg(d::text, '' ORDER BY id)) FROM cases_routingdraft d),
            (SELECT md5(string_agg(s::text, '' ORDER BY version)) FROM scoring_scheme s),
            (SELECT count(*) FROM scoring_manualentry),
+           (SELECT count(*) FROM scoring_onsitedraw), (SELECT count(*) FROM scoring_onsiteanswer),
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_draftrule r),
            (SELECT md5(string_agg(f::text, '' ORDER BY id)) FROM cases_feedback f),
            (SELECT count(*) FROM cases_support),
@@ -802,6 +812,7 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "score/schemes/<str:version>/entries/<str:period>/"): form(
         body="hecheng", code="H5", points="5", evidence="a", reason="a"
     ),
+    ("POST", "m/onsite/<int:pk>/"): form(key=lambda: str(uuid.uuid4())),
     ("POST", "desk/effects/"): form(ruling="redrive", rows="1:1"),
     ("POST", "cases/columns/"): form(columns="stage"),
     ("POST", "cases/export/"): form(query="stage=checking", export_key=str(uuid.uuid4())),
@@ -833,6 +844,7 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
         "searches": world.searches[whose].pk,
         "downloads": world.exports[whose].pk,
         "feedback": world.feedback,
+        "onsite": world.points[whose],
     }
     blanks = {
         "code": world.component,
@@ -841,7 +853,7 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
         "sha256": SHA256,
         "draft_id": str(world.draft.pk),
         "token": world.wall,
-        "period": f"{timezone.localdate():%Y-%m}",
+        "period": LAST_MONTH.name if "pool" in route else f"{timezone.localdate():%Y-%m}",
         "body": DISTRICTS[whose],
         "count": "filed",
         "app_label": "cases",
