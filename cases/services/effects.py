@@ -17,6 +17,7 @@ from cases.services.dispatch import dispatch_filed
 from cases.services.draws import draw_samples
 from cases.services.exports import Overtaken, make_export, sweep_exports, tell_of_failed
 from cases.services.filing import ask_again
+from cases.services.intake import report_finding
 from cases.services.notify import tell
 from cases.services.outside import Failed, NotNow, Outside, Unknown
 from cases.services.parked import KIND as TASK
@@ -68,6 +69,7 @@ _ON_ITS_OWN: dict[str, Callable[[Effect], str]] = {
     TASK: run_task,
     "notify": tell,
     "ask_again": ask_again,
+    "finding": report_finding,
     "export": make_export,
     "sweep_exports": lambda _: sweep_exports(),
 }
