@@ -1,20 +1,12 @@
-"""Who enters what is measured outside the cases, and until when."""
+"""What is asked of everything that is measured outside the cases and entered by hand."""
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from cases.errors import InvalidInput, NotAllowed
-from cityops.accounts.models import User
-from scoring.periods import Period, months_after
-from scoring.versions import may_edit
+from cases.errors import InvalidInput
+from scoring.periods import Period
 
 TEXT_MAX = 400
-
-
-def require_office(actor: User) -> None:
-    """Raise NotAllowed unless `actor` is an assessor of the whole city."""
-    if not may_edit(actor):
-        raise NotAllowed(_("Only an assessor of the whole city may do this."))
 
 
 def require_begun(period: Period) -> None:
@@ -22,13 +14,3 @@ def require_begun(period: Period) -> None:
     if timezone.now() < period.start:
         sentence = _("%s has not begun.") % period.name
         raise InvalidInput(sentence, fields={"period": _("choose one that has begun")})
-
-
-def require_open(period: Period, *, actor: User) -> None:
-    """Raise InvalidInput where a period takes no entries any more: a month after its end.
-
-    `actor` is who enters; the one place the services of this app ask.
-    """
-    if timezone.now() >= months_after(period.end, 1)[0].start:
-        sentence = _("%s is settled: nothing enters it any more.") % period.name
-        raise InvalidInput(sentence, fields={"period": _("closed")})

@@ -29,8 +29,9 @@ from cases.models.area import in_language
 from cases.selectors.draws import heads_before, in_order, seed_of
 from cityops.accounts.models import Grant, User
 from cityops.accounts.roles import Role, ScopeKind
+from scoring.lifecycle import require_office, require_open
 from scoring.measured import OnsiteAnswer, OnsiteDraw, OnsiteFinding, OnsitePoint
-from scoring.office import TEXT_MAX, require_begun, require_office, require_open
+from scoring.office import TEXT_MAX, require_begun
 from scoring.periods import Period, parse_period, periods_within
 from scoring.rules import Measure
 
