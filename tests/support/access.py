@@ -958,6 +958,8 @@ def _period(world: World, route: str) -> str:
     words = route.split("/")
     if words[:2] == ["score", "<str:period>"] and words[2] in _STANDS:
         return world.periods.months[_STANDS[words[2]]].name
+    if "pool" in route:
+        return LAST_MONTH.name
     return f"{timezone.localdate():%Y-%m}"
 
 
@@ -984,7 +986,6 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
         "draft_id": str(world.draft.pk),
         "token": world.wall,
         "period": _period(world, route),
-        "period": LAST_MONTH.name if "pool" in route else f"{timezone.localdate():%Y-%m}",
         "body": DISTRICTS[whose],
         "count": "filed",
         "app_label": "cases",
