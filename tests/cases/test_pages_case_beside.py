@@ -13,6 +13,7 @@ from django.utils import timezone, translation
 
 from cases.choices import Action, Role, Stage
 from cases.models import Case, CityOptions, Condition, District, Event, Task
+from cases.selectors.telephones import said_to
 from cases.views.action_forms import GROUPS, NEXT, action_forms, offer_of
 from cases.views.timeline import timeline
 from cases.workflow import MOVES
