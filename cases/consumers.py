@@ -67,8 +67,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.telling = asyncio.create_task(self._pass_on(listener))
 
     async def _pass_on(self, listener: Listener) -> None:
+        """Send what waits, a line each: what came together, or while one was sent, as one frame."""
         while True:
-            await self._send_text(await listener.queue.get())
+            texts = [await listener.queue.get()]
+            while not listener.queue.empty():
+                texts.append(listener.queue.get_nowait())
+            await self._send_text("\n".join(texts))
 
     async def _end(self, listener: Listener) -> None:
         """Wait until the hub ends the listener, then close, though a message be stuck on its way.

@@ -578,7 +578,10 @@ _RING = """
 def _ring(
     folders: Iterable[Folder], known: Collection[int], events: Iterable[Event], *, at: datetime
 ) -> None:
-    """Ring the desk for what the events say, and end what stands no more; in one statement."""
+    """Ring the desk for what the events say, and end what stands no more; in one statement.
+
+    It locks alarms after the heads: why that cannot deadlock says docs/reliability.md (Locks).
+    """
     by_case = {id(folder.case): folder for folder in folders}
     raised: dict[tuple[int, str], dict[str, Any]] = {}  # once a case and key
     for event in events:

@@ -13,6 +13,7 @@ from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
+from django.views.csrf import csrf_failure
 
 from cases.api.problems import problem_of, retry_headers
 from cases.errors import OtherUser, Refusal, TooMany, busy_of
@@ -51,6 +52,22 @@ def answer_of(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     for name, value in retry_headers(refusal).items():
         answer[name] = value
     return answer
+
+
+def refuse_old_token(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer to a form whose token is not that of the present sign-in (CSRF_FAILURE_VIEW).
+
+    The desk's htmx is told beside the form, which keeps what was entered, and renews its tokens.
+    """
+    if "HX-Request" not in request.headers:
+        return csrf_failure(request, reason)
+    words = _(
+        "You have signed in anew meanwhile, perhaps in another window. What you entered is still"
+        " here: send it once more."
+    )
+    line = format_html('<p class="error" role="alert">{}</p>', words)
+    headers = {"HX-Retarget": "#said", "HX-Reswap": "innerHTML", "HX-Trigger": "token-is-old"}
+    return HttpResponse(line, status=403, headers=headers)
 
 
 @sync_and_async_middleware

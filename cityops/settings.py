@@ -26,6 +26,7 @@ DEMO = env.bool("CITYOPS_DEMO", default=False)  # shows demo sign-ins and the de
 DEMO_PASSWORD_FILE = HOME / "demo_password"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+CSRF_FAILURE_VIEW = "cityops.refusals.refuse_old_token"
 
 # Debian's GDAL 3.6.2 raises gis.W001; the wheels carry newer ones (architecture.md §8).
 

@@ -71,8 +71,13 @@ def _private_tar(path: Path) -> tarfile.TarFile:
 
 
 def _add_media(tar: tarfile.TarFile, folder: Path) -> None:
-    """Add every file of a folder in use; one that goes meanwhile is needed no more."""
+    """Add every file of a folder in use; one that goes meanwhile is needed no more.
+
+    Lists written as files are left out: they hold many persons, and go after a week for that.
+    """
     for path in [folder, *sorted(folder.rglob("*"))]:
+        if path.relative_to(folder).parts[:1] == ("exports",):
+            continue
         with contextlib.suppress(FileNotFoundError):
             tar.add(path, str(Path("media") / path.relative_to(folder)), recursive=False)
 
@@ -161,6 +166,8 @@ def _fill(home: Home, file: Path, configuration: dict[str, object]) -> None:
         dump.unlink(missing_ok=True)
     with step("Migrations"):
         manage(home, "migrate", "--no-input", failure="The migrations failed:")
+    with step("Lists whose files were left out"):
+        manage(home, "sweep_exports", failure="The lists could not be looked through:")
     with step("Ledger"):
         manage(
             home,

@@ -1,5 +1,6 @@
 """deploy/test: the whole gate, from a clean checkout to pytest's own count; and the fault lab."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -20,6 +21,8 @@ from deploy.python_env import DEV_LOCK, ROOT, RUNTIME_LOCK
 
 TEMPLATE_FOLDERS = ("cityops", "cases", "scoring")
 SCRIPT_TYPES = ROOT / "deploy/types"
+WHOLE_CITIES = ("tests/faultlab", "tests/journeys", "tests/test_deploy.py")
+MOST_WORKERS = 4  # each has a database of its own, and they share the one server
 
 
 def check(pytest_arguments: list[str]) -> int:
@@ -137,7 +140,20 @@ def _tool(home: Home, name: str, program: str, *arguments: str, **variables: str
 
 
 def _pytest(home: Home, arguments: list[str]) -> int:
-    """Run the tests with their own settings against the private servers."""
+    """Run the tests with their own settings against the private servers.
+
+    All of them in two turns: first what needs a database alone, on every processor,
+    then what runs a whole city and must have the machine to itself.
+    """
+    if arguments:
+        return _run_pytest(home, arguments)
+    workers = str(min(MOST_WORKERS, os.cpu_count() or 1))
+    left_out = (f"--ignore={folder}" for folder in WHOLE_CITIES)
+    alone = _run_pytest(home, ["-n", workers, "--dist", "worksteal", *left_out])
+    return max(alone, _run_pytest(home, list(WHOLE_CITIES)))
+
+
+def _run_pytest(home: Home, arguments: list[str]) -> int:
     env = {**home.environment(), "DJANGO_SETTINGS_MODULE": "tests.settings", "CITYOPS_DEMO": "1"}
     done = subprocess.run(
         [home.venv / "bin/pytest", *arguments],

@@ -158,7 +158,8 @@ def _join(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:
         raise Refusal("It is running; use deploy/down before changing --tls or --listen.")
     if home.state.marks.get("code") != _code_digest():
         say("The code has changed since the start")
-        prepare_application(home)
+        with _no_long_reading(home, supervisor):
+            prepare_application(home)
         with step("Restart the application"):
             supervisor.restart(*processes.application(home))
         _wait_for_first_page(home, supervisor)
@@ -166,6 +167,23 @@ def _join(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:
     if not supervisor.running("demo-month") and _demo_month_cut_off(home):
         say("          The demo month was cut off: it is written anew")
         _fill_demo_month(home, supervisor)
+
+
+@contextlib.contextmanager
+def _no_long_reading(home: Home, supervisor: Supervisor) -> Iterator[None]:
+    """Stop the worker that writes long lists, each for minutes in one snapshot of the tables.
+
+    A migration that waits for the snapshot stands before the whole city meanwhile. What was begun
+    is done again by the worker of the new code, or by this one where the new code did not come.
+    """
+    names = [name for name in ("worker-report",) if name in processes.workers(home)]
+    with step("Stop the writing of long lists"):
+        supervisor.stop(*names)
+    try:
+        yield
+    except BaseException:
+        supervisor.start(*names)
+        raise
 
 
 def _start(home: Home, supervisor: Supervisor, wishes: Wishes) -> None:

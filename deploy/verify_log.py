@@ -829,8 +829,9 @@ def printed(number: Fraction | int, places: int = 2) -> str:
 class Measured:
     """What one body's indicators are: value, what it was taken over, its cases, of them key."""
 
-    def __init__(self, counts: Counts, body: str, about: Plain) -> None:
+    def __init__(self, counts: Counts, body: str, about: Plain, *, months: str = "given") -> None:
         self.counts, self.body, self.about = counts, body, about
+        self.given = about["beside"].get(months, {}).get(body, {})  # measured outside the cases
         self.cases = [case for case in counts.assessed if case["body"] == body]
 
     def terms(self, text: str) -> list[tuple[str, int]]:
@@ -876,7 +877,7 @@ class Measured:
         if name == "filed_per_cell":
             cells, filed = self.about["beside"]["cells"].get(self.body), self.total("filed")
             return Fraction(filed, cells) if cells else None, None, filed, 0
-        given = self.about["beside"]["given"].get(self.body, {}).get(name)
+        given = self.given.get(name)
         if given is None:
             return None, 0, 0, 0
         value = None if given["value"] is None else Fraction(given["value"])
@@ -1051,7 +1052,8 @@ class Sheets:
         self.places = self.scheme["rounding"]["places"]
         self.bodies = about["beside"]["bodies"]
         self.now = {body: Measured(counts, body, about) for body in self.bodies}
-        self.over = {body: Measured(wide, body, about) for body in self.bodies}
+        three = "given_wide"
+        self.over = {body: Measured(wide, body, about, months=three) for body in self.bodies}
         self.sample = {body: counts.number(body, "assessed") for body in self.bodies}
         self.ranked = [b for b in self.bodies if self.sample[b] >= self.scheme["ranked_from"]]
 

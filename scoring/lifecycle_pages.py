@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from cases.choices import CITY, Action
-from cases.errors import InvalidInput
+from cases.errors import Busy, InvalidInput
 from cases.models import Case, Request
 from cases.views.words import EFFECT_WORDS
 from cityops.accounts.models import User
@@ -94,7 +94,7 @@ def _show(
     stands = stand_of(period, reader=user)
     run = stands.pending.run if stands.pending else None
     if stands.action == "submit":
-        run = compute_run(period)
+        run = _present(period)
     adjustments = adjustments_of(period).select_related("case", "asked_by", "decided_by")
     waiting = appeals_of(period).select_related("case")
     numbers = {one.case.number for one in (*adjustments, *waiting)}
@@ -115,6 +115,15 @@ def _show(
         "refusal": refusal,
     }
     return render(request, "scoring/standing.html", said, status=422 if refusal else 200)
+
+
+def _present(period: Period) -> Run | None:
+    """Return the present run, or while the log is written without a pause the newest stored one."""
+    try:
+        return compute_run(period)
+    except Busy:
+        stored = Run.objects.filter(period=period.name, scheme__level="district")
+        return stored.order_by("-as_of", "-pk").first()
 
 
 def _frame(period: Period, stands: Standing) -> dict[str, Any]:

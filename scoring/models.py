@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from cases.models.area import in_language
+from scoring import measured as measured  # Django finds models through this file
 
 
 class State(models.TextChoices):

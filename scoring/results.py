@@ -28,6 +28,7 @@ class Beside:
     kinds: Mapping[str, str] = field(default_factory=dict)  # body: the group it is ranked in
     cells: Mapping[str, int] = field(default_factory=dict)  # body: grid cells of its area
     given: Mapping[str, Mapping[str, Measure]] = field(default_factory=dict)
+    given_wide: Mapping[str, Mapping[str, Measure]] = field(default_factory=dict)  # three months
     entries: Mapping[str, Mapping[str, Entry]] = field(default_factory=dict)
 
 
@@ -49,7 +50,8 @@ def result_of(
         items = {item["code"]: item for item in all_items(scheme)}
         for line in lines:
             if line["points"] is not None and indicators_of(items[line["code"]]):
-                read = _reading(wide if line.get("three_months") else facts, body, scheme, beside)
+                over = wide if line.get("three_months") else facts
+                read = _reading(over, body, scheme, beside, is_wide=over is wide)
                 line["listed"] = len(_behind(items[line["code"]], read))
         sheet["counts"] = counts.get(body, {})
         sheet["rates"] = rates_of(facts, body)
@@ -75,7 +77,8 @@ def lists_of(
             *sheet["bonuses"]["items"],
         ]:
             if "listed" in line:
-                read = _reading(wide if line.get("three_months") else facts, body, scheme, beside)
+                over = wide if line.get("three_months") else facts
+                read = _reading(over, body, scheme, beside, is_wide=over is wide)
                 lists[body, line["code"]] = _behind(items[line["code"]], read)
     return lists
 
@@ -111,8 +114,10 @@ def _counts(facts: Facts) -> dict[str, dict[str, int]]:
     return dict(counts)
 
 
-def _reading(facts: Facts, body: str, scheme: Mapping[str, Any], beside: Beside) -> Reading:
-    given = beside.given.get(body, {})
+def _reading(
+    facts: Facts, body: str, scheme: Mapping[str, Any], beside: Beside, *, is_wide: bool = False
+) -> Reading:
+    given = (beside.given_wide if is_wide else beside.given).get(body, {})
     return Reading(facts, body, scheme["cases"], beside.cells.get(body), given)
 
 
@@ -123,7 +128,7 @@ def _inputs(facts: Facts, wide: Facts, scheme: Mapping[str, Any], beside: Beside
         now = measures_of(names, _reading(facts, body, scheme, beside))
         over = now
         if wide is not facts:
-            over = measures_of(names, _reading(wide, body, scheme, beside))
+            over = measures_of(names, _reading(wide, body, scheme, beside, is_wide=True))
         sample = facts.count(body, "assessed")
         kind = beside.kinds.get(body, "")
         inputs.append(Inputs(body, now, over, sample, kind, beside.entries.get(body, {})))

@@ -4,8 +4,9 @@ The twin of scoring/indicators.py, written apart from it; source: assessment.md 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -17,9 +18,11 @@ from cases.choices import DISTRICT_SLUGS
 from cases.models import Area, District, Event, Unit
 from scoring.indicators import Assessed, By, Facts
 from scoring.models import ManualEntry
+from scoring.onsite import onsite_measures
 from scoring.periods import Period, periods_within
 from scoring.results import Beside
-from scoring.rules import Entry
+from scoring.rollup import indicators_in
+from scoring.rules import Entry, Measure
 from scoring.schemes import needs_cells
 from scoring.statements import FACTS
 
@@ -51,14 +54,38 @@ def facts_between(
     return facts
 
 
-def reference_of(scheme: Mapping[str, Any], period: Period) -> Beside:
+def reference_of(scheme: Mapping[str, Any], period: Period, *, as_of: datetime) -> Beside:
     """Return what a scheme reads beside the log, for whatever bodies its level has."""
     kinds: dict[str, str] = {}
     if scheme.get("groups"):
         kinds = dict(District.objects.values_list("slug", "kind"))
         kinds |= dict(Unit.objects.values_list("code", "kind"))
     cells = _cells_of(period.start) if needs_cells(scheme) else {}
-    return Beside((), kinds, cells, entries=_entries_of(scheme["version"], period))
+    beside = Beside((), kinds, cells, entries=_entries_of(scheme["version"], period))
+    names = MEASURED.keys() & set(indicators_in(scheme))
+    if scheme["level"] != "district" or not names:
+        return beside
+    given, wide = (
+        _measured(names, start, period.end, as_of) for start in (period.start, period.wide_start)
+    )
+    return replace(beside, given=given, given_wide=wide)
+
+
+# Indicators measured outside the cases, each by body over [start, end) as far as it has gone.
+MEASURED: Mapping[str, Callable[[datetime, datetime, datetime], Mapping[str, Measure]]] = {
+    "onsite": lambda start, end, as_of: onsite_measures(start, end),
+}
+
+
+def _measured(
+    names: Iterable[str], start: datetime, end: datetime, as_of: datetime
+) -> dict[str, dict[str, Measure]]:
+    """Return the measures of each body that has any."""
+    found: dict[str, dict[str, Measure]] = defaultdict(dict)
+    for name in sorted(names):
+        for body, measure in MEASURED[name](start, end, as_of).items():
+            found[body][name] = measure
+    return dict(found)
 
 
 def _entries_of(version: str, period: Period) -> dict[str, dict[str, Entry]]:

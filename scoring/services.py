@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -80,7 +80,8 @@ def try_schemes(period: Period, schemes: list[Scheme]) -> list[dict[str, Any]]:
             if level not in read:
                 read[level] = _facts_of(period, as_of, level)
             facts, wide = read[level]
-            beside = _with_bodies(reference_of(scheme.data, period), scheme, facts)
+            reference = reference_of(scheme.data, period, as_of=as_of)
+            beside = _with_bodies(reference, scheme, facts)
             results.append(result_of(facts, wide, scheme.data, beside, months=period.months))
     return results
 
@@ -104,7 +105,7 @@ def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
     as_of, heads, hashes = _read_heads()
     if as_of <= period.start:
         raise NotBegun(f"The period {period.name} has not begun.")
-    reference = reference_of(scheme.data, period)
+    reference = reference_of(scheme.data, period, as_of=as_of)
     inputs = [hashes, period.name, scheme.digest, DEFINITIONS, _plain(reference)]
     digest = _sha256(canonical([*inputs, as_of >= period.end]))
     kept = Run.objects.filter(period=period.name, inputs_digest=digest).order_by("-as_of").first()
@@ -169,10 +170,6 @@ def _with_bodies(reference: Beside, scheme: Scheme, facts: Facts) -> Beside:
 
 def _plain(beside: Beside) -> dict[str, Any]:
     """Return what is read beside the log in canonical form, to be sealed and exported."""
-    given = {
-        body: {name: {**asdict(m), "value": _text(m.value)} for name, m in measures.items()}
-        for body, measures in beside.given.items()
-    }
     entries = {
         body: {code: {**asdict(e), "points": str(e.points)} for code, e in entered.items()}
         for body, entered in beside.entries.items()
@@ -181,7 +178,8 @@ def _plain(beside: Beside) -> dict[str, Any]:
         "bodies": list(beside.bodies),
         "kinds": dict(beside.kinds),
         "cells": dict(beside.cells),
-        "given": given,
+        "given": _plain_measures(beside.given),
+        "given_wide": _plain_measures(beside.given_wide),
         "entries": entries,
     }
 
@@ -192,10 +190,8 @@ def _beside_of(plain: dict[str, Any]) -> Beside:
         bodies=plain["bodies"],
         kinds=plain["kinds"],
         cells=plain["cells"],
-        given={
-            body: {name: Measure(**{**m, "value": _number(m["value"])}) for name, m in said.items()}
-            for body, said in plain["given"].items()
-        },
+        given=_measures(plain["given"]),
+        given_wide=_measures(plain["given_wide"]),
         entries={
             body: {code: Entry(Fraction(e["points"]), e["number"]) for code, e in said.items()}
             for body, said in plain["entries"].items()
@@ -203,8 +199,22 @@ def _beside_of(plain: dict[str, Any]) -> Beside:
     )
 
 
+def _measures(plain: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Measure]]:
+    return {
+        body: {name: Measure(**{**m, "value": _number(m["value"])}) for name, m in said.items()}
+        for body, said in plain.items()
+    }
+
+
 def _number(text: str | None) -> Fraction | None:
     return None if text is None else Fraction(text)
+
+
+def _plain_measures(given: Mapping[str, Mapping[str, Measure]]) -> dict[str, Any]:
+    return {
+        body: {name: {**asdict(m), "value": _text(m.value)} for name, m in measures.items()}
+        for body, measures in given.items()
+    }
 
 
 def _text(value: Fraction | None) -> str | None:

@@ -21,6 +21,7 @@ from scoring.models import ManualEntry, Run
 from scoring.rates import INDICATORS
 from scoring.rollup import all_items
 from scoring.rules import half_up, indicators_of, ratio
+from scoring.selectors import MEASURED
 from scoring.trial import names_of_bodies
 from scoring.words import COUNT_NAMES, names_in
 
@@ -32,6 +33,9 @@ _OVER = {  # what an item's number of cases is: its list, in words
     "check_pass_rate": "checks",
     "audit_pass_rate": "audits",
     "recurrence_rate": "closings",
+    "onsite": "points",
+    "satisfaction": "answers",
+    "key_tasks": "milestones",
 }
 _RATES = {  # rate: (part, whole)
     "closed": ("closed", "should_close"),
@@ -251,6 +255,10 @@ def _line(run: Run, body: str, line: dict[str, Any], scheme: _Words) -> dict[str
     if "listed" in line:
         shown["number"] = Number(scheme.names[code], line["listed"], address_of(run, body, code))
         shown["grouped"] = line.get("cases") != line.get("groups")
+        if page := next((n for n in scheme.reads[code] if n in MEASURED), ""):
+            over = "?three" if line.get("three_months") else ""
+            address = f"{reverse(f'score_{page}', args=[run.period])}{over}#{body}"
+            shown["number"] = Number(scheme.names[code], line["groups"], address)
     return shown
 
 

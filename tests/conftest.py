@@ -3,6 +3,8 @@
 import math
 
 import pytest
+from django.conf import settings as project
+from django.utils import translation
 
 from cases import ledger
 from cases.choices import CITY
@@ -32,6 +34,12 @@ __all__ = [
     "running_city",
     "secured_system",
 ]
+
+
+@pytest.fixture(autouse=True)
+def each_test_begins_in_the_same_language():
+    """A page asked for in another one leaves it behind in the thread of the tests."""
+    translation.activate(project.LANGUAGE_CODE)
 
 
 @pytest.fixture(autouse=True)

@@ -219,7 +219,7 @@ def test_manage_without_a_running_copy_says_so(tmp_path):
             "",
             dict.fromkeys(processes.QUEUES, 1)
             | dict.fromkeys(processes.QUEUES[:5], 2)
-            | {"notify": 3},
+            | {"notify": 3, "report": 2},
         ),
         ("media", {"media": 1}),
         (
@@ -601,6 +601,19 @@ def test_restore_takes_only_what_belongs_into_a_home(tmp_path):
     assert taken == ["database.dump", "media/ab/cd"]
 
 
+def test_backup_leaves_lists_written_as_files_out(tmp_path):
+    for name in ("ab/cd", "exports/x-1.xlsx", "exports/y-1.part/cases.xlsx", "arrived/exports"):
+        path = tmp_path / "media" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    with tarfile.open(tmp_path / "backup.tar", "w") as tar:
+        backups._add_media(tar, tmp_path / "media")
+        names = [member.name for member in tar.getmembers() if member.isfile()]
+
+    assert names == ["media/ab/cd", "media/arrived/exports"]
+
+
 @pytest.mark.parametrize("content", [b"no tar at all", b""])
 def test_restore_refuses_what_is_no_backup_and_touches_nothing(tmp_path, content):
     (tmp_path / "file").write_bytes(content)
@@ -625,6 +638,54 @@ def test_restored_home_is_not_served_before_its_ledger_verifies(prepared):
         lifecycle.up(prepared, lifecycle.Wishes(port=home.pick_port(set()), is_detached=True))
 
     assert Supervisor(prepared).is_running() is False
+
+
+class Recorder:
+    """A supervisor that only remembers what it was told."""
+
+    def __init__(self):
+        self.told = []
+
+    def stop(self, *names):
+        self.told.append(("stop", names))
+
+    def start(self, *names):
+        self.told.append(("start", names))
+
+    def restart(self, *names):
+        self.told.append(("restart", names))
+
+    def running(self, _name):
+        return True
+
+
+def test_nobody_reads_for_minutes_while_a_running_city_is_migrated(prepared, monkeypatch):
+    supervisor = Recorder()
+    migrate = lambda _: supervisor.told.append("migrate")  # noqa: E731
+    monkeypatch.setattr(lifecycle, "prepare_application", migrate)
+    monkeypatch.setattr(lifecycle, "_wait_for_first_page", lambda *_: None)
+
+    lifecycle._join(prepared, supervisor, lifecycle.Wishes())
+
+    assert supervisor.told[:3] == [
+        ("stop", ("worker-report",)),
+        "migrate",
+        ("restart", processes.application(prepared)),
+    ]
+
+
+def test_a_migration_that_fails_leaves_the_city_as_it_was(prepared, monkeypatch):
+    supervisor = Recorder()
+
+    def fail(_):
+        raise Refusal("The migrations failed:")
+
+    monkeypatch.setattr(lifecycle, "prepare_application", fail)
+
+    with pytest.raises(Refusal):
+        lifecycle._join(prepared, supervisor, lifecycle.Wishes())
+
+    assert supervisor.told == [("stop", ("worker-report",)), ("start", ("worker-report",))]
 
 
 def test_state_of_an_older_home_gets_the_defaults(tmp_path):

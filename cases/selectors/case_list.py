@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from cases.models import Case
 from cases.selectors.case_search import Filters, cursor_after, in_order
 from cases.selectors.live_map import LIGHT
-from cases.selectors.telephones import HINT, NUMBER, sees_telephones
+from cases.selectors.telephones import HINT, NUMBER, telephone_reach
 from cityops.accounts.models import User
 
 # One row in the words of `case_answer`, without events.
@@ -29,7 +29,8 @@ _ROW = f"""
         'supervised', o.supervised, 'suspended_until', o.suspended_until,
         'merged_into', o.merged_into_id, 'appeal', nullif(o.appeal, ''),
         'order_number', nullif(o.order_number, ''), 'reported_at', o.reported_at,
-        'closed_at', o.closed_at, 'description', CASE WHEN %s THEN o.description
+        'closed_at', o.closed_at, 'description', CASE
+            WHEN %s OR o.district = ANY(%s) THEN o.description
             ELSE regexp_replace(o.description, %s, %s, 'g') END,
         'address', o.address, 'events', '[]'::json)
 """
@@ -55,7 +56,8 @@ def case_list(
         inner, parameters = rows.query.sql_with_params()
     except EmptyResultSet:
         return "[]", ""
-    said: list[bool | str] = [sees_telephones(reader), NUMBER, HINT]
+    reach = telephone_reach(reader)
+    said: list[bool | str | list[str]] = [reach.is_whole, sorted(reach.districts), NUMBER, HINT]
     with connection.cursor() as db:
         db.execute(_PAGE.format(inner=inner), [*said, size, size, size, size, *parameters])
         text, is_more, value, pk = db.fetchone()

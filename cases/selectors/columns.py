@@ -235,8 +235,9 @@ def with_columns(found: QuerySet[Case], columns: Iterable[Column]) -> QuerySet[C
 
 def told_of(cases: Sequence[Case], *, reader: User, at: datetime) -> Iterator[Told]:
     """Yield what rows of these cases tell `reader` at a moment, in two statements."""
-    names, said = place_names(cases, at=at), said_to(reader)
+    names = place_names(cases, at=at)
     stages = {value: str(label) for value, label in Stage.choices}
     sources = {value: str(label) for value, label in Source.choices}
     for case in cases:
+        said = said_to(reader, case)
         yield Told(case, light_of(case, at=at), names, reader, said, stages, sources)

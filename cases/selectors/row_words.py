@@ -99,8 +99,8 @@ def words_of_place(row: Case | Component, names: dict[str, str]) -> str:
 
 
 def contact_words(case: Case, reader: User) -> str:
-    """Return whom to answer; in full to operators, who answer, to others only a hint of it."""
-    if sees_telephones(reader):
+    """Return whom to answer; in full to its operators, who answer, to others only a hint of it."""
+    if sees_telephones(reader, case):
         return case.contact
     words = mask_telephones(case.contact).split()
     return " ".join(word if "*" in word else word[:1] + "**" for word in words)

@@ -47,7 +47,7 @@ def shown_due(case: Case) -> datetime | None:
 
 def case_answer(case: Case, events: list[Event], *, reader: User, at: datetime) -> dict[str, Any]:
     """Return a case with the given events as JSON-ready values (docs/product: API core)."""
-    due_at, said = shown_due(case), said_to(reader)
+    due_at, said = shown_due(case), said_to(reader, case)
     return {
         "number": case.number,
         "stage": case.stage,

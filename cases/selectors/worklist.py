@@ -3,7 +3,7 @@
 All views but one are of open cases; what waits for a decision may be an appeal of a closed one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qsl
@@ -129,19 +129,29 @@ _IN_WORKING_TIME = (
 )
 
 
-def queue(cases: QuerySet[Case], *, at: datetime) -> list[Case]:
+# What tells the order of cases, and no more, for there are more to put in order than to show.
+_TELLS_ORDER = ("number", "stage", "lamp_due_at", "limit_unit", "calendar_version")
+
+
+def queue(
+    cases: QuerySet[Case], *, at: datetime, changed: Collection[str] | None = None
+) -> list[Case]:
     """Return the cases with the least time left, as their clocks count it, at most `MOST_SHOWN`.
 
-    Those on no running clock come last.
+    Those on no running clock come last. Where `changed` numbers are named, the others are known
+    to the reader: of them nothing but their order is read.
     """
-    ordered = cases.select_related("minor", "unit").order_by("lamp_due_at", "number")
+    ordered = cases.order_by("lamp_due_at", "number").only(*_TELLS_ORDER)
     running = ordered.filter(_RUNS)
     first = [
         *running.filter(_IN_WORKING_TIME)[:MOST_SHOWN],
         *running.exclude(_IN_WORKING_TIME)[:MOST_SHOWN],
     ]
     first.sort(key=lambda case: _place(case, at))
-    return [*first, *ordered.exclude(_RUNS)[:MOST_SHOWN]][:MOST_SHOWN]
+    shown = [*first, *ordered.exclude(_RUNS)[:MOST_SHOWN]][:MOST_SHOWN]
+    wanted = [case.pk for case in shown if changed is None or case.number in changed]
+    whole = Case.objects.select_related("minor", "unit").in_bulk(wanted)
+    return [whole.get(case.pk, case) for case in shown]
 
 
 def _place(case: Case, at: datetime) -> tuple[int, datetime, str]:

@@ -66,7 +66,8 @@ def ring_unaccepted() -> int:
     # One somebody is at is rung for by the next run, if it still waits then.
     free = Case.objects.select_for_update(skip_locked=True).filter(pk__in=[*waiting][:BATCH])
     locked = set(free.order_by("pk").values_list("pk", flat=True))
-    still = clocks.filter(case__in=locked).in_bulk([waiting[pk].pk for pk in locked])
+    # Looked at again under the lock, which whoever accepts or rings meanwhile must hold as well.
+    still = clocks.exclude(Exists(rung)).in_bulk([waiting[pk].pk for pk in locked])
     at = _now()
     escalate_at = at + timedelta(minutes=rule.escalate_min) if rule.tier == Tier.RINGS else None
     rows = []
@@ -85,8 +86,7 @@ def ring_unaccepted() -> int:
                 escalate_at=escalate_at,
             )
         )
-    DeskAlarm.objects.bulk_create(rows, ignore_conflicts=True)
-    return len(rows)
+    return len(DeskAlarm.objects.bulk_create(rows))
 
 
 def _now() -> Any:

@@ -15,8 +15,9 @@ from cases.services.deadlines import scan_deadlines
 from cases.services.desk_alarms import watch_desk
 from cases.services.dispatch import dispatch_filed
 from cases.services.draws import draw_samples
-from cases.services.exports import make_export, sweep_exports
+from cases.services.exports import Overtaken, make_export, sweep_exports, tell_of_failed
 from cases.services.filing import ask_again
+from cases.services.intake import report_finding
 from cases.services.notify import tell
 from cases.services.outside import Failed, NotNow, Outside, Unknown
 from cases.services.parked import KIND as TASK
@@ -68,6 +69,7 @@ _ON_ITS_OWN: dict[str, Callable[[Effect], str]] = {
     TASK: run_task,
     "notify": tell,
     "ask_again": ask_again,
+    "finding": report_finding,
     "export": make_export,
     "sweep_exports": lambda _: sweep_exports(),
 }
@@ -156,6 +158,8 @@ def run_effect(effect_id: int) -> str:
         return _put_back(effect, WAIT_S, "waits for the demo month")
     except NotNow as later:
         return _put_back(effect, later.wait_s, "put off")
+    except Overtaken:
+        return "held elsewhere"
     except Unknown as error:
         return _unknown(effect, error)
     except Failed as error:  # of another system: expected, and no matter of our code
@@ -409,7 +413,7 @@ def end_lost_claims() -> int:
 
 
 def bury_crashed() -> int:
-    """Give up what ended without a word; returns how many.
+    """Give up what ended without a word, and tell who waits for a file; returns how many.
 
     Work of ours after its last allowed run, outside work at once: it may have taken place.
     """
@@ -428,4 +432,6 @@ def bury_crashed() -> int:
             """,
             {"outside": list(_OUTSIDE)},
         )
-        return int(cursor.rowcount)
+        buried = int(cursor.rowcount)
+    tell_of_failed()  # also of those whose last run failed with a word
+    return buried

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -29,7 +29,9 @@ from cases.models import Case, District, Effect, Export, Notice, Unit
 from cases.selectors.calendars import current_version
 from cases.selectors.case_search import Filters, page, read_filters, search
 from cases.selectors.columns import Cell, Column, Value, columns_named, told_of, with_columns
-from cases.selectors.telephones import sees_telephones
+from cases.selectors.telephones import telephone_reach
+from cases.services.outside import NotNow
+from cases.services.patience import as_long_again
 from cases.services.workbook import write_csv, write_workbook
 from cityops.accounts.models import User
 
@@ -38,10 +40,12 @@ MOST_ROWS = 100_000
 MOST_UNDER_WAY = 3  # exports of one person
 PAGE = 1_000
 RUNS = 3
+BUSY_S = (1.0, 10.0)  # how soon one that found another being written is tried again, and how late
+ONE_AT_A_TIME = 4_312_000_004  # advisory lock of who begins
 FOLDER = "exports"
 HALF_KEPT_S = 3600  # what a writer that died left, after its last change
 _HALF = ".part"
-_TELEPHONES = "telephones"  # in `reach`: they stand in full in the file
+_TELEPHONES = "telephones"  # in `reach`: they stand in full in the file, or with :DISTRICT some
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ class _Reading:
 
     def about(self, count: int) -> list[tuple[str, str]]:
         """Return what the second sheet says of the first."""
-        told = _("in full") if sees_telephones(self.reader) else _("with the middle hidden")
+        told = _telephone_words(self.reader)
         return [
             (_("What this is"), _("Cases as the list showed them; numbers are of one moment.")),
             (_("Scope"), scope_words(self.reader)),
@@ -133,6 +137,19 @@ class _Reading:
             (_("Telephone numbers"), told),
             (_("Made by"), f"{self.reader.name} ({self.reader.username})"),
         ]
+
+
+def _telephone_words(reader: User) -> str:
+    """Return in words which telephone numbers `reader` is told."""
+    reach = telephone_reach(reader)
+    if reach.is_whole:
+        return _("in full")
+    hidden = _("with the middle hidden")
+    if not reach.districts:
+        return hidden
+    names = District.objects.filter(slug__in=reach.districts).order_by("slug")
+    words = {"districts": _(", ").join(one.name for one in names), "hidden": hidden}
+    return _("in full in %(districts)s, elsewhere %(hidden)s") % words
 
 
 def scope_words(reader: User) -> str:
@@ -249,20 +266,21 @@ def drop_export(export: Export) -> None:
 def may_still_have(reader: User, export: Export) -> bool:
     """Whether its owner still sees as far as when the file was written."""
     reach = set(_reach(reader))
-    if "whole" in reach:  # then only the telephone numbers may be more than they read now
-        return _TELEPHONES in reach or _TELEPHONES not in export.reach
-    return set(export.reach) <= reach
+    numbers = {word for word in export.reach if word.startswith(_TELEPHONES)}
+    cases = set(export.reach) - numbers
+    return ("whole" in reach or cases <= reach) and (_TELEPHONES in reach or numbers <= reach)
 
 
 def _reach(reader: User) -> list[str]:
     """Return how far `reader` sees, in words that can be compared later."""
-    reach = policy.reach_of(reader)
+    reach, numbers = policy.reach_of(reader), telephone_reach(reader)
     return [
         *(["whole"] if reach.is_whole else []),
         *(f"district:{slug}" for slug in sorted(reach.districts)),
         *(f"unit:{code}" for code in sorted(reach.units)),
         *(["inspector"] if reach.inspector_id is not None else []),
-        *([_TELEPHONES] if sees_telephones(reader) else []),
+        *([_TELEPHONES] if numbers.is_whole else []),
+        *(f"{_TELEPHONES}:{slug}" for slug in sorted(numbers.districts)),
     ]
 
 
@@ -273,6 +291,10 @@ class Stopped(Exception):
     """The export was cancelled, or another run has taken it over."""
 
 
+class Overtaken(Exception):
+    """Another run has taken the export over: its effect is no longer this one's to end."""
+
+
 class TooBig(Exception):
     """There are more rows than a file may hold."""
 
@@ -280,14 +302,14 @@ class TooBig(Exception):
 def make_export(effect: Effect) -> str:
     """Write the file of an export; safe to repeat: each run starts anew, the newest one ends it.
 
-    Raises NoRoom where little of the disk is free.
+    Raises NoRoom where little of the disk is free, Overtaken where a newer run is at it.
     """
     export = _begin(effect)
     if export is None:
         return "not wanted any more"
     folder = path_of(FOLDER)
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(f"{export.key.hex}-*"):
+    for left in _left_of_older(export):
         _delete(left)
     if shutil.disk_usage(folder).free < settings.LEAST_FREE:
         raise NoRoom(_("There is no room for files now; it is tried again later."))
@@ -295,29 +317,82 @@ def make_export(effect: Effect) -> str:
     scratch.mkdir()
     try:
         return _write(export, scratch)
-    except Stopped:
+    except (Stopped, FileNotFoundError):  # a newer run has cleared away what this one wrote
+        if _mine(export).exists():
+            raise
+        if Export.objects.filter(pk=export.pk).exists():
+            raise Overtaken from None
         return "not wanted any more"
-    except TooBig:
-        _mine(export).update(state=Export.State.TOO_BIG)
-        return "too many rows"
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 @transaction.atomic
 def _begin(effect: Effect) -> Export | None:
-    """Return the export with this as its newest run; None where it has ended or was cancelled."""
+    """Return the export with this as its newest run; None where it has ended or was cancelled.
+
+    Raises NotNow while another is being written: files take minutes, and with all its places
+    taken the queue would give no sign of life. Raises Overtaken where this run was held up for so
+    long that another has claimed the effect.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
+    if Effect.objects.select_for_update().get(pk=effect.pk).runs != effect.runs:
+        raise Overtaken
     waiting = Export.objects.filter(state__in=(Export.State.WAITING, Export.State.RUNNING))
     export = waiting.select_for_update().filter(effect=effect.pk).first()
-    if export is not None:
-        export.state, export.run, export.done = Export.State.RUNNING, export.run + 1, 0
-        export.save(update_fields=["state", "run", "done"])
+    if export is None:
+        return None
+    written = Export.objects.filter(state=Export.State.RUNNING, effect__claimed_until__gt=Now())
+    if written.filter(effect__state=Effect.State.DUE).exclude(pk=export.pk).exists():
+        raise NotNow(as_long_again(effect, *BUSY_S))
+    export.state, export.run, export.done = Export.State.RUNNING, export.run + 1, 0
+    export.save(update_fields=["state", "run", "done"])
     return export
 
 
 def _mine(export: Export) -> QuerySet[Export]:
     """Return the export as long as this run is its newest and nobody has cancelled it."""
     return Export.objects.filter(pk=export.pk, run=export.run, state=Export.State.RUNNING)
+
+
+def _left_of_older(export: Export) -> list[Path]:
+    """Return what earlier runs of an export left; what a newer one wrote is its own."""
+    found = path_of(FOLDER).glob(f"{export.key.hex}-*")
+    return [path for path in found if _run_of(path) < export.run]
+
+
+def _run_of(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])
+
+
+def _end(export: Export, **words: Any) -> None:
+    """End the export with this run and tell its owner. Raises Stopped where it is not the newest.
+
+    In a transaction, which holds the row from here on: no newer run begins meanwhile.
+    """
+    if not _mine(export).update(**words):
+        raise Stopped
+    _tell(export)
+
+
+def _tell(export: Export) -> None:
+    Notice.objects.filter(export=export.pk).delete()  # that it had failed, before it was run again
+    Notice.objects.create(user_id=export.owner_id, export=export)
+
+
+@transaction.atomic
+def tell_of_failed() -> int:
+    """Tell the owners of exports whose effect was given up, once each; returns how many."""
+    failed = Export.objects.filter(
+        state__in=(Export.State.WAITING, Export.State.RUNNING),
+        effect__state=Effect.State.DEAD,
+        notice=None,
+    )
+    held = list(failed.select_for_update(of=("self",), skip_locked=True))
+    for export in held:
+        _tell(export)
+    return len(held)
 
 
 def _write(export: Export, scratch: Path) -> str:
@@ -327,12 +402,17 @@ def _write(export: Export, scratch: Path) -> str:
     filters = read_filters(QueryDict(export.query))
     reading = _Reading(owner, Asked(filters, columns_named(export.columns), said))
     part = scratch / "cases.xlsx"
-    with (
-        translation.override(export.language),
-        _beside(export) as tell,
-        closing(reading.rows(tell)) as rows,
-    ):
-        count = write_workbook(part, reading.asked.cells, rows, reading.about, scratch=scratch)
+    try:
+        with (
+            translation.override(export.language),
+            _beside(export) as tell,
+            closing(reading.rows(tell)) as rows,
+        ):
+            count = write_workbook(part, reading.asked.cells, rows, reading.about, scratch=scratch)
+    except TooBig:
+        with transaction.atomic():
+            _end(export, state=Export.State.TOO_BIG)
+        return "too many rows"
     return _keep(export, part, count, reading)
 
 
@@ -355,15 +435,18 @@ def _beside(export: Export) -> Iterator[Callable[[int, int], None]]:
 
 
 def _keep(export: Export, part: Path, count: int, reading: _Reading) -> str:
-    """Put the whole file in its place, then say in one commit that it is there and tell of it."""
+    """Say in one commit that the file is there and tell of it; before that it is put in its place.
+
+    While the row is held: an older run puts nothing beside the file of a newer one.
+    """
     name = f"{FOLDER}/{export.key.hex}-{export.run}.xlsx"
     with part.open("rb+") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())
         size = file.seek(0, os.SEEK_END)
-    part.replace(path_of(name))
     with transaction.atomic():
-        is_kept = _mine(export).update(
+        _end(
+            export,
             state=Export.State.READY,
             file=name,
             sha256=sha256,
@@ -374,11 +457,7 @@ def _keep(export: Export, part: Path, count: int, reading: _Reading) -> str:
             reach=_reach(reading.reader),
             expires_at=Now() + Export.KEPT,
         )
-        if is_kept:
-            Notice.objects.create(user_id=export.owner_id, export=export)
-    if not is_kept:
-        path_of(name).unlink(missing_ok=True)
-        return "not wanted any more"
+        part.replace(path_of(name))
     return f"{count} rows"
 
 
@@ -391,8 +470,13 @@ def path_of(file: str) -> Path:
 
 
 def sweep_exports() -> str:
-    """Delete exports that are over a week old, and files no export names; returns how many."""
+    """Delete exports over a week old or without their file, and files no export names.
+
+    Returns how many. A city restored from a backup has no files.
+    """
     over = list(Export.objects.filter(expires_at__lt=Now()))
+    ready = Export.objects.exclude(file="").exclude(pk__in=[export.pk for export in over])
+    over += [export for export in ready if not path_of(export.file).exists()]
     for export in over:
         drop_export(export)
     known = set(Export.objects.exclude(file="").values_list("file", flat=True))

@@ -23,6 +23,7 @@ from cases.models import (
     CityOptions,
     Component,
     Condition,
+    Effect,
     Event,
     MinorClass,
     Task,
@@ -80,6 +81,37 @@ def report_case(
     """
     if not policy.may_report(actor):
         raise NotAllowed(_("Reporting needs the role inspector or operator."))
+    return _bring_in(report, actor, key=key, photos=photos, at=at)
+
+
+@retrying
+def report_finding(effect: Effect) -> str:
+    """Bring in what an assessor found at a point drawn for inspection; returns its number.
+
+    It counts as seen by the city's own inspectors. Safe to repeat: the key in the payload is the
+    case's for ever, and comes back with the answer it had.
+    """
+    said = effect.payload
+    report = Report(
+        lon=float(said["lon"]),
+        lat=float(said["lat"]),
+        category=said["category"],
+        description=said["description"],
+    )
+    photos = tuple(StoredPhoto.from_note(note) for note in said["photos"])
+    actor = User.objects.with_grants().get(pk=said["actor"])
+    answer = _bring_in(report, actor, key=uuid.UUID(said["key"]), photos=photos, at=None)
+    return str(answer["number"])
+
+
+def _bring_in(
+    report: Report,
+    actor: User,
+    *,
+    key: uuid.UUID | None,
+    photos: tuple[StoredPhoto, ...],
+    at: datetime | None,
+) -> dict[str, Any]:
     held = claim(actor, key, ["report", report.canonical(), [p.sha256 for p in photos]])
     if held.answer is not None:
         return held.answer
@@ -287,8 +319,9 @@ def _record(
 
 
 def _role_of(reporter: User) -> Role:
-    """Return the role in which somebody reports."""
-    return Role.INSPECTOR if reporter.holds(Role.INSPECTOR) else Role.OPERATOR
+    """Return the role in which somebody reports; an assessor does so from a point drawn only."""
+    posts = (Role.INSPECTOR, Role.OPERATOR)
+    return next((post for post in posts if reporter.holds(post)), Role.ASSESSOR)
 
 
 def _start_order(book: Book, folder: Folder, rules: Rules) -> None:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from django.contrib.sessions.models import Session
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -58,10 +58,18 @@ def delete_old_ticks() -> str:
     tries, _ = SignInLock.objects.untouched_since(timezone.now() - TRIES_KEPT).delete()
     for kind, kept in RUNS_KEPT.items():
         Reconciliation.objects.filter(kind=kind, finished_at__lt=Now() - kept).delete()
-    DeskAlarm.objects.filter(ended_at__lt=Now() - ALARMS_KEPT).delete()
+    _delete_old_desk_alarms()
     Alarm.objects.filter(cleared_at__lt=Now() - ALARMS_KEPT).delete()
     sessions, _ = Session.objects.filter(expire_date__lt=Now()).delete()
     return f"{ticks} ticks, {notices} notices, {keys} keys, {tries} tries, {sessions} sessions"
+
+
+@transaction.atomic
+def _delete_old_desk_alarms() -> None:
+    """Delete alarms that ended long ago; one that is held may be ringing anew."""
+    old = DeskAlarm.objects.filter(ended_at__lt=Now() - ALARMS_KEPT)
+    free = old.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    DeskAlarm.objects.filter(pk__in=list(free)).delete()
 
 
 def give_up_late_sends() -> None:

@@ -216,7 +216,7 @@ def case_context(
 ) -> dict[str, Any]:
     """Return what the page and the panel show of a case; its people in full once disclosed."""
     now, events, user = timezone.now(), events_of(case), request.user
-    said_fully = str if is_disclosed else said_to(user)
+    said_fully = str if is_disclosed else said_to(user, case)
     options, rows = CityOptions.objects.get(), beside(case, user)
     said = {name: ",".join(request.POST.getlist(name)) for name in request.POST}
     forms = action_forms(
@@ -256,7 +256,7 @@ def case_context(
 
 def _may_disclose(user: User, case: Case, events: list[Event]) -> bool:
     """Whether something of this case is hidden that `user` may have shown."""
-    if sees_telephones(user) or policy.discloses_as(user, case) is None:
+    if sees_telephones(user, case) or policy.discloses_as(user, case) is None:
         return False
     said = [case.description, *(opinion_in(event) for event in events)]
     return bool(case.contact) or any(mask_telephones(text) != text for text in said)

@@ -1,5 +1,6 @@
 """The desk: the live map, the queue of a view, the case that is chosen, and their data."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from cases.choices import Role
+from cases.choices import Role, Stage
 from cases.errors import InvalidInput
 from cases.models import Case, ComponentState
 from cases.selectors import live_map
@@ -75,13 +76,19 @@ class View:
 
 @dataclass(frozen=True)
 class Row:
-    """A case as a card of the queue."""
+    """A case as a card of the queue; one the reader holds already is its number alone."""
 
     case: Case
-    light: Light | None
-    address: str  # as the reader is told it
-    photos_late: int
-    waits: list[str]
+    light: Light | None = None
+    address: str = ""  # as the reader is told it
+    photos_late: int = 0
+    waits: Sequence[str] = ()
+    is_known: bool = False
+
+    @property
+    def stage_name(self) -> str:
+        """The stage in the reader's words; the model's own way to them is slow for a list."""
+        return str(Stage(self.case.stage).label)
 
     @property
     def clock_words(self) -> str:
@@ -89,7 +96,7 @@ class Row:
         if self.light is None or self.light.due_at is None:
             return ""
         due_at = timezone.localtime(self.light.due_at)
-        words = {"stage": self.case.get_stage_display(), "at": f"{due_at:%Y-%m-%d %H:%M}"}
+        words = {"stage": self.stage_name, "at": f"{due_at:%Y-%m-%d %H:%M}"}
         if runs_in_working_time(self.case):
             return _("Clock of “%(stage)s”, working time only; due %(at)s") % words
         return _("Clock of “%(stage)s”, day and night; due %(at)s") % words
@@ -118,9 +125,14 @@ def desk(request: UserRequest) -> HttpResponse:
 @login_required
 @require_safe
 def desk_queue(request: UserRequest) -> HttpResponse:
-    """Return the views with their counts and the queue of the one asked for."""
+    """Return the views with their counts and the queue of the one asked for.
+
+    With `changed=A,B` the page holds the other cards as they are: they are told by number alone.
+    """
     _require_desk(request)
-    answer = render(request, "cases/desk/_live.html", _queue_context(request))
+    asked = request.GET.get("changed")
+    changed = None if asked is None else frozenset(asked.split(",")[:MOST_NUMBERS])
+    answer = render(request, "cases/desk/_live.html", _queue_context(request, changed))
     answer["Cache-Control"] = "private, no-store"
     return answer
 
@@ -149,8 +161,10 @@ def cards(request: UserRequest) -> HttpResponse:
     _require_desk(request)
     now, numbers = timezone.now(), request.GET.get("numbers", "").split(",")[:MOST_NUMBERS]
     found = live_map.cards(request.user, numbers)
-    said = said_to(request.user)
-    context = {"rows": [(case, light_of(case, at=now), said(case.address)) for case in found]}
+    rows = [
+        (case, light_of(case, at=now), said_to(request.user, case)(case.address)) for case in found
+    ]
+    context = {"rows": rows}
     answer = render(request, "cases/desk/_cards.html", context)
     answer["Cache-Control"] = "private, no-store"
     return answer
@@ -175,7 +189,7 @@ def _require_desk(request: UserRequest) -> None:
         raise Http404
 
 
-def _queue_context(request: UserRequest) -> dict[str, Any]:
+def _queue_context(request: UserRequest, changed: Collection[str] | None = None) -> dict[str, Any]:
     """Return the views, and the rows of the one asked for: the urgent ones, else all open.
 
     Words that are searched for replace the view. The heads are read before the rows, which so
@@ -188,7 +202,7 @@ def _queue_context(request: UserRequest) -> dict[str, Any]:
     view, words = request.GET.get("view", ""), request.GET.get("q", "").strip()
     if view not in names:
         view = "urgent" if counted["urgent"] else "all"
-    rows, held_count, wrong = _rows(user, view, words, saved, at=now)
+    rows, held_count, wrong = _rows(user, view, words, saved, changed, at=now)
     return {
         "heads": heads,
         "view": view,
@@ -218,23 +232,32 @@ def _queue_context(request: UserRequest) -> dict[str, Any]:
 
 
 def _rows(
-    user: User, view: str, words: str, saved: dict[str, SavedView], *, at: datetime
+    user: User,
+    view: str,
+    words: str,
+    saved: dict[str, SavedView],
+    changed: Collection[str] | None,
+    *,
+    at: datetime,
 ) -> tuple[list[Row], int | None, str]:
     """Return the rows of what was searched for, else of the view, and how many the words found."""
-    mine, said = awaited(user), said_to(user)
+    mine = awaited(user)
 
     def row(case: Case) -> Row:
+        if changed is not None and case.number not in changed:
+            return Row(case, is_known=True)
         waits = [str(WAITING_WORDS[kind]) for kind in mine if kind in case.waiting_for]
         light, photos_late = light_of(case, at=at), case.photos_late(at=at)
-        return Row(case, light, said(case.address), photos_late, waits)
+        return Row(case, light, said_to(user, case)(case.address), photos_late, waits)
 
-    if not words:
-        return [row(case) for case in queue(held(user, view, at=at, saved=saved), at=at)], None, ""
-    try:
-        hits = found(user, words, at=at)
-    except InvalidInput as refusal:
-        return [], 0, refusal.fields.get("q", refusal.message)
-    return [row(case) for case in queue(hits, at=at)], hits.count(), ""
+    hits, count = held(user, view, at=at, saved=saved), None
+    if words:
+        try:
+            hits = found(user, words, at=at)
+        except InvalidInput as refusal:
+            return [], 0, refusal.fields.get("q", refusal.message)
+        count = hits.count()
+    return [row(case) for case in queue(hits, at=at, changed=changed)], count, ""
 
 
 def _layers() -> dict[str, Any]:

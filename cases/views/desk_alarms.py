@@ -1,6 +1,5 @@
 """What the desk rings for: the feed of a reader, 知道了, and how they want to hear it."""
 
-from collections.abc import Callable
 from datetime import time
 from typing import Any
 
@@ -20,6 +19,7 @@ from cases.selectors.telephones import said_to
 from cases.services.desk_alarms import acknowledge, choose
 from cases.views.desk import DESK_ROLES
 from cityops.accounts.http import UserRequest
+from cityops.accounts.models import User
 
 
 @login_required
@@ -29,12 +29,12 @@ def alarms(request: UserRequest) -> HttpResponse:
     _require_desk(request)
     heads = read_heads()
     at = timezone.now()
-    found, said = desk_alarms(request.user, at=at), said_to(request.user)
+    found = desk_alarms(request.user, at=at)
     return _as_json(
         {
             "heads": heads,
             "at": at,
-            "alarms": [_row(alarm, said) for alarm in found.rows],
+            "alarms": [_row(alarm, request.user) for alarm in found.rows],
             "ringing": found.ringing,
             "kinds": sorted(ringing.RINGING_ACTIONS),
             "volume": found.choice.volume,
@@ -87,7 +87,7 @@ def _as_input(moment: time | None) -> str:
     return f"{moment:%H:%M}" if moment else ""
 
 
-def _row(alarm: DeskAlarm, said: Callable[[str], str]) -> dict[str, Any]:
+def _row(alarm: DeskAlarm, reader: User) -> dict[str, Any]:
     case = alarm.case
     return {
         "id": alarm.pk,
@@ -96,7 +96,7 @@ def _row(alarm: DeskAlarm, said: Callable[[str], str]) -> dict[str, Any]:
         "says": words_of(alarm),
         "number": case.number,
         "minor": case.minor.name,
-        "address": said(case.address),
+        "address": said_to(reader, case)(case.address),
         "due_at": alarm.due_at,
         "raised_at": alarm.raised_at,
         "acknowledged": _known(alarm),

@@ -216,7 +216,7 @@ def _reason(back: GaveBack) -> str:
 
 def _alike(case: Case, reader: User) -> Alike:
     away_m = round(getattr(case, "away").m)  # noqa: B009  # annotated by its selector
-    return Alike(case, away_m, said_to(reader)(case.address))
+    return Alike(case, away_m, said_to(reader, case)(case.address))
 
 
 def _moment(at: datetime) -> str:

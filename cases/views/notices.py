@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from cases.choices import Role
-from cases.models import Notice, Task
+from cases.models import Export, Notice, Task
 from cases.notices import TABLE, telling_of
 from cases.selectors.feed import read_heads
 from cases.selectors.row_words import places_of
@@ -66,9 +66,17 @@ def notices_unread(request: UserRequest) -> HttpResponse:
     return answer
 
 
+def _file_words(export: Export | None) -> str:
+    if export is not None and export.state == Export.State.TOO_BIG:
+        return _("a file you asked for would hold too many cases: narrow its filters")
+    if export is not None and export.state != Export.State.READY:
+        return _("a file you asked for could not be written: ask for it again")
+    return _("a file you asked for is ready")
+
+
 def _says(notice: Notice) -> str:
     event = notice.event
     if event is None:
-        return _("a file you asked for is ready")
+        return _file_words(notice.export)
     telling = telling_of(event.action, event.to_stage, event.data["facts"])
     return str(telling.says) if telling else str(event.get_action_display())

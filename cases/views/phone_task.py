@@ -24,7 +24,7 @@ from cases.selectors.telephones import said_to
 from cases.selectors.timeline import events_of
 from cases.services.moves import take_action
 from cases.views.case import act_as_sent, case_context, case_in_sight, done_words
-from cases.views.timeline import opinion_of, timeline
+from cases.views.timeline import opinion_in, timeline
 from cases.views.words import DOUBT_WORDS, REASON_WORDS, light_of_task, photos_of
 from cityops.accounts.http import UserRequest
 from cityops.accounts.models import User
@@ -146,6 +146,7 @@ def _task_page(request: UserRequest, task: Task, form: AnswerForm, *, status: in
     """Show the task; one that is over says so and asks nothing."""
     now, case, kind = timezone.now(), task.case, Task.Kind(task.kind)
     photos, events = photos_of(case), events_of(case)
+    said = said_to(request.user, case)
     is_handled = kind in (Task.Kind.CHECK, Task.Kind.AUDIT_CLOSURE)
     context = {
         "task": task,
@@ -156,24 +157,24 @@ def _task_page(request: UserRequest, task: Task, form: AnswerForm, *, status: in
         "is_handled": is_handled,
         "light": light_of_task(task, at=now),
         "place": place_words(case, at=now),
-        "sent_words": _sent_words(task, request.user),
-        "description": said_to(request.user)(case.description),
+        "sent_words": said(_sent_words(task)),
+        "description": said(case.description),
         "declined": _declined_words(case) if kind == Task.Kind.AUDIT_DECLINE else "",
         "before": [photo for photo in photos if photo.kind in _BEFORE],
         "after": [photo for photo in photos if photo.kind == Attachment.Kind.AFTER],
         "doubts": [DOUBT_WORDS[code] for code in case.photo_doubts] if is_handled else [],
-        "lines": timeline(events, request.user),
+        "lines": timeline(events, request.user, said=said),
         "locator": locator(case),
         "form": form,
     }
     return render(request, "cases/phone/task.html", context, status=status)
 
 
-def _sent_words(task: Task, reader: User) -> str:
+def _sent_words(task: Task) -> str:
     """Return what whoever asked wants looked at."""
     action = ASKED[Task.Kind(task.kind)].sent_by
     sent = Event.objects.filter(case=task.case_id, action=action).order_by("-case_seq").first()
-    return opinion_of(sent, reader) if sent else ""
+    return opinion_in(sent) if sent else ""
 
 
 def _declined_words(case: Case) -> str:

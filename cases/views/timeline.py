@@ -17,7 +17,6 @@ from cases.models import Condition, District, Event, Responsibility, Supervision
 from cases.models.category import limit_text
 from cases.selectors.responsibility import REGISTER
 from cases.selectors.row_words import hours_and_minutes
-from cases.selectors.telephones import said_to
 from cases.views.words import (
     DOUBT_WORDS,
     EFFECT_WORDS,
@@ -54,22 +53,14 @@ class _Names:
     rules: list[Responsibility]  # every version
 
 
-def timeline(
-    events: list[Event], reader: User, *, said: Callable[[str], str] | None = None
-) -> list[Line]:
+def timeline(events: list[Event], reader: User, *, said: Callable[[str], str]) -> list[Line]:
     """Return the lines of a case's history, oldest first; `said` tells what people said."""
     secrets = [json.loads(event.private) if event.private else {} for event in events]
     names = _names(events, secrets, reader)
-    said = said or said_to(reader)
     return [
         _line(event, secret, names, said(secret.get("opinion") or ""))
         for event, secret in zip(events, secrets, strict=True)
     ]
-
-
-def opinion_of(event: Event, reader: User) -> str:
-    """Return what the reader is told of what was said with an event; empty once erased."""
-    return said_to(reader)(opinion_in(event))
 
 
 def opinion_in(event: Event) -> str:

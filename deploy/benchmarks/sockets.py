@@ -79,7 +79,8 @@ class _Socket(asyncio.Protocol):
             if kind == _PING:
                 self.transport.write(_frame(_PONG, payload))
             elif kind == _TEXT:
-                self.hear(self.number, payload)
+                for line in payload.split(b"\n"):  # docs/live.md: one message a line
+                    self.hear(self.number, line)
 
     def _frames(self) -> Iterator[tuple[int, bytes]]:
         while len(self.rest) >= 2:

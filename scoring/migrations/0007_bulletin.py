@@ -16,7 +16,7 @@ GRANT UPDATE, DELETE ON scoring_bulletintext, scoring_bulletintemplate
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("scoring", "0005_period_life"),
+        ("scoring", "0006_measured"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

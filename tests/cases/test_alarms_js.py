@@ -493,3 +493,15 @@ def test_a_lost_connection_that_is_known_of_is_silent_and_rings_anew_the_next_ti
     wait(page, 64)
 
     assert len(heard(page)) == 2
+
+
+def test_choices_that_the_sign_in_page_swallowed_are_not_said_to_be_kept(desk):
+    page = desk()
+    page.evaluate("() => { window.fetch = async () => ({ ok: true, redirected: true }); }")
+
+    page.evaluate(
+        "document.querySelector('#alarm-sound [name=volume]')"
+        ".dispatchEvent(new Event('change', { bubbles: true }))"
+    )
+
+    page.wait_for_function("!document.querySelector('#alarm-sound .sound-failed').hidden")

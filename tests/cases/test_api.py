@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from cases.choices import Action, Role
 from cases.models import Case, Event, Task
-from cityops.accounts.models import ApiToken
+from cityops.accounts.models import ApiToken, Grant
 from tests.support.people import person
 from tests.support.spine import PLACE, act, dispatched, report, unit_person
 
@@ -120,6 +120,27 @@ def test_a_telephone_number_is_told_to_operators_alone(people, condition, reader
     for text in [] if told else texts:
         assert "****" in text
         assert not re.search("13812342210|0745-2234567", text)
+
+
+@pytest.mark.parametrize(("operates", "told"), [("hecheng", True), ("landport", False)])
+def test_an_operator_of_another_district_is_told_no_telephone_number(
+    people, condition, operates, told
+):
+    """Who reads the case in another post, and answers elsewhere."""
+    number = report(people, condition, source="hotline", description="13812342210")["number"]
+    reader = person("two", Role.OPERATOR, operates)
+    Grant.objects.create(
+        user=reader, role=Role.ACCEPTOR, scope_kind="district", scope_key="hecheng"
+    )
+    client = Client()
+    client.force_login(reader)
+    pages = ["/api/v1/cases/", f"/api/v1/cases/{number}/", f"/cases/{number}/"]
+
+    texts = [client.get(page).content.decode() for page in pages]
+
+    assert [number in text for text in texts] == [True] * 3
+    assert ["13812342210" in text for text in texts] == [told] * 3
+    assert ["138****2210" in text for text in texts] == [not told] * 3
 
 
 def with_moments(row):

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from cases.choices import Action, ClockKind, Role
@@ -12,6 +12,7 @@ from cases.models import Case, Channel, DeskAlarm, Effect, StageClock
 from cases.services.deadlines import scan_deadlines
 from cases.services.desk_alarms import acknowledge, escalate, ring_unaccepted
 from cases.services.intake import report_case
+from cases.services.upkeep import delete_old_ticks
 from tests.cases.test_concurrency import REPORT, city, together
 from tests.support.people import person
 from tests.support.spine import act, run_dispatch, unit_person
@@ -80,4 +81,36 @@ def test_many_workers_ring_once_for_a_report_that_waits():
     rung = together(ring_unaccepted, ring_unaccepted, ring_unaccepted)
 
     assert sum(rung) == 1
+    assert DeskAlarm.objects.filter(ring="unaccepted").count() == 1
+
+
+def test_the_sweep_of_old_alarms_waits_for_nobody(alarm):
+    """Waiting for one while it holds others could close a circle with who rings them anew."""
+    long_ago = timezone.now() - timedelta(days=500)
+    DeskAlarm.objects.update(raised_at=long_ago, ended_at=long_ago)
+    with transaction.atomic():
+        DeskAlarm.objects.select_for_update().get()
+
+        together(delete_old_ticks)
+
+    assert DeskAlarm.objects.count() == 1
+    delete_old_ticks()
+    assert DeskAlarm.objects.count() == 0
+
+
+def test_one_who_rang_between_the_look_and_the_lock_is_not_repeated():
+    report(person("o", Role.OPERATOR), source="hotline")
+    past = timezone.now() - timedelta(minutes=11)
+    StageClock.objects.filter(kind=ClockKind.ACCEPT).update(started_at=past)
+    others = []
+
+    def ring_first(execute, sql, params, many, context):
+        if "FOR UPDATE" in sql and not others:
+            others.extend(together(ring_unaccepted))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(ring_first):
+        rung = ring_unaccepted()
+
+    assert (others, rung) == ([1], 0)
     assert DeskAlarm.objects.filter(ring="unaccepted").count() == 1

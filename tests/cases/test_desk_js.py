@@ -331,8 +331,9 @@ SIGN_IN = """async (origin) => {
   document.body.innerHTML = `
     <form id="typed"><input type="hidden" name="csrfmiddlewaretoken" value="old">
       <textarea></textarea></form>
-    <dialog id="again" data-home="/desk/home/" data-sending="Sending" data-unanswered="No answer">
-      <form action="/sign-in/"><p role="alert"></p><input name="username">
+    <dialog id="again" data-home="/desk/home/" data-sending="Sending" data-unanswered="No answer"
+      data-must-change="Choose another.">
+      <form action="/sign-in/"><p role="alert"></p><p data-change hidden></p><input name="username">
         <input name="password" type="password"><button>Sign in</button></form></dialog>`;
   document.querySelector("textarea").value = "half a sentence";
   const { SignIn } = await import("/static/cases/desk/sign_in.js");
@@ -347,8 +348,12 @@ class Server:
     """Answers as the sign-in page does, and keeps what was posted."""
 
     def __init__(self, context):
-        self.user, self.posted, self.is_gone = "ann", [], False
+        self.user, self.posted, self.is_gone, self.must_change = "ann", [], False, False
         context.route(f"{SECURE}/sign-in/", self.answer)
+        context.route(
+            f"{SECURE}/desk/home/",
+            lambda route: route.fulfill(body=self.home(), content_type="text/html"),
+        )
 
     def answer(self, route):
         if self.is_gone:
@@ -365,6 +370,7 @@ class Server:
         return (
             f'<form id="sign-out" data-user="{self.user}">'
             '<input name="csrfmiddlewaretoken" value="new"></form>'
+            + ("<form data-must-change></form>" if self.must_change else "")
         )
 
 
@@ -397,6 +403,31 @@ def test_signing_in_again_keeps_what_was_typed_and_renews_the_tokens(again, serv
     assert again.input_value("#typed [name=csrfmiddlewaretoken]") == "new"
     assert again.input_value("#typed textarea") == "half a sentence"
     assert again.evaluate("[again.dialog.open, again.password.value]") == [False, ""]
+
+
+def test_a_window_that_never_asked_renews_its_tokens_and_tells_nobody(again):
+    """Another window of the desk has signed in again; its token is the only one that counts."""
+    again.evaluate("again.dialog.close()")
+
+    again.evaluate("again.look()")
+
+    assert again.input_value("#typed [name=csrfmiddlewaretoken]") == "new"
+    assert again.input_value("#typed textarea") == "half a sentence"
+    assert again.evaluate("done") == 0
+
+
+def test_a_password_that_must_be_changed_first_is_said_once(again, server):
+    """Every page leads to the change: the dialog closed and opened for ever."""
+    server.must_change = True
+
+    sign_in(again, "right")
+    again.wait_for_function("again.said.textContent === 'Choose another.'")
+    again.evaluate("again.look()")
+
+    assert again.evaluate("[again.dialog.open, again.change.hidden, done]") == [True, False, 0]
+    server.must_change = False
+    again.evaluate("again.look()")
+    assert again.evaluate("[again.dialog.open, done]") == [False, 1]
 
 
 def test_a_wrong_password_is_said_and_the_dialog_stays(again, server):

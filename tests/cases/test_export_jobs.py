@@ -6,6 +6,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.db.models.functions import Now
 
@@ -15,10 +16,16 @@ from cases.models import Case, Effect, Export, Notice
 from cases.selectors.case_search import read_filters
 from cases.selectors.columns import DEFAULT, columns_named
 from cases.services import exports
-from cases.services.effects import bury_crashed, end_lost_claims, run_effect
+from cases.services.effects import (
+    bury_crashed,
+    claim_effect,
+    end_lost_claims,
+    run_effect,
+)
 from cases.services.exports import (
     Asked,
     drop_export,
+    make_export,
     path_of,
     request_export,
     sweep_exports,
@@ -197,11 +204,108 @@ def test_a_run_that_was_overtaken_keeps_nothing(dispatcher, numbers, monkeypatch
 
     while_running(monkeypatch, overtake)
 
-    assert run_effect(export.effect_id) == "not wanted any more"
+    assert run_effect(export.effect_id) == "held elsewhere"
     export.refresh_from_db()
     assert (export.state, export.run) == ("ready", 2)
     assert files() == [f"{export.key.hex}-2.xlsx"]
     assert Effect.objects.get(kind="export").state == "done"
+
+
+def claim_anew(export):
+    """Claim the effect as a worker does after the lease of another; returns it."""
+    Effect.objects.update(claimed_until=Now() - timedelta(seconds=1))
+    effect = Effect.objects.get(pk=export.effect_id)
+    assert claim_effect(effect)
+    return effect
+
+
+def test_a_run_that_was_overtaken_leaves_the_effect_to_the_newer_one(
+    dispatcher, numbers, monkeypatch
+):
+    """The newer one is still at it: done now, nobody would do it again if that one dies."""
+    export = ask(dispatcher)
+    while_running(monkeypatch, lambda: exports._begin(claim_anew(export)))
+
+    assert run_effect(export.effect_id) == "held elsewhere"
+
+    effect = Effect.objects.get(pk=export.effect_id)
+    assert (effect.state, effect.runs, effect.done_at) == ("due", 2, None)
+    monkeypatch.undo()
+    assert run(export) == "5 rows"
+    assert files() == [f"{export.key.hex}-3.xlsx"]
+
+
+def test_a_run_that_was_overtaken_before_its_end_keeps_nothing(dispatcher, numbers, monkeypatch):
+    """All its rows are written; another claims, begins and ends before it puts the file there."""
+    export, keep = ask(dispatcher), exports._keep
+
+    def keep_late(*args):
+        monkeypatch.undo()
+        assert together(lambda: make_export(claim_anew(export))) == ["5 rows"]
+        return keep(*args)
+
+    monkeypatch.setattr(exports, "_keep", keep_late)
+
+    assert run_effect(export.effect_id) == "held elsewhere"
+    export.refresh_from_db()
+    assert (export.state, export.file) == ("ready", f"exports/{export.key.hex}-2.xlsx")
+    assert files() == [f"{export.key.hex}-2.xlsx"]
+    assert Notice.objects.count() == 1
+
+
+def test_a_run_held_up_before_it_began_does_not_stop_the_one_that_claimed_after_it(
+    dispatcher, numbers
+):
+    export = ask(dispatcher)
+    late = claim_anew(export)
+    assert exports._begin(claim_anew(export)) is not None
+
+    with pytest.raises(exports.Overtaken):
+        make_export(late)
+
+    assert Export.objects.get().run == 1
+    assert files() == []
+
+
+def test_a_run_held_up_after_it_began_clears_nothing_of_a_newer_one(
+    dispatcher, numbers, monkeypatch
+):
+    export, begin = ask(dispatcher), exports._begin
+
+    def begin_and_sleep(effect):
+        monkeypatch.undo()
+        begun = begin(effect)
+        assert together(lambda: make_export(claim_anew(export))) == ["5 rows"]
+        return begun
+
+    monkeypatch.setattr(exports, "_begin", begin_and_sleep)
+
+    assert run_effect(export.effect_id) == "held elsewhere"
+    export.refresh_from_db()
+    assert files() == [export.file.partition("/")[2]]
+    assert rows_in(export) == numbers[:5]
+
+
+def test_one_is_written_at_a_time_so_that_the_queue_shows_that_it_is_read(
+    dispatcher, numbers, monkeypatch
+):
+    first, second, seen = ask(dispatcher), ask(dispatcher), []
+    while_running(monkeypatch, lambda: seen.append(run_effect(second.effect_id)))
+
+    assert run(first) == "5 rows"
+
+    effect = Effect.objects.get(pk=second.effect_id)
+    assert seen == ["put off"]
+    assert (effect.runs, effect.claimed_until, effect.published_at) == (0, None, None)
+    assert run(second) == "5 rows"
+
+
+def test_one_whose_worker_died_holds_up_no_other(dispatcher, numbers):
+    first, second = ask(dispatcher), ask(dispatcher)
+    Export.objects.filter(pk=first.pk).update(state="running", run=1)
+    Effect.objects.filter(pk=first.effect_id).update(runs=1, claimed_until=Now())
+
+    assert run(second) == "5 rows"
 
 
 def test_one_that_is_cancelled_stops_and_leaves_nothing(dispatcher, numbers, monkeypatch):
@@ -234,7 +338,10 @@ def test_one_that_keeps_failing_says_so(dispatcher, numbers, monkeypatch):
     assert "could not be written" in page
     assert "every 2s" not in page
     assert files() == []
-    assert bury_crashed() == 0
+    assert [bury_crashed(), bury_crashed()] == [0, 0]
+    assert Notice.objects.get().export == export
+    said = client_of(dispatcher).get("/notices/").content.decode()
+    assert "A file you asked for could not be written: ask for it again" in said
     assert ask(dispatcher).pk != export.pk  # it counts no more
 
 
@@ -276,6 +383,26 @@ def test_telephones_in_full_are_for_operators_only(numbers):
     Grant.objects.filter(user=operator).update(role=Role.SUPERVISOR)
 
     assert client_of(operator).get(address).status_code == 404
+
+
+def test_telephones_of_a_district_are_for_its_operators(numbers):
+    acceptor = person("a1", Role.ACCEPTOR, "hecheng")
+    Grant.objects.create(
+        user=acceptor, role=Role.OPERATOR, scope_kind="district", scope_key="hecheng"
+    )
+    export = ask(acceptor)
+    run(export)
+    address = f"/downloads/{export.pk}/"
+    assert export.reach == ["district:hecheng", "telephones:hecheng"]
+    assert client_of(acceptor).get(address).status_code == 200
+    about = str(read_workbook(path_of(export.file).read_bytes())[1].rows)
+    assert "in full in Hecheng, elsewhere with the middle hidden" in about
+
+    Grant.objects.filter(role=Role.OPERATOR).update(scope_key="landport")
+    assert client_of(acceptor).get(address).status_code == 404
+
+    Grant.objects.filter(role=Role.OPERATOR).update(scope_kind="city", scope_key="")
+    assert client_of(acceptor).get(address).status_code == 200
 
 
 def test_nobody_has_many_written_at_once(dispatcher, numbers):
@@ -355,7 +482,27 @@ def test_more_than_a_file_holds_is_refused_with_a_word(dispatcher, numbers, monk
 
     assert export.state == "too_big"
     assert "narrow the filters" in client_of(dispatcher).get("/downloads/").content.decode()
+    said = client_of(dispatcher).get("/notices/").content.decode()
+    assert "A file you asked for would hold too many cases: narrow its filters" in said
     assert files() == []
+
+
+def test_one_that_failed_and_was_run_again_is_told_of_anew(dispatcher, numbers, monkeypatch):
+    export = ask(dispatcher)
+    with monkeypatch.context() as patch:
+        patch.setattr(exports, "write_workbook", lambda *_a, **_w: 1 / 0)
+        for _ in range(exports.RUNS):
+            assert run(export) == "failed"
+    bury_crashed()
+    told = Notice.objects.get()
+    Effect.objects.update(state="due", runs=0)
+
+    assert run(export) == "5 rows"
+
+    assert Notice.objects.get().pk != told.pk
+    assert (
+        "A file you asked for is ready" in client_of(dispatcher).get("/notices/").content.decode()
+    )
 
 
 def test_after_a_week_it_is_gone(dispatcher, numbers):
@@ -371,6 +518,19 @@ def test_after_a_week_it_is_gone(dispatcher, numbers):
 
     assert files() == sorted([other.file.partition("/")[2], "stray.xlsx"])
     assert [one.pk for one in Export.objects.all()] == [other.pk]
+
+
+def test_a_restored_city_lists_no_file_it_does_not_have(dispatcher, numbers):
+    lost, kept, waiting = ask(dispatcher), ask(dispatcher), ask(dispatcher)
+    run(lost)
+    run(kept)
+    path_of(lost.file).unlink()
+
+    call_command("sweep_exports")
+
+    assert set(Export.objects.all()) == {kept, waiting}
+    assert Notice.objects.get().export == kept
+    assert files() == [kept.file.partition("/")[2]]
 
 
 def test_files_nobody_names_are_swept(dispatcher, numbers, monkeypatch):

@@ -457,7 +457,7 @@ def test_timeline_tells_every_fact_in_words(people, condition):
     events = list(case.event_set.order_by("case_seq"))
 
     with translation.override("zh-hans"):
-        lines = timeline(events, people.dispatcher)
+        lines = timeline(events, people.dispatcher, said=str)
     told = {line.event.action: line for line in lines}
 
     assert len(lines) == len(events)

@@ -109,6 +109,18 @@ def test_refused_form_answers_with_our_page(db):
     assert "This form is too old." in answer.content.decode()
 
 
+def test_desk_with_an_old_token_is_told_beside_the_form(db):
+    client = Client(enforce_csrf_checks=True, headers={"HX-Request": "true"})
+
+    answer = client.post("/sign-in/", {"username": "x"})
+
+    assert answer.status_code == 403
+    assert (answer["HX-Retarget"], answer["HX-Trigger"]) == ("#said", "token-is-old")
+    text = answer.content.decode()
+    assert text.startswith('<p class="error"')
+    assert "send it once more" in text
+
+
 @pytest.fixture
 def demo(settings, tmp_path, huaihua, db):
     settings.DEMO, settings.DEMO_PASSWORD_FILE = True, tmp_path / "demo_password"

@@ -1,5 +1,6 @@
 """Tokens: however many ask at once, they get no more than there are."""
 
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +16,14 @@ def let(**numbers):
     CityOptions.objects.update_or_create(pk=1, defaults=numbers)
 
 
+def at_once(ask):
+    """Ask two hundred times; returns how many passed, and how many seconds it took in all."""
+    begun = time.monotonic()
+    with ThreadPoolExecutor(max_workers=40) as threads:
+        passed = Counter(threads.map(ask, range(200)))
+    return passed, time.monotonic() - begun
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_hundred_parallel_calls_get_twenty_tokens():
     let(user_burst=20, user_per_s=1, scope_burst=1000)
@@ -25,13 +34,11 @@ def test_two_hundred_parallel_calls_get_twenty_tokens():
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(max_workers=40) as threads:
-        passed = Counter(threads.map(ask, range(200)))
+    passed, taken_s = at_once(ask)
 
-    back = Bucket.objects.get(key="user:1").tokens  # what came back within the second or so
-    assert 20 <= passed[True] <= 20 + 1
+    assert 20 <= passed[True] <= 20 + taken_s  # one comes back a second
     assert passed[True] + passed[False] == 200
-    assert 0 <= back < 2
+    assert 0 <= Bucket.objects.get(key="user:1").tokens < 20
 
 
 @pytest.mark.django_db(transaction=True)
@@ -44,10 +51,9 @@ def test_two_hundred_people_of_a_district_get_its_twenty_tokens():
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(max_workers=40) as threads:
-        passed = Counter(threads.map(ask, range(200)))
+    passed, taken_s = at_once(ask)
 
-    assert 20 <= passed[True] <= 20 + 1
+    assert 20 <= passed[True] <= 20 + taken_s
     assert take_token(user_id=1, scope="zhongfang") == 0
 
 

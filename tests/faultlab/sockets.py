@@ -211,8 +211,14 @@ class Screen:
         await self._wait(0)  # a connection made while it sleeps is not paused
         is_greeted = bool(self.opened) and self.failures == 0
         async with asyncio.timeout(SILENT_S if is_greeted else HELLO_S):
-            text = await connection.recv()
-        message = json.loads(text)
+            text = await connection.recv(decode=True)
+        for line in text.split("\n"):
+            if not await self._take_one(connection, line):
+                return False
+        return True
+
+    async def _take_one(self, connection: ClientConnection, line: str) -> bool:
+        message = json.loads(line)
         if message["type"] == "hello":
             self.failures = 0
             self.opened.append(time.monotonic())

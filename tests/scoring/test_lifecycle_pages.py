@@ -82,7 +82,9 @@ def test_a_reader_sees_where_it_stands_but_no_form(client, city, office):
     page = text(client.get(STANDING))
 
     assert "Submitted for approval" in text(client.get("/score/2026-10/"))
-    assert "<button" not in page.partition('class="score-page')[2]
+    shown = page.partition("score-page life-page")[2].partition("</main>")[0]
+    assert "The run that waits for approval" in shown
+    assert "<form" not in shown
 
 
 def test_the_edition_stands_while_the_log_goes_on_and_a_re_issue_takes_its_place(

@@ -328,7 +328,8 @@ def test_points_entered_by_hand_count_with_their_reason_and_the_last_one_holds(c
         for sheet in json.loads(after.result)["bodies"]
     }
     assert (before.pk, before.seal) != (after.pk, after.seal)
-    assert lines[teams[0]]["reason"] == "更正"
+    entry = ManualEntry.objects.get(pk=lines[teams[0]]["entry"])
+    assert (entry.reason, entry.body) == ("更正", teams[0])
     # Of 50, 20 and 30 the last is missing: 12.5 x 100/70 = 17.857...
     assert lines[teams[0]]["points"] == "17.86"
     assert lines[teams[1]]["points"] == "17.14"  # 12 x 100/70

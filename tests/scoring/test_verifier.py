@@ -363,7 +363,7 @@ def test_every_edition_verifies_from_its_own_log_also_after_a_re_issue(
     words = {"period": "2026-10", "effect": "leave_out", "note": "重复"}
     Case.objects.filter(number=number).update(waiting_for=[])
     act(number, Action.PROPOSE_ADJUST, people[0], **words)
-    act(number, Action.ADJUST, people[1], approved="true")
+    act(number, Action.ADJUST, people[1], approved=True)
 
     second = published(people, reason="调整")
 

@@ -52,6 +52,7 @@ from cases.services.routing import open_draft, put_rule
 from cityops.accounts.models import ApiToken, SignInLock, User
 from scoring.models import Edition, Run, Scheme, ScoredPeriod
 from scoring.objections import raise_objection
+from scoring.onsite import draw_points
 from scoring.periods import Period, month_of, months_after
 from scoring.services import run_in_snapshot
 from scoring.versions import draft_scheme, propose_scheme, scheme_of, store_shipped
@@ -73,6 +74,7 @@ COMPONENT = {  # registered in the small city, whose one class of components it 
     "养护单位": "",
 }
 PLACES = {"mine": {"lon": 110.015, "lat": 27.515}, "other": {"lon": 110.08, "lat": 27.55}}
+LAST_MONTH = month_of(month_of(timezone.now()).start - timedelta(days=1))
 DISTRICTS = {"mine": "hecheng", "other": "landport"}
 UNITS = {"mine": "office", "other": "zone-office"}
 BRIGADES = {"mine": "brigade", "other": "zone-brigade"}  # another unit of the same district
@@ -162,6 +164,7 @@ class World:
         self.handovers = {whose: self._handover(whose) for whose in PLACES}
         self.scheme = self._scheme()
         self.periods = self._periods()
+        self.points = self._points()
         self.before = fingerprint()
         self.cookies = {name: _cookie(user) for name, user in self.actors.items() if user}
         User.objects.filter(username="off").update(is_active=False)
@@ -298,6 +301,12 @@ class World:
             decided_at=now,
         )
         return Periods(months, runs, objections, adjustment.pk)
+
+    def _points(self) -> dict[str, int]:
+        """Draw the points of last month; of one's cells the whole city's assessors get one each."""
+        draw = draw_points(period=LAST_MONTH, actor=self.fresh("ASS"))
+        names = {"mine": "ASS", "other": "as2"}
+        return {whose: draw.points.get(assessor__username=name).pk for whose, name in names.items()}
 
     def _cases_of(self, whose: str) -> None:
         for name, way in WAYS.items():
@@ -636,6 +645,7 @@ _FINGERPRINT = """
            (SELECT md5(string_agg(o::text, '' ORDER BY id)) FROM scoring_objection o),
            (SELECT count(*) FROM scoring_objectionmessage),
            (SELECT count(*) FROM scoring_objectionadjustment),
+           (SELECT count(*) FROM scoring_onsitedraw), (SELECT count(*) FROM scoring_onsiteanswer),
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_draftrule r),
            (SELECT md5(string_agg(f::text, '' ORDER BY id)) FROM cases_feedback f),
            (SELECT count(*) FROM cases_support),
@@ -908,6 +918,7 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "score/<str:period>/objections/<int:pk>/say/"): form(text="a"),
     ("POST", "score/<str:period>/objections/<int:pk>/answer/"): form(verdict="upheld", answer="a"),
     ("POST", "score/<str:period>/objections/<int:pk>/adjust/"): name_an_adjustment,
+    ("POST", "m/onsite/<int:pk>/"): form(key=lambda: str(uuid.uuid4())),
     ("POST", "desk/effects/"): form(ruling="redrive", rows="1:1"),
     ("POST", "cases/columns/"): form(columns="stage"),
     ("POST", "cases/export/"): form(query="stage=checking", export_key=str(uuid.uuid4())),
@@ -947,6 +958,8 @@ def _period(world: World, route: str) -> str:
     words = route.split("/")
     if words[:2] == ["score", "<str:period>"] and words[2] in _STANDS:
         return world.periods.months[_STANDS[words[2]]].name
+    if "pool" in route:
+        return LAST_MONTH.name
     return f"{timezone.localdate():%Y-%m}"
 
 
@@ -962,6 +975,7 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
         "downloads": world.exports[whose].pk,
         "feedback": world.feedback,
         "objections": world.periods.objections[whose],
+        "onsite": world.points[whose],
     }
     blanks = {
         "code": world.component,

@@ -253,9 +253,9 @@ async function keepChoices() {
   const body = new URLSearchParams(/** @type {any} */ (new FormData(choices)));
   const failed = panel.querySelector(".sound-failed");
   try {
-    const answer = await fetch(choices.action, { method: "POST", body });
-    failed.hidden = answer.ok;
-    if (answer.ok) await ask();
+    const answer = await fetchInTime(choices.action, { method: "POST", body });
+    failed.hidden = answer.ok && !answer.redirected; // the sign-in page keeps nothing
+    if (failed.hidden) await ask();
   } catch {
     failed.hidden = false;
   }

@@ -1,14 +1,31 @@
 // Turns the tabs of the case page without loading it again: what was typed beside them stays.
 
+import { FIELDS, isEntered } from "./desk/panel.js";
+
 const tabs = document.querySelector("[data-tabs]");
 const place = document.getElementById("tab");
+const said = document.getElementById("tab-said");
 const elementOf = (event) => /** @type {HTMLElement} */ (event.target);
 let asked = 0;
 
-/** Show what the page at `address` has in the place of the tab; the whole page where that fails. */
-async function show(address) {
+const isTyping = () =>
+  [...document.querySelectorAll("main form")].some((form) =>
+    [...form.querySelectorAll(FIELDS)].some(isEntered),
+  );
+
+function say(words) {
+  said.textContent = words;
+  said.hidden = !words;
+}
+
+/**
+ * Show what the page at `address` has in the place of the tab. Where that fails the whole page is
+ * loaded, unless something was typed on this one.
+ */
+async function show(address, { isNew = false } = {}) {
   asked += 1;
   const mine = asked;
+  say("");
   try {
     const answer = await fetch(address, { credentials: "same-origin" });
     if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
@@ -16,10 +33,13 @@ async function show(address) {
     const fresh = page.getElementById("tab");
     if (!fresh) throw new Error("no tab");
     if (mine !== asked) return; // another was asked for meanwhile
+    if (isNew) history.pushState(null, "", address);
     place.innerHTML = fresh.innerHTML;
     place.dataset.tab = fresh.dataset.tab;
   } catch {
-    location.href = address;
+    if (mine !== asked) return;
+    if (isTyping()) say(said.dataset.failed);
+    else location.href = address;
     return;
   }
   mark();
@@ -39,8 +59,7 @@ document.addEventListener("click", (event) => {
   const link = elementOf(event).closest("[data-tabs] a, #tab a[data-tab], #tab a[data-photo]");
   if (!link) return;
   event.preventDefault();
-  history.pushState(null, "", link.href);
-  show(link.href);
+  show(link.href, { isNew: true });
 });
 addEventListener("popstate", () => show(location.href));
 

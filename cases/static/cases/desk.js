@@ -13,7 +13,7 @@ import { follow } from "./live.js";
 
 // Every desk hears of an event at once; so that they do not ask at once, each waits a little.
 const someMs = (least, most) => least + Math.random() * (most - least);
-const gatherMs = () => someMs(100, 500);
+const gatherMs = () => someMs(50, 250);
 const againMs = () => someMs(3_000, 6_000); // after a request that failed
 const ANSWER_MS = 15_000; // an answer that has not come by then is none
 const MOST_NUMBERS = 200;
@@ -76,12 +76,16 @@ async function ask(path) {
   }
 }
 
-/** Ask for views, counts and queue, and show them. */
-async function loadQueue({ isAsked = false } = {}) {
+/**
+ * Ask for views, counts and queue, and show them. Where it is named what `changed`, the other cards
+ * are told by number alone and stay as they are.
+ */
+async function loadQueue({ isAsked = false, changed = undefined } = {}) {
   queueTurn += 1;
   const turn = queueTurn;
   const mark = fresh.ask();
   const query = new URLSearchParams({ view, case: chosen, ...(words && { q: words }) });
+  if (changed) query.set("changed", changed.join(","));
   const text = await ask(`${desk.dataset.queue}?${query}`);
   if (turn !== queueTurn) return; // a newer question is on its way
   const answer = new DOMParser().parseFromString(text, "text/html");
@@ -91,13 +95,14 @@ async function loadQueue({ isAsked = false } = {}) {
   }
   const before = rows.numbers;
   const list = document.importNode(answer.querySelector("ol"), true);
+  if (!rows.fill(list)) return loadQueue({ isAsked }); // another list was shown meanwhile
   const now = rows.cards(list).map((card) => card.dataset.case);
   rows.take(list, { isAsked });
   markChosen();
   sayTitle();
   fresh.hold("queue", mark, { isWhole: true });
   hasPainted("queue", JSON.parse(answer.getElementById("heads").textContent));
-  goOn(before, now);
+  return goOn(before, now);
 }
 
 /** Put a part in the place of the old one, with the focus where it was. */
@@ -295,7 +300,7 @@ document.getElementById("drawer-close")?.addEventListener("click", () => {
 });
 
 const tellWindows = share(desk.dataset.user, ({ number, isSignedIn }) => {
-  if (isSignedIn && isOpen(signIn.dialog)) signIn.look();
+  if (isSignedIn) signIn.look(); // also where it never asked: the new sign-in made its tokens old
   if (number !== undefined && !panel.isTyping()) choose(number, { isTold: true });
 });
 
@@ -326,8 +331,9 @@ function gather(wait) {
 async function catchUp() {
   const numbers = [...changed];
   changed = new Set();
+  const some = numbers.length > MOST_NUMBERS ? undefined : numbers;
   const loaded = await Promise.all(
-    [loadCases(numbers.length > MOST_NUMBERS ? undefined : numbers), loadQueue()].map((one) =>
+    [loadCases(some), loadQueue({ changed: some })].map((one) =>
       one.then(() => true, (error) => error),
     ),
   );
@@ -397,6 +403,7 @@ const signIn = new SignIn(document.getElementById("signed-out"), desk.dataset.us
   gather(0);
 });
 
+document.body.addEventListener("token-is-old", () => signIn.look());
 document.addEventListener("visibilitychange", () => {
   sayFreshness(); // timers of a hidden page are late
   if (!document.hidden && isOpen(signIn.dialog)) signIn.look();

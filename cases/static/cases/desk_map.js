@@ -15,7 +15,8 @@ const DEEPEST_ZOOM = 19; // cases that lie together even there are listed
 const CLOSE_ZOOM = 18;
 const CLUSTER_PX = 60;
 const MARGIN = 0.3; // drawn around the window, in its own size
-const REBUILD_MS = 1000; // changes are gathered and drawn at most once in this time
+const MOST_BUSY = 8; // changes are gathered for so many times as long as drawing the last ones took
+const REBUILD_MS = 100; // and for so long at least
 const PAN_PX = 120;
 const KEPT = "desk-follow";
 const WORST_FIRST = ["late", "soon", "normal", "paused"];
@@ -50,7 +51,7 @@ export class CaseMap {
     map.createPane("places").style.zIndex = "450"; // over the outlines, under the marks
     this.chosen = "";
     this.isOfView = false;
-    this.drawnAt = -REBUILD_MS;
+    this.drawAgainAt = 0; // not before, for changes alone
     map.on("moveend", () => this.draw());
     map.on("move", () => this._drawAhead());
     map.on("zoomstart", () => (this.isZooming = true));
@@ -148,7 +149,7 @@ export class CaseMap {
 
   _drawSoon() {
     if (this.drawing) return this.drawing;
-    const wait = this.drawnAt + REBUILD_MS - performance.now();
+    const wait = this.drawAgainAt - performance.now();
     if (wait <= 0) {
       this.draw();
       return Promise.resolve();
@@ -165,7 +166,6 @@ export class CaseMap {
 
   _rebuild() {
     this.isChanged = false;
-    this.drawnAt = performance.now();
     this.index = new Supercluster({
       radius: CLUSTER_PX,
       extent: 256, // the size of Leaflet's tiles, so that the radius is in its pixels
@@ -211,8 +211,10 @@ export class CaseMap {
 
   /** Draw what the window shows; marks that stay are left alone, others become new ones. */
   draw() {
-    if (this.isChanged) this._rebuild();
-    if (!this.index) return;
+    if (!this.isChanged && !this.index) return;
+    const begun = performance.now();
+    const isRebuilt = this.isChanged;
+    if (isRebuilt) this._rebuild();
     this.drawn = this.map.getBounds().pad(MARGIN);
     const wanted = new Map(this._within(this.drawn).map((one) => [this._key(one), one]));
     const spare = [];
@@ -228,6 +230,10 @@ export class CaseMap {
     }
     spare.forEach((mark) => mark.remove());
     this._ring(isAlone ? null : this.cases.get(this.chosen));
+    if (isRebuilt) {
+      const now = performance.now();
+      this.drawAgainAt = now + Math.max(REBUILD_MS, MOST_BUSY * (now - begun));
+    }
     document.dispatchEvent(new CustomEvent("map-painted", { detail: this.totals }));
   }
 

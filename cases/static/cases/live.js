@@ -107,16 +107,18 @@ export function follow({ heads, onNotice, onResync, onState }) {
 
     socket.addEventListener("message", ({ data }) => {
       if (isLeft) return undefined;
-      const message = JSON.parse(data);
       clearTimeout(alarm);
       alarm = setTimeout(gone, SILENT_MS);
-      if (message.type === "hello") {
-        greeting = message.heads;
-        isOpenTo = true;
-        failures = 0;
-        socket.send(JSON.stringify({ type: "resume", last }));
+      for (const line of data.split("\n")) {
+        const message = JSON.parse(line);
+        if (message.type === "hello") {
+          greeting = message.heads;
+          isOpenTo = true;
+          failures = 0;
+          socket.send(JSON.stringify({ type: "resume", last }));
+        }
+        if (!take(message)) return gone();
       }
-      if (!take(message)) return gone();
       heard = Date.now();
       if (state === "live" && missed) missed = 0;
       if (greeting && state !== "live" && hasCome(greeting)) say("live");

@@ -12,16 +12,23 @@ let cases = null;
 let heat = null;
 let turn = 0; // tells a late answer from the last one asked for
 
-/** Show on the map what was open at the hour the list is of. */
-async function drawMap() {
-  const mine = turn;
-  const answer = await fetch(`${desk.dataset.cases}?at=${encodeURIComponent(past().dataset.at)}`);
+/** Ask what was open at an hour, for the map. */
+async function openAt(at) {
+  const answer = await fetch(`${desk.dataset.cases}?at=${encodeURIComponent(at)}`);
   if (!answer.ok) throw new Error(`past: ${answer.status}`);
-  const columns = await answer.json();
-  if (mine === turn) await cases.take(columns);
+  return answer.json();
 }
 
-/** Go to another hour: `query` is what follows the ? of its address. */
+/** Show it, at once and not when the map next would: the list beside it is of that hour. */
+function drawMap(columns) {
+  cases?.take(columns);
+  cases?.draw();
+}
+
+/**
+ * Go to another hour: `query` is what follows the ? of its address. List and map change together,
+ * once both have answered, or neither does.
+ */
 async function go(query, { keeps = true } = {}) {
   turn += 1;
   const mine = turn;
@@ -29,12 +36,14 @@ async function go(query, { keeps = true } = {}) {
   try {
     const answer = await fetch(`?${query}`, { headers: { "HX-Request": "true" } });
     if (!answer.ok || answer.redirected) throw new Error(`past: ${answer.status}`);
-    const text = await answer.text();
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const list = page.getElementById("past"); // made by the same template as the page
+    const columns = await openAt(list.dataset.at);
     if (mine !== turn) return;
-    past().outerHTML = text; // of our own server, made by the same template as the page
+    past().replaceWith(document.importNode(list, true));
     if (keeps) history.pushState(null, "", `?${query}`);
     heat?.endAt(past().dataset.day);
-    await drawMap();
+    drawMap(columns);
   } catch {
     if (mine === turn) said.textContent = desk.dataset.failed;
   }
@@ -95,7 +104,9 @@ addEventListener("map:init", async ({ detail: { map } }) => {
   choice.addEventListener("change", show);
   show();
   try {
-    await drawMap();
+    const { at } = past().dataset;
+    const columns = await openAt(at);
+    if (at === past().dataset.at) drawMap(columns); // else another hour has been drawn meanwhile
     cases.fit();
   } catch {
     said.textContent = desk.dataset.failed;

@@ -29,12 +29,13 @@ for (const section of sections) {
 }
 
 let etag = "";
-let heard = 0; // when the server answered last, by the clock of this machine
-let ahead = 0; // the server's clock less that of this machine
+/** @type {Moment | null} */
+let heard = null; // when the answer that is shown was asked for: it is at most that old
+let ahead = Date.now() - performance.now(); // the server's clock less the steady one of this page
 let asOf = null; // the moment what is shown was true, in the server's time
 let logs = "";
 let isAsking = false;
-let asked = 0;
+let asked = -ASK_MS;
 let drawable = new Set(); // the pages that hold something
 let shown = -1; // place in `rotated`
 let nextAt = 0;
@@ -59,6 +60,20 @@ const calendar = new Intl.DateTimeFormat(language, {
   weekday: "short",
 });
 
+/**
+ * A moment by both clocks of this machine: the steady one stands still while it sleeps, the other
+ * may be set.
+ * @typedef {{steady: number, date: number}} Moment
+ * @returns {Moment}
+ */
+const moment = () => ({ steady: performance.now(), date: Date.now() });
+
+/** How long ago that was: as long as either clock says, so that nothing seems younger than it is. */
+function ageOf({ steady, date }) {
+  const now = moment();
+  return Math.max(now.steady - steady, now.date - date);
+}
+
 const timeOf = (moment) => clock.format(new Date(moment)).replace(/^24/, "00");
 
 // --- asking -------------------------------------------------------------------------------------
@@ -66,7 +81,8 @@ const timeOf = (moment) => clock.format(new Date(moment)).replace(/^24/, "00");
 async function ask() {
   if (isAsking) return;
   isAsking = true;
-  asked = Date.now();
+  asked = performance.now();
+  const begun = moment();
   const patience = new AbortController();
   const bell = setTimeout(() => patience.abort(), PATIENCE_MS);
   try {
@@ -75,12 +91,13 @@ async function ask() {
     const answer = await fetch(words.feed, { ...options, credentials: "omit" });
     if (answer.status === GONE) return end();
     if (answer.status !== 304 && !answer.ok) return;
-    if (answer.headers.get("Wall-Setting") !== words.setting) return location.reload();
-    if (!byId("ended").hidden) return location.reload(); // it may be shown again
+    if (answer.headers.get("Wall-Setting") !== words.setting) return await loadAnew();
+    if (!byId("ended").hidden) return await loadAnew(); // it may be shown again
+    const now = performance.now();
     const feed = answer.status === 304 ? null : await answer.json();
-    hear(answer.headers.get("Wall-Time"));
+    if (feed && feed.script !== words.script) return await loadAnew(); // the city has a newer version
+    hear(answer.headers.get("Wall-Time"), begun, now);
     if (!feed) return;
-    if (feed.script !== words.script) return location.reload(); // the city has a newer version
     etag = answer.headers.get("ETag") ?? "";
     take(feed);
   } catch (error) {
@@ -93,16 +110,27 @@ async function ask() {
   }
 }
 
-function hear(told) {
-  heard = Date.now();
-  asOf = Date.parse(told) || heard;
-  ahead = asOf - heard;
+/** An answer asked for at `begun` came at `now` of the steady clock, true at the time `told`. */
+function hear(told, begun, now) {
+  heard = begun;
+  asOf = Date.parse(told) || Date.now();
+  ahead = asOf - now;
+}
+
+/** Load the page anew if the server has it now: nobody is there to do it on an error's page. */
+async function loadAnew() {
+  const stop = new AbortController();
+  const bell = setTimeout(() => stop.abort(), PATIENCE_MS);
+  const options = { cache: /** @type {const} */ ("no-store"), signal: stop.signal };
+  const answer = await fetch(location.href, options).catch(() => null);
+  clearTimeout(bell);
+  if (answer?.ok) location.reload();
 }
 
 /** The token opens nothing any more: show nothing that is no longer this screen's to show. */
 function end() {
   etag = "";
-  heard = 0;
+  heard = null;
   for (const section of sections) section.hidden = true;
   for (const section of sections) section.querySelector("[data-content]").textContent = "";
   maps.forEach((map) => map.clear());
@@ -155,7 +183,7 @@ function alarm() {
     content.append(more);
   }
   waiting = [];
-  alarmUntil = Date.now() + ALARM_MS;
+  alarmUntil = performance.now() + ALARM_MS;
   show(section);
   const hasPlace = newest.lon !== null;
   section.querySelector(".map").hidden = !hasPlace;
@@ -164,7 +192,7 @@ function alarm() {
 
 /** Show the next page that holds something. */
 function turn() {
-  nextAt = Date.now() + Number(words.rotation) * 1000;
+  nextAt = performance.now() + Number(words.rotation) * 1000;
   for (let step = 1; step <= rotated.length; step++) {
     const place = (shown + step) % rotated.length;
     if (!drawable.has(rotated[place])) continue;
@@ -206,12 +234,12 @@ function show(section) {
 }
 
 function tell() {
-  const now = Date.now();
+  const now = performance.now();
   byId("clock").textContent = `${calendar.format(now + ahead)} ${timeOf(now + ahead)}`;
   const [x, y] = SHIFTS[Math.floor(now / SHIFT_MS) % SHIFTS.length];
   byId("frame").style.setProperty("--shift-x", `${x}px`);
   byId("frame").style.setProperty("--shift-y", `${y}px`);
-  const age = heard ? now - heard : Infinity;
+  const age = heard ? ageOf(heard) : Infinity;
   const chip = byId("chip");
   byId("veil").hidden = age < LOST_MS || !asOf;
   if (!asOf) return;
@@ -225,7 +253,7 @@ function tell() {
 }
 
 function tick() {
-  const now = Date.now();
+  const now = performance.now();
   tell();
   if (now - asked >= ASK_MS) ask();
   if (alarmUntil && now < alarmUntil) return;
@@ -244,7 +272,8 @@ function restart() {
   const last = Number(sessionStorage.getItem("wall-restart")) || RESTART_MS / 2;
   const wait = Math.min(last * 2, LONGEST_RESTART_MS);
   sessionStorage.setItem("wall-restart", String(wait));
-  setTimeout(() => location.reload(), wait);
+  setTimeout(loadAnew, wait);
+  setInterval(loadAnew, 2 * wait + PATIENCE_MS); // where the server did not have it then
 }
 
 addEventListener("error", restart, { once: true });

@@ -1,7 +1,7 @@
 // The chosen case beside the list: its forms open in place and are never replaced under a hand.
 
 const UNANSWERED = /** @type {const} */ (["htmx:responseError", "htmx:sendError", "htmx:timeout"]);
-const FIELDS = "input:not([type=hidden]), select, textarea";
+export const FIELDS = "input:not([type=hidden]), select, textarea";
 
 /** The panel of the chosen case. */
 export class Panel {
@@ -190,7 +190,8 @@ export class Panel {
   }
 }
 
-function isEntered(field) {
+/** Whether something was entered into a field, or is about to be. */
+export function isEntered(field) {
   if (field === document.activeElement) return true;
   if (field.type === "checkbox") return field.checked !== field.defaultChecked;
   if (field.tagName === "SELECT") {

@@ -41,6 +41,21 @@ export class Rows {
     return this.cards().find((card) => card.dataset.case === number);
   }
 
+  /** Put the cards that are held where a list names them alone; false where one is not held. */
+  fill(list) {
+    const lists = this.waiting ? [this.waiting, this.list] : [this.list];
+    for (const item of [...list.querySelectorAll("[data-known]")]) {
+      const number = item.getAttribute("data-known");
+      const held = lists.map((one) => one.querySelector(`a[data-case="${number}"]`)).find(Boolean);
+      if (!held) return false;
+      const card = /** @type {HTMLElement} */ (held.cloneNode(true));
+      card.classList.remove("is-new", "is-gone");
+      item.removeAttribute("data-known");
+      item.append(card);
+    }
+    return true;
+  }
+
   /**
    * Show a list that came from the server. With the pointer over the list what is there is only
    * brought up to date where it stands, and new cases wait; `isAsked` by the reader, nothing does.

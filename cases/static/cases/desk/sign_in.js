@@ -27,6 +27,8 @@ export class SignIn {
     /** @type {HTMLInputElement} */
     this.password = this.form.querySelector("[name=password]");
     this.said = dialog.querySelector("[role=alert]");
+    /** @type {HTMLElement} */
+    this.change = dialog.querySelector("[data-change]");
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.send();
@@ -39,6 +41,7 @@ export class SignIn {
   ask() {
     if (isOpen(this.dialog)) return;
     this.said.textContent = "";
+    this.change.hidden = true;
     this.username.value = this.user;
     openDialog(this.dialog);
     this.password.focus();
@@ -59,11 +62,13 @@ export class SignIn {
     button.textContent = words;
   }
 
-  /** Somebody may have signed in in another window meanwhile: look, and close if so. */
+  /** Somebody may have signed in in another window meanwhile: look, renew the tokens, and close. */
   async look() {
     try {
       const page = await pageOf(this.dialog.dataset.home);
-      if (userIn(page)) this._take(page);
+      if (!userIn(page)) return;
+      if (isOpen(this.dialog)) this._take(page);
+      else this._isRenewed(page);
     } catch {
       // No answer: the dialog stays.
     }
@@ -90,16 +95,28 @@ export class SignIn {
       this.password.select();
       return;
     }
-    if (user !== this.user) {
-      location.reload(); // what stands here was for another's eyes
+    if (!this._isRenewed(page)) return;
+    this.password.value = "";
+    const mustChange = page.querySelector("[data-must-change]") !== null;
+    this.change.hidden = !mustChange;
+    if (mustChange) {
+      this.said.textContent = this.dialog.dataset.mustChange; // no page is open to them before
       return;
+    }
+    closeDialog(this.dialog);
+    this.onSignedIn();
+  }
+
+  /** Give every form the new token; another user gets a page of their own instead. */
+  _isRenewed(page) {
+    if (userIn(page) !== this.user) {
+      location.reload(); // what stands here was for another's eyes
+      return false;
     }
     const token = tokenIn(page);
     /** @type {NodeListOf<HTMLInputElement>} */
     const fields = document.querySelectorAll("input[name=csrfmiddlewaretoken]");
     for (const field of fields) field.value = token;
-    this.password.value = "";
-    closeDialog(this.dialog);
-    this.onSignedIn();
+    return true;
   }
 }

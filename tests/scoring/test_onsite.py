@@ -1,0 +1,375 @@
+"""On-site inspection: points and assessors by lot, one answer, its findings as cases, the mean."""
+
+import csv
+import hashlib
+import io
+import json
+import uuid
+from decimal import Decimal
+from functools import partial
+
+import pytest
+from django.contrib.gis.geos import Point
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.utils import timezone
+
+from cases.choices import DISTRICT_SLUGS
+from cases.errors import InvalidInput, NotAllowed
+from cases.models import Area, Attachment, Case, Component, DistrictHead, Effect
+from cases.services.effects import run_effect
+from cityops.accounts.models import User
+from cityops.accounts.roles import Role
+from scoring.measured import OnsiteAnswer, OnsiteDraw, OnsiteFinding, OnsitePoint
+from scoring.onsite import (
+    Found,
+    answer_point,
+    checklist_of,
+    draw_points,
+    onsite_measures,
+    points_by_kind,
+)
+from scoring.periods import month_of, months_after
+from scoring.services import run_in_snapshot
+from scoring.versions import scheme_of
+from tests.scoring.ledger import write
+from tests.scoring.logs import Story
+from tests.support.browsers import picture
+from tests.support.people import person
+from tests.support.spine import photo
+
+MONTH = month_of(timezone.now())
+
+
+@pytest.fixture
+def office(huaihua, db):
+    """Two assessors of the city, and one of 鹤城区 who may go everywhere else."""
+    person("h1", Role.ASSESSOR, "hecheng")
+    person("a2", Role.ASSESSOR)
+    return person("a1", Role.ASSESSOR)
+
+
+@pytest.fixture
+def draw(office):
+    return draw_points(period=MONTH, actor=office)
+
+
+def assessor_of(point):
+    return User.objects.with_grants().get(pk=point.assessor_id)
+
+
+def answer(point, *codes, **words):
+    found = [Found(code, photo=photo("near").as_note()) for code in codes]
+    said = {"found": found, "remark": "", "actor": assessor_of(point)} | words
+    return answer_point(point=point, **said)
+
+
+@pytest.mark.parametrize(
+    ("there", "given"),
+    [
+        ({"a": 99, "b": 99, "c": 99}, {"a": 8, "b": 8, "c": 4}),
+        ({"a": 99, "b": 99, "c": 1}, {"a": 10, "b": 9, "c": 1}),  # 3 missing: a, b, a
+        ({"a": 0, "b": 9, "c": 99}, {"a": 0, "b": 9, "c": 11}),  # b has one more to give
+        ({"a": 2, "b": 0, "c": 3}, {"a": 2, "b": 0, "c": 3}),  # all there are
+        ({}, {"a": 0, "b": 0, "c": 0}),
+    ],
+)
+def test_what_a_kind_lacks_goes_to_the_others(there, given):
+    assert points_by_kind({"a": 8, "b": 8, "c": 4}, there) == given
+
+
+def test_each_body_has_as_many_points_and_nobody_goes_to_the_own_district(draw):
+    points = list(draw.points.all())
+    per_body = {slug: sum(p.body == slug for p in points) for slug in DISTRICT_SLUGS}
+    who = {slug: {p.assessor.username for p in points if p.body == slug} for slug in per_body}
+
+    assert per_body == dict.fromkeys(DISTRICT_SLUGS, 24)
+    assert who.pop("hecheng") == {"a1", "a2"}
+    assert list(who.values()) == [{"a1", "a2", "h1"}] * 3
+    assert all(p.kind in draw.pool[p.body] and p.cell in draw.pool[p.body][p.kind] for p in points)
+    for point in points[:4]:
+        cell = Area.objects.get(level="cell", code=point.cell)
+        assert cell.geom.covers(point.place)
+
+
+def test_kinds_of_place_follow_the_register_and_the_communities(office):
+    cells = Area.objects.filter(level="cell", code__startswith="431202001001").order_by("code")
+    first, second, third = cells[:3]
+    for cell, minor in ((first, "component-0204"), (second, "component-0137")):
+        Component.objects.create(code=f"431202{minor[-4:]}000001", name="a", minor_id=minor,
+                                 point=cell.label, district="hecheng", county="431202",
+                                 grid_cell=cell.code)  # fmt: skip
+
+    pool = draw_points(period=MONTH, actor=office).pool["hecheng"]
+
+    assert first.code in pool["facility"]
+    assert second.code in pool["main"]
+    assert third.code in pool["back"] + pool["fringe"]
+    villages = Area.objects.filter(level="community", name_zh__endswith="村")
+    codes = tuple(villages.values_list("code", flat=True))
+    assert [c for kind in ("main", "back", "facility") for c in pool[kind] if c[:12] in codes] == []
+
+
+def test_anybody_repeats_the_draw_from_what_its_page_prints(client, draw):
+    """By nothing of ours: hashlib, the page and the file."""
+    client.force_login(person("l1", Role.LEADER, "zhongfang"))
+    page = client.get(f"/score/onsite/{MONTH.name}/")
+    rows = list(csv.DictReader(io.StringIO(
+        client.get(f"/score/onsite/{MONTH.name}/pool.csv").content.decode())))  # fmt: skip
+    shown = page.content.decode()
+    heads = [draw.heads[slug] for slug in DISTRICT_SLUGS]
+
+    seed = hashlib.sha256(b"".join(map(bytes.fromhex, heads)) + f"onsite-{MONTH.name}".encode())
+    assert all(f"<code>{text}</code>" in shown for text in (*heads, seed.hexdigest(), draw.name))
+
+    def lot(text):
+        return hashlib.sha256(seed.digest() + text.encode()).digest()
+
+    for body in DISTRICT_SLUGS:
+        order, cells = [], {}
+        for row in rows:
+            if row["body"] == body:
+                cells.setdefault(row["kind"], []).append(row["cell"])
+        wanted = {kind["code"]: kind["points"] for kind in checklist_of()["kinds"]}
+        given = points_by_kind(wanted, {kind: len(found) for kind, found in cells.items()})
+        for kind, number in given.items():
+            order += sorted(cells.get(kind, []), key=lot)[:number]
+        people = sorted({"a1", "a2", "h1"} - ({"h1"} if body == "hecheng" else set()),
+                        key=lambda name, body=body: lot(f"{body}/{name}"))  # fmt: skip
+        points = draw.points.filter(body=body).order_by("order")
+        assert [p.cell for p in points] == order
+        assert [p.assessor.username for p in points] == [
+            people[n % len(people)] for n in range(len(order))
+        ]
+
+
+def test_a_month_is_drawn_once_and_only_by_the_office(draw, office):
+    with pytest.raises(InvalidInput, match="drawn before"):
+        draw_points(period=MONTH, actor=office)
+    with pytest.raises(NotAllowed):
+        draw_points(period=MONTH, actor=person("x1", Role.ASSESSOR, "zhongfang"))
+    with pytest.raises(InvalidInput, match="not begun"):
+        draw_points(period=months_after(timezone.now(), 1)[0], actor=office)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        OnsiteDraw.objects.create(
+            period=MONTH.name, name="b", seed="", heads={}, checklist={}, pool={}, assessors={},
+            drawn_by=office, drawn_at=timezone.now(),
+        )  # fmt: skip
+
+    assert OnsiteDraw.objects.count() == 1
+    assert OnsitePoint.objects.count() == 96
+
+
+def test_a_body_with_no_stranger_to_send_is_not_drawn(huaihua, db):
+    office = person("a1", Role.ASSESSOR)
+    office.grant_set.create(role=Role.ACCEPTOR, scope_kind="district", scope_key="hecheng")
+
+    with pytest.raises(InvalidInput, match="hecheng"):
+        draw_points(period=MONTH, actor=office)
+
+    assert OnsiteDraw.objects.count() == 0
+
+
+def test_the_database_sends_nobody_to_the_own_district(draw):
+    one = draw.points.filter(body="hecheng").first()
+
+    with pytest.raises(IntegrityError, match="onsite_not_of_the_body"), transaction.atomic():
+        OnsitePoint.objects.create(draw=draw, body="hecheng", kind="back", cell="0", order=99,
+                                   place=Point(0, 0), assessor=one.assessor,
+                                   assessor_of=["zhongfang", "hecheng"])  # fmt: skip
+
+
+def test_an_answer_adds_up_and_each_finding_becomes_one_case(draw):
+    point = draw.points.filter(body="hecheng").first()
+
+    kept = answer(point, "S1", "S3", remark=" 较差 ")
+    effects = Effect.objects.filter(kind="finding")
+    outcomes = [run_effect(one.pk) for one in effects]
+    again = Effect.objects.filter(pk=effects[0].pk).update(
+        state="due", done_at=None, claimed_until=None
+    )
+    repeated = run_effect(effects[0].pk)
+
+    assert (kept.deducted, kept.score, kept.remark) == (Decimal(8), Decimal(92), "较差")
+    found = kept.findings.order_by("pk")
+    cases = [Case.objects.get(client_uuid=one.key) for one in found]
+    assert outcomes == [case.number for case in cases]
+    assert (again, repeated) == (1, cases[0].number)
+    assert [case.minor_id for case in cases] == ["event-0112", "event-0111"]
+    assert [(case.source, case.grid_cell, case.district) for case in cases] == [
+        ("inspector", point.cell, "hecheng")] * 2  # fmt: skip
+    assert cases[0].event_set.earliest("case_seq").actor_role == "assessor"
+    assert Attachment.objects.filter(case__in=cases, kind="near").count() == 2
+    assert Case.objects.count() == 2
+
+
+def test_a_finding_may_name_the_case_there_is(draw):
+    point = draw.points.first()
+    first = answer(point, "S1")
+    run_effect(Effect.objects.get(kind="finding").pk)
+    number = Case.objects.get(client_uuid=first.findings.get().key).number
+    second = draw.points.filter(assessor=point.assessor, answer=None).first()
+
+    kept = answer(second, found=[Found("S1", known_case=number)])
+    with pytest.raises(InvalidInput) as refusal:
+        answer(draw.points.filter(assessor=point.assessor, answer=None).first(),
+               found=[Found("S1", known_case="HH1")])  # fmt: skip
+
+    assert kept.findings.get().known_case == number
+    assert refusal.value.fields == {"known_S1": "there is no such case"}
+    assert Effect.objects.filter(kind="finding").count() == 1
+    assert OnsiteAnswer.objects.count() == 2
+
+
+@pytest.mark.parametrize("wrong", ["again", "another", "unknown", "twice"])
+def test_a_wrong_answer_is_refused_and_changes_nothing(draw, wrong):
+    point = draw.points.filter(body="landport").first()
+    words = {"another": {"actor": person("z9", Role.ASSESSOR)}}.get(wrong, {})
+    codes = {"unknown": ("S99",), "twice": ("S1", "S1")}.get(wrong, ("S1",))
+    if wrong == "again":
+        answer(point)
+    before = OnsiteAnswer.objects.count(), OnsiteFinding.objects.count(), Effect.objects.count()
+
+    with pytest.raises((InvalidInput, NotAllowed)):
+        answer(point, *codes, **words)
+
+    now = OnsiteAnswer.objects.count(), OnsiteFinding.objects.count(), Effect.objects.count()
+    assert now == before
+
+
+def test_the_database_holds_the_sum_and_the_assessor(draw):
+    point = draw.points.filter(body="zhongfang").first()
+    words = {"at": timezone.now(), "remark": ""}
+    right = {"by": point.assessor, "deducted": Decimal(3), "score": Decimal(97)}
+
+    def keep(findings, **said):
+        row = OnsiteAnswer.objects.create(point=point, **words | right | said)
+        for number in range(findings):
+            OnsiteFinding.objects.create(answer=row, code=f"S{number}", points=3)
+
+    stranger = person("z8", Role.ASSESSOR)
+    for findings, said in (
+        (0, {}),
+        (2, {}),
+        (1, {"by": stranger}),
+        (1, {"score": Decimal(98)}),
+    ):
+        with pytest.raises(IntegrityError):
+            at_commit(partial(keep, findings, **said))
+    at_commit(partial(keep, 1))
+    more = partial(OnsiteFinding.objects.create, answer=point.answer, code="S9", points=1)
+    with pytest.raises(IntegrityError):
+        at_commit(more)
+    assert OnsiteAnswer.objects.count() == 1
+
+
+@transaction.atomic
+def as_web(statement):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL ROLE cityops_web")
+        cursor.execute(statement)
+
+
+@transaction.atomic
+def at_commit(change):
+    """Let the database look at a change as it does at the end of a transaction."""
+    change()
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+
+
+def test_the_programs_roles_change_no_answer(draw):
+    answer(draw.points.first())
+    for statement in (
+        "UPDATE scoring_onsiteanswer SET remark = 'x'",
+        "DELETE FROM scoring_onsitefinding",
+        "UPDATE scoring_onsitepoint SET assessor_of = '{}'",
+        "DELETE FROM scoring_onsitedraw",
+    ):
+        with pytest.raises(DatabaseError, match="permission denied"):
+            as_web(statement)
+
+
+def test_the_score_reads_the_mean_of_each_body_and_its_page_shows_the_points(client, draw):
+    """Ten answers a body at least: fewer take three months, which have no more."""
+    scores = {}
+    for body in DISTRICT_SLUGS:
+        points = draw.points.filter(body=body)[: 9 if body == "landport" else 10]
+        for number, point in enumerate(points):
+            kept = answer(point, *(("S1",) if number < 2 else ()))
+            scores.setdefault(body, []).append(kept.score)
+    write(Story("HH1").filed(MONTH.start).rows)
+    heads = [DistrictHead(scope=s, hash=b"", at=MONTH.start) for s in (*DISTRICT_SLUGS, "city")]
+    DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
+
+    measured = onsite_measures(MONTH.start, MONTH.end)
+    run = run_in_snapshot(MONTH, scheme_of())
+    client.force_login(person("l1", Role.LEADER))
+    ranking = client.get(f"/score/{MONTH.name}/?run={run.pk}").content.decode()
+    page = client.get(f"/score/onsite/{MONTH.name}/")
+
+    assert measured["hecheng"].value == sum(scores["hecheng"]) / 10 == Decimal("99.4")
+    assert measured["landport"].groups == 9
+    given = json.loads(run.beside)["given"]
+    assert given["hecheng"]["onsite"] == {
+        "value": "497/5", "groups": 10, "cases": 10, "key": 0}  # fmt: skip
+    lines = {
+        sheet["body"]: next(line for line in sheet["items"] if line["code"] == "B")
+        for sheet in json.loads(run.result)["bodies"]
+    }
+    assert (lines["hecheng"]["value"], lines["hecheng"]["groups"]) == ("99.40", 10)
+    assert lines["landport"]["points"] is None
+    # Nobody is ranked here, so that a part one lacks counts for those that have it.
+    assert f'href="/score/onsite/{MONTH.name}/#hecheng">10</a>' in ranking
+    bodies = {body["body"]: body for body in page.context["bodies"]}
+    assert str(bodies["hecheng"]["mean"]) == "99.40"
+    assert page.content.decode().count("data-point=") == 96
+
+
+def test_an_assessor_answers_on_the_phone_once(client, draw):
+    point = draw.points.first()
+    client.force_login(assessor_of(point))
+    address = f"/m/onsite/{point.pk}/"
+    said = {"key": str(uuid.uuid4()), "found_S1": "on", "note_S1": "路口", "remark": "好"}
+
+    listed = client.get("/m/onsite/")
+    without = client.post(address, said)
+    sent = client.post(address, said | {"photo_S1": io.BytesIO(picture("grey")["buffer"])})
+    again = client.post(address, said | {"photo_S1": io.BytesIO(picture("grey")["buffer"])})
+
+    assert address in listed.content.decode()
+    assert without.status_code == 422
+    assert "What becomes a case needs a photo." in without.content.decode()
+    assert sent.status_code == 302
+    assert again.status_code == 422
+    kept = OnsiteAnswer.objects.get()
+    assert (kept.score, kept.findings.get().note) == (Decimal(97), "路口")
+    assert len(kept.findings.get().sha256) == 64
+    assert address not in client.get("/m/onsite/").content.decode()
+
+
+def test_nobody_else_sees_the_checklist_and_units_see_no_draw(client, draw):
+    point = draw.points.first()
+    for who, page, phone in (
+        (person("z7", Role.ASSESSOR), 200, 404),
+        (person("l1", Role.LEADER), 200, 404),
+        (person("u1", Role.UNIT, "u1"), 403, 404),
+    ):
+        client.force_login(who)
+        assert client.get(f"/score/onsite/{MONTH.name}/").status_code == page
+        assert client.get(f"/score/onsite/{MONTH.name}/pool.csv").status_code == page
+        assert client.get(f"/m/onsite/{point.pk}/").status_code == phone
+
+    client.force_login(User.objects.get(username="l1"))
+    assert client.post(f"/score/onsite/{MONTH.name}/").status_code == 403
+    assert client.get("/m/onsite/").status_code == 404
+
+
+def test_the_page_draws_for_an_assessor(client, office):
+    client.force_login(office)
+
+    empty = client.get(f"/score/onsite/{MONTH.name}/")
+    drawn = client.post(f"/score/onsite/{MONTH.name}/")
+
+    assert "Draw the points" in empty.content.decode()
+    assert drawn.status_code == 302
+    assert OnsiteDraw.objects.get().drawn_by == office
