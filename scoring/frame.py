@@ -96,6 +96,7 @@ def newest_run(period: Period, level: str = "district") -> Run:
         stored = among.order_by("-as_of").first()
         if stored is None:
             raise
+        stored.is_last_kept = True
         return stored
 
 

@@ -216,6 +216,8 @@ class Run(models.Model):
     seal = models.CharField(max_length=64)  # SHA-256 of result
     created_at = models.DateTimeField(auto_now_add=True)
 
+    is_last_kept = False  # of one shown because a newer one could not be computed
+
     objects: ClassVar[models.Manager["Run"]] = models.Manager()
 
     class Meta:

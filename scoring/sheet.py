@@ -96,7 +96,7 @@ def sheet_of(
     for body in bodies:
         slug = body["body"]
         body["kind"] = kinds.get(slug, "")
-        body["change"] = _change(body["total"], was.get(slug, {}).get("total"))
+        body["change"] = _change(body, was.get(slug))
         now = None if body["total"] is None else Decimal(body["total"])
         body["history"] = [*totals_of(sheets, slug), now]
         body["spark"] = spark(body["history"])
@@ -166,8 +166,13 @@ def _columns(run: Run, slug: str, counts: Mapping[str, int], code: str = "") -> 
     }
 
 
-def _change(now: str | None, was: str | None) -> Decimal | None:
-    return None if now is None or was is None else Decimal(now) - Decimal(was)
+def _change(now: Mapping[str, Any], was: Mapping[str, Any] | None) -> Decimal | None:
+    """Return by how much a total changed; None where either was over too few cases to be ranked."""
+    if was is None or now["few_cases"] or was["few_cases"]:
+        return None
+    if now["total"] is None or was["total"] is None:
+        return None
+    return Decimal(now["total"]) - Decimal(was["total"])
 
 
 def _with_reasons(result: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from cases.models import District
-from scoring.charts import Values, chart
+from scoring.charts import Chart, Values, chart
 from scoring.frame import frame, history_of, period_of, require_reader, run_of
 from scoring.history import sheets_of, totals_of
 from scoring.models import Run
@@ -22,6 +22,7 @@ from scoring.sheet import body_names
 from scoring.words import period_words
 
 PERIODS_SHOWN = 12
+PHONE_SHOWN = 4
 LINES_MOST = 6  # more cannot be told apart
 
 
@@ -60,7 +61,9 @@ def trend(request: HttpRequest, period: str) -> HttpResponse:
             "lines": bodies,
             "kinds": kinds,
             "chart": chart(shown, names),
+            "narrow": _narrow(shown, names),
             "kinds_chart": chart(kinds, names),
+            "kinds_narrow": _narrow(kinds, names),
             "plot": _plot(shown, names),
             "kinds_plot": _plot(kinds, names),
             "is_cut": len(bodies) > LINES_MOST,
@@ -96,6 +99,12 @@ def _mean(*totals: Decimal | None) -> Decimal | None:
     if len(known) < len(totals):
         return None
     return half_up(sum(map(Fraction, known), Fraction(0)) / len(known))
+
+
+def _narrow(series: list[tuple[str, Values]], names: list[str]) -> Chart | None:
+    """Return the newest periods alone, for a phone."""
+    last = [(name, values[-PHONE_SHOWN:]) for name, values in series]
+    return chart(last, names[-PHONE_SHOWN:], width=400)
 
 
 def _plot(series: list[tuple[str, Values]], names: list[str]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ interface Window {
   echarts: {
     init(place: HTMLElement): {
       setOption(options: object, replace?: boolean): void;
+      convertToPixel(where: { yAxisIndex: number }, value: number): number;
       resize(): void;
     };
   };

@@ -3,9 +3,11 @@
 import pytest
 from django.utils import timezone
 
+from cases.errors import Busy
 from cases.models import Case
 from cases.services.city import load_city
 from cityops.accounts.roles import Role
+from scoring import frame
 from tests.scoring.ledger import write
 from tests.scoring.logs import random_log
 from tests.support.city import SmallCity, open_logs
@@ -102,3 +104,19 @@ def test_a_class_of_cases_has_counts_and_no_score(client, city):
     for body in page.context["bodies"]:
         assert "total" not in body
         assert client.get(body["first"].address).context["total"] == body["first"].value
+
+
+def test_while_the_log_cannot_be_read_the_last_score_is_shown_with_a_word(
+    client, city, monkeypatch
+):
+    client.force_login(person("l1", Role.LEADER))
+    run = client.get("/score/2026-10/").context["run"]
+
+    def busy(*args):
+        raise Busy("The log is being written.")
+
+    monkeypatch.setattr(frame, "compute_run", busy)
+    page = client.get("/score/2026-10/")
+
+    assert page.context["run"] == run
+    assert "the last score that was computed" in page.content.decode()

@@ -5,6 +5,8 @@ const COLOURS = ["--brand", "--ok", "--warn-ink", "--focus", "--ink", "--hold"];
 const DASHES = ["solid", [10, 4], [3, 4], [12, 4, 3, 4], [6, 6], [2, 8]];
 const MARKS = ["circle", "rect", "triangle", "diamond", "pin", "arrow"];
 
+const NAME_PX = 20;
+
 let loading;
 
 function loadLibrary(address) {
@@ -44,9 +46,24 @@ function optionsOf(plot) {
       symbolSize: 9,
       lineStyle: { width: 2.5, type: DASHES[number] },
       endLabel: { show: true, formatter: "{a}", color: colour("--ink"), fontSize: 15, fontWeight: "bold" },
-      labelLayout: { moveOverlap: "shiftY" },
     })),
   };
+}
+
+// Names at the ends of lines that lie close are moved apart.
+function keepApart(chart, plot) {
+  const ends = plot.series
+    .map(({ values }, number) => ({ number, value: [...values].reverse().find((one) => one !== null) }))
+    .filter(({ value }) => value !== undefined)
+    .map(({ number, value }) => ({ number, y: chart.convertToPixel({ yAxisIndex: 0 }, Number(value)) }))
+    .sort((one, other) => one.y - other.y);
+  let last = -Infinity;
+  const series = plot.series.map(() => ({}));
+  for (const { number, y } of ends) {
+    last = Math.max(y, last + NAME_PX);
+    series[number] = { endLabel: { offset: [0, last - y] } };
+  }
+  chart.setOption({ series });
 }
 
 async function draw(box) {
@@ -55,15 +72,22 @@ async function draw(box) {
     return;
   }
   const library = await loadLibrary(box.dataset.echarts);
-  const drawn = box.querySelector("svg");
+  const label = box.querySelector("svg").getAttribute("aria-label");
   const place = document.createElement("div");
   place.setAttribute("role", "img");
-  place.setAttribute("aria-label", drawn.getAttribute("aria-label"));
-  drawn.replaceWith(place);
+  place.setAttribute("aria-label", label);
+  box.textContent = "";
+  box.append(place);
   const chart = library.init(place);
-  chart.setOption(optionsOf(plot));
-  window.addEventListener("resize", () => chart.resize());
-  const repaint = () => chart.setOption(optionsOf(plot), true);
+  const repaint = () => {
+    chart.setOption(optionsOf(plot), true);
+    keepApart(chart, plot);
+  };
+  repaint();
+  window.addEventListener("resize", () => {
+    chart.resize();
+    keepApart(chart, plot);
+  });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 }
 

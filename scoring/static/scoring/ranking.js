@@ -19,7 +19,7 @@ for (const button of document.querySelectorAll("[data-share]")) {
       button.textContent = button.dataset.copied;
     } catch (error) {
       // Whoever closed the dialog changed their mind; nothing is lost.
-      if (error.name !== "AbortError") {
+      if (!(error instanceof DOMException && error.name === "AbortError")) {
         window.prompt(page.title, page.url);
       }
     }
@@ -28,7 +28,8 @@ for (const button of document.querySelectorAll("[data-share]")) {
 
 const present = document.getElementById("present");
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, select, textarea");
+  const at = /** @type {Element} */ (event.target);
+  const typing = at.closest("input, select, textarea");
   const plain = !event.ctrlKey && !event.altKey && !event.metaKey && !event.isComposing;
   if (present && plain && !typing && event.key.toLowerCase() === "p") {
     present.click();

@@ -1,7 +1,9 @@
 // One page at a time: arrows, space and the buttons turn them; the address names the page.
 
 const slides = [...document.querySelectorAll(".slide")];
-const [back, on, theme] = ["back", "on", "theme"].map((id) => document.getElementById(id));
+const [back, on, theme] = ["back", "on", "theme"].map(
+  (id) => /** @type {HTMLButtonElement} */ (document.getElementById(id)),
+);
 const place = document.getElementById("place");
 const clock = document.getElementById("clock");
 const started = Date.now();
@@ -46,7 +48,8 @@ on.addEventListener("click", () => go(1));
 theme.addEventListener("click", () => paint(document.body.dataset.theme === "dark" ? "light" : "dark"));
 window.addEventListener("hashchange", turn);
 document.addEventListener("keydown", (event) => {
-  const target = event.target.closest("button, a, summary");
+  const at = /** @type {Element} */ (event.target);
+  const target = at.closest("button, a, summary");
   const by = KEYS[event.key];
   if (!by || event.ctrlKey || event.altKey || event.metaKey || (target && event.key === " ")) {
     return;
