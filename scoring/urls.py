@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from scoring import onsite_pages, pages, scheme_pages
+from scoring import key_task_pages, onsite_pages, pages, satisfaction_pages, scheme_pages
 from scoring.views import Assessment
 
 urlpatterns = [
@@ -38,6 +38,26 @@ urlpatterns = [
     path("score/schemes/<str:version>/drop/", scheme_pages.scheme_drop, name="score_scheme_drop"),
     path("score/onsite/<str:period>/", onsite_pages.onsite, name="score_onsite"),
     path("score/onsite/<str:period>/pool.csv", onsite_pages.onsite_pool, name="score_onsite_pool"),
+    path("score/key-tasks/task/<int:pk>/", key_task_pages.key_task, name="score_key_task"),
+    path("score/key-tasks/<str:period>/", key_task_pages.key_tasks, name="score_key_tasks"),
+    path(
+        "score/key-tasks/<str:period>/add/", key_task_pages.key_task_add, name="score_key_task_add"
+    ),
+    path(
+        "score/satisfaction/<str:period>/",
+        satisfaction_pages.satisfaction,
+        name="score_satisfaction",
+    ),
+    path(
+        "score/satisfaction/<str:period>/import/",
+        satisfaction_pages.survey_import,
+        name="score_survey_import",
+    ),
+    path(
+        "score/satisfaction/survey/<int:pk>/withdraw/",
+        satisfaction_pages.survey_withdraw,
+        name="score_survey_withdraw",
+    ),
     path("m/onsite/", onsite_pages.phone_onsite, name="phone_onsite"),
     path("m/onsite/<int:pk>/", onsite_pages.phone_onsite_point, name="phone_onsite_point"),
     path("score/<str:period>/", pages.ranking, name="score_ranking"),
