@@ -26,10 +26,7 @@ def inputs_of(period: str) -> list[tuple[str, str, str]]:
         "satisfaction": _("Satisfaction"),
         "key_tasks": _("Key tasks"),
     }
-    return [(n, w, reverse(f"score_{n}", args=[period])) for n, w in words.items() if n in PAGES]
-
-
-PAGES = ("onsite",)
+    return [(n, w, reverse(f"score_{n}", args=[period])) for n, w in words.items()]
 
 
 def frame_of(here: str, period: Period) -> dict[str, Any]:

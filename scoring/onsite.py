@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 from cases.choices import DISTRICT_SLUGS
 from cases.errors import InvalidInput, NotAllowed
 from cases.ledger import retrying
-from cases.models import Case, Effect, Unit
+from cases.models import Case, District, Effect, Unit
 from cases.models.area import in_language
 from cases.selectors.draws import heads_before, in_order, seed_of
 from cityops.accounts.models import Grant, User
@@ -89,8 +89,9 @@ def draw_points(*, period: Period, actor: User, at: datetime | None = None) -> O
         body: [_user_name(key) for key in in_order(seed, _keys(body, people))] for body in pool
     }
     if lacking := [body for body in pool if not order[body]]:
+        names = [d.short_name for d in District.objects.filter(pk__in=lacking)]
         raise InvalidInput(
-            _("There is no assessor who is not of %s himself.") % ", ".join(lacking),
+            _("No assessor from elsewhere can be sent to %s.") % ", ".join(names),
             fields={"assessors": _("give somebody else the role")},
         )
     words: dict[str, Any] = {

@@ -17,12 +17,14 @@ from django.db.models import Max, Min
 from cases.choices import DISTRICT_SLUGS
 from cases.models import Area, District, Event, Unit
 from scoring.indicators import Assessed, By, Facts
+from scoring.key_tasks import key_task_measures
 from scoring.models import ManualEntry
 from scoring.onsite import onsite_measures
 from scoring.periods import Period, periods_within
 from scoring.results import Beside
 from scoring.rollup import indicators_in
 from scoring.rules import Entry, Measure
+from scoring.satisfaction import satisfaction_measures
 from scoring.schemes import needs_cells
 from scoring.statements import FACTS
 
@@ -74,6 +76,8 @@ def reference_of(scheme: Mapping[str, Any], period: Period, *, as_of: datetime) 
 # Indicators measured outside the cases, each by body over [start, end) as far as it has gone.
 MEASURED: Mapping[str, Callable[[datetime, datetime, datetime], Mapping[str, Measure]]] = {
     "onsite": lambda start, end, as_of: onsite_measures(start, end),
+    "key_tasks": key_task_measures,
+    "satisfaction": satisfaction_measures,
 }
 
 

@@ -5,11 +5,13 @@ from django.urls import path
 from scoring import (
     bulletin_pages,
     drill,
+    key_task_pages,
     leader,
     lifecycle_pages,
     onsite_pages,
     pages,
     presentation,
+    satisfaction_pages,
     scheme_pages,
     trend,
 )
@@ -88,6 +90,26 @@ urlpatterns = [
     ),
     path("score/onsite/<str:period>/", onsite_pages.onsite, name="score_onsite"),
     path("score/onsite/<str:period>/pool.csv", onsite_pages.onsite_pool, name="score_onsite_pool"),
+    path("score/key-tasks/task/<int:pk>/", key_task_pages.key_task, name="score_key_task"),
+    path("score/key-tasks/<str:period>/", key_task_pages.key_tasks, name="score_key_tasks"),
+    path(
+        "score/key-tasks/<str:period>/add/", key_task_pages.key_task_add, name="score_key_task_add"
+    ),
+    path(
+        "score/satisfaction/<str:period>/",
+        satisfaction_pages.satisfaction,
+        name="score_satisfaction",
+    ),
+    path(
+        "score/satisfaction/<str:period>/import/",
+        satisfaction_pages.survey_import,
+        name="score_survey_import",
+    ),
+    path(
+        "score/satisfaction/survey/<int:pk>/withdraw/",
+        satisfaction_pages.survey_withdraw,
+        name="score_survey_withdraw",
+    ),
     path("m/onsite/", onsite_pages.phone_onsite, name="phone_onsite"),
     path("m/onsite/<int:pk>/", onsite_pages.phone_onsite_point, name="phone_onsite_point"),
     path("score/<str:period>/", pages.ranking, name="score_ranking"),

@@ -163,7 +163,7 @@ def test_a_body_with_no_stranger_to_send_is_not_drawn(huaihua, db):
     office = person("a1", Role.ASSESSOR)
     office.grant_set.create(role=Role.ACCEPTOR, scope_kind="district", scope_key="hecheng")
 
-    with pytest.raises(InvalidInput, match="hecheng"):
+    with pytest.raises(InvalidInput, match="sent to Hecheng"):
         draw_points(period=MONTH, actor=office)
 
     assert OnsiteDraw.objects.count() == 0

@@ -50,10 +50,14 @@ from cases.services.handover import give_over, keep_paper, take_over
 from cases.services.intake import Report, report_case
 from cases.services.routing import open_draft, put_rule
 from cityops.accounts.models import ApiToken, SignInLock, User
+from scoring.key_tasks import Step as Milestone
+from scoring.key_tasks import add_task
+from scoring.measured import KeyTask
 from scoring.models import Edition, Run, Scheme, ScoredPeriod
 from scoring.objections import raise_objection
 from scoring.onsite import draw_points
 from scoring.periods import Period, month_of, months_after
+from scoring.satisfaction import import_survey, read_survey
 from scoring.services import run_in_snapshot
 from scoring.versions import draft_scheme, propose_scheme, scheme_of, store_shipped
 from tests.support.city import SmallCity, open_logs
@@ -165,6 +169,8 @@ class World:
         self.scheme = self._scheme()
         self.periods = self._periods()
         self.points = self._points()
+        self.tasks = {whose: self._key_task(whose) for whose in PLACES}
+        self.surveys = {whose: self._survey(whose) for whose in PLACES}
         self.before = fingerprint()
         self.cookies = {name: _cookie(user) for name, user in self.actors.items() if user}
         User.objects.filter(username="off").update(is_active=False)
@@ -307,6 +313,19 @@ class World:
         draw = draw_points(period=LAST_MONTH, actor=self.fresh("ASS"))
         names = {"mine": "ASS", "other": "as2"}
         return {whose: draw.points.get(assessor__username=name).pk for whose, name in names.items()}
+
+    def _key_task(self, whose: str) -> int:
+        """List a task of the district with one milestone."""
+        step = Milestone("a", timezone.localdate())
+        words = {"title": "a", "body": DISTRICTS[whose], "unit": UNITS[whose], "about": ""}
+        return int(add_task(**words, steps=[step], actor=self.fresh("ASS")).pk)
+
+    def _survey(self, whose: str) -> int:
+        """Import a file of one answer about the district."""
+        read = read_survey(survey(f"{whose}-1,{DISTRICTS[whose]},5,{timezone.localdate()}"))
+        month = month_of(timezone.now())
+        kept = import_survey(period=month, name="a", read=read, actor=self.fresh("ASS"))
+        return int(kept.pk)
 
     def _cases_of(self, whose: str) -> None:
         for name, way in WAYS.items():
@@ -646,6 +665,9 @@ _FINGERPRINT = """
            (SELECT count(*) FROM scoring_objectionmessage),
            (SELECT count(*) FROM scoring_objectionadjustment),
            (SELECT count(*) FROM scoring_onsitedraw), (SELECT count(*) FROM scoring_onsiteanswer),
+           (SELECT md5(string_agg(m::text, '' ORDER BY id)) FROM scoring_milestone m),
+           (SELECT count(*) FROM scoring_keytaskchange),
+           (SELECT md5(string_agg(s::text, '' ORDER BY id)) FROM scoring_survey s),
            (SELECT md5(string_agg(r::text, '' ORDER BY id)) FROM cases_draftrule r),
            (SELECT md5(string_agg(f::text, '' ORDER BY id)) FROM cases_feedback f),
            (SELECT count(*) FROM cases_support),
@@ -842,6 +864,21 @@ def reported_at_place(world: World, client: Client, address: str, word: str, who
     return client.get(address, {**PLACES["mine"], "condition": CONDITION["condition"]})
 
 
+def survey(*lines: str) -> bytes:
+    return "\n".join(["编号,区县,评价,日期", *lines]).encode()
+
+
+def send_survey(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    sent = survey(f"b-1,hecheng,5,{timezone.localdate()}")
+    return client.post(address, {"file": io.BytesIO(sent), "name": "b"})
+
+
+def report_on_task(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    (milestone,) = KeyTask.objects.get(pk=world.tasks[whose]).milestones.all()
+    words = {"do": "report", "seen": 1, "milestone": milestone.pk, "progress": 5, "evidence": "a"}
+    return client.post(address, words)
+
+
 def give_reply(world: World, client: Client, address: str, word: str, whose: str) -> Any:
     reply = Reply.objects.get(case__number=world.cases["declined", "mine"])
     return client.post(address, {"reply": reply.pk})
@@ -918,6 +955,17 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "score/<str:period>/objections/<int:pk>/say/"): form(text="a"),
     ("POST", "score/<str:period>/objections/<int:pk>/answer/"): form(verdict="upheld", answer="a"),
     ("POST", "score/<str:period>/objections/<int:pk>/adjust/"): name_an_adjustment,
+    ("POST", "score/key-tasks/<str:period>/add/"): form(
+        title="b",
+        body="hecheng",
+        unit="",
+        about="",
+        name1="b",
+        due1=lambda: timezone.localdate().isoformat(),
+    ),
+    ("POST", "score/key-tasks/task/<int:pk>/"): report_on_task,
+    ("POST", "score/satisfaction/<str:period>/import/"): send_survey,
+    ("POST", "score/satisfaction/survey/<int:pk>/withdraw/"): form(reason="a"),
     ("POST", "m/onsite/<int:pk>/"): form(key=lambda: str(uuid.uuid4())),
     ("POST", "desk/effects/"): form(ruling="redrive", rows="1:1"),
     ("POST", "cases/columns/"): form(columns="stage"),
@@ -976,6 +1024,8 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
         "feedback": world.feedback,
         "objections": world.periods.objections[whose],
         "onsite": world.points[whose],
+        "key-tasks": world.tasks[whose],
+        "survey": world.surveys[whose],
     }
     blanks = {
         "code": world.component,

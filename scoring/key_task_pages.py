@@ -1,0 +1,287 @@
+"""The list of key tasks by district with its lights, and a task: its milestones, forms and log."""
+
+from collections import defaultdict
+from datetime import date
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.dateparse import parse_date
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.views.decorators.http import require_http_methods, require_safe
+
+from cases.choices import DISTRICT_SLUGS
+from cases.errors import InvalidInput, NotAllowed, Refusal
+from cases.models import Unit
+from cityops.accounts.models import User
+from scoring.inputs_words import frame_of, period_of
+from scoring.key_tasks import (
+    Step,
+    add_milestone,
+    add_task,
+    change_milestone,
+    change_task,
+    drop_milestone,
+    judge_milestone,
+    key_task_measures,
+    milestones_due,
+    report_progress,
+)
+from scoring.measured import KeyTask, Milestone
+from scoring.periods import CITY_TIME
+from scoring.rules import half_up
+from scoring.sheet import body_names
+from scoring.versions import may_edit
+from scoring.views import may_read
+
+NEW_MILESTONES = 6  # lines of the form of a new task
+LIGHTS = {
+    "normal": ("○", pgettext_lazy("light", "on time")),
+    "soon": ("▲", pgettext_lazy("light", "due soon")),
+    "late": ("■", pgettext_lazy("light", "overdue")),
+    "met": ("✓", pgettext_lazy("light", "met")),
+}
+CHANGE_WORDS = {
+    "title": gettext_lazy("title"),
+    "body": gettext_lazy("district"),
+    "unit": gettext_lazy("responsible unit"),
+    "about": gettext_lazy("what it is about"),
+    "name": gettext_lazy("milestone"),
+    "due_on": gettext_lazy("due"),
+    "progress": gettext_lazy("progress in %"),
+    "evidence": gettext_lazy("evidence"),
+    "met_on": gettext_lazy("met on"),
+}
+
+
+def _reader(request: HttpRequest) -> User:
+    if not isinstance(request.user, User) or not may_read(request.user):
+        raise PermissionDenied
+    return request.user
+
+
+def _office(request: HttpRequest) -> User:
+    user = _reader(request)
+    if not may_edit(user):
+        raise PermissionDenied
+    return user
+
+
+def _said(request: HttpRequest, name: str) -> str:
+    return str(request.POST.get(name, "")).strip()
+
+
+def _day(text: str, field: str = "due_on") -> date:
+    """Return the day a form names; raises InvalidInput."""
+    try:
+        day = parse_date(text)
+    except ValueError:
+        day = None
+    if day is None or not 2000 <= day.year < 2100:
+        raise InvalidInput(_("Nothing was changed."), fields={field: _("a day like 2026-10-31")})
+    return day
+
+
+@require_safe
+@login_required
+def key_tasks(request: HttpRequest, period: str) -> HttpResponse:
+    """List every task by district; what is due in the period and what of it was met on time."""
+    user, wanted = _reader(request), period_of(period)
+    start = wanted.wide_start if "three" in request.GET else wanted.start
+    now = timezone.now()
+    due = set(milestones_due(start, wanted.end, as_of=now).values_list("pk", flat=True))
+    measures = key_task_measures(start, wanted.end, now)
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    tasks = KeyTask.objects.select_related("unit").prefetch_related("milestones")
+    for task in tasks.order_by("body", "pk"):
+        rows[task.body].append(
+            {
+                "task": task,
+                "milestones": [
+                    milestone_row(one) | {"counts": one.pk in due}
+                    for one in task.milestones.all()
+                    if one.dropped_at is None
+                ],
+            }
+        )
+    names = body_names()
+    bodies = []
+    for body in DISTRICT_SLUGS:
+        measure = measures.get(body)
+        bodies.append(
+            {
+                "body": body,
+                "name": names.get(body, body),
+                "rows": rows[body],
+                "due": measure.groups if measure else 0,
+                "met": sum(r["counts"] and r["milestone"].is_on_time
+                           for row in rows[body] for r in row["milestones"]),
+                "share": half_up(measure.value) if measure and measure.value is not None else None,
+            }
+        )  # fmt: skip
+    said = {"bodies": bodies, "may_enter": may_edit(user)}
+    return render(request, "scoring/key_tasks.html", frame_of("key_tasks", wanted) | said)
+
+
+def milestone_row(one: Milestone) -> dict[str, Any]:
+    """Return a milestone with its light in words, as of today."""
+    light = one.light(on=timezone.now().astimezone(CITY_TIME).date())
+    shape, word = LIGHTS[light]
+    return {
+        "milestone": one,
+        "light": light,
+        "shape": shape,
+        "word": word,
+        "waits": one.met_on is not None and one.confirmed_at is None,
+    }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def key_task_add(request: HttpRequest, period: str) -> HttpResponse:
+    """List a new task with its milestones."""
+    user, wanted = _office(request), period_of(period)
+    refusal = None
+    if request.method == "POST":
+        try:
+            task = add_task(
+                title=_said(request, "title"),
+                body=_said(request, "body"),
+                unit=_said(request, "unit"),
+                about=_said(request, "about"),
+                steps=_steps(request),
+                actor=user,
+            )
+        except InvalidInput as refused:
+            refusal = refused
+        else:
+            messages.success(request, _("The task is listed."))
+            return redirect("score_key_task", pk=task.pk)
+    names = body_names()
+    said = {
+        "refusal": refusal,
+        "bodies": [(body, names.get(body, body)) for body in DISTRICT_SLUGS],
+        "units": _units(),
+        "posted": request.POST,
+        "lines": [
+            (number, _said(request, f"name{number}"), _said(request, f"due{number}"))
+            for number in range(1, NEW_MILESTONES + 1)
+        ],
+    }
+    page = frame_of("key_tasks", wanted) | said
+    return render(request, "scoring/key_task_add.html", page, status=422 if refusal else 200)
+
+
+def _steps(request: HttpRequest) -> list[Step]:
+    """Return the milestones of the form's lines that are filled in."""
+    steps = []
+    for number in range(1, NEW_MILESTONES + 1):
+        name, due = _said(request, f"name{number}"), _said(request, f"due{number}")
+        if name or due:
+            steps.append(Step(name, _day(due, f"milestones[{number}]")))
+    return steps
+
+
+def _units() -> list[tuple[str, str, str]]:
+    """Return (code, name, district) of each unit of a district."""
+    units = Unit.objects.filter(is_active=True).exclude(district=None)
+    return [(u.pk, u.name, str(u.district_id)) for u in units.order_by("district", "pk")]
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def key_task(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show a task with its milestones and log; the office changes, reports and confirms."""
+    user = _reader(request)
+    get_object_or_404(KeyTask, pk=pk)
+    refusal: Refusal | None = None
+    if request.method == "POST":
+        _office(request)
+        try:
+            _act(request, pk, user)
+        except (InvalidInput, NotAllowed) as refused:
+            refusal = refused
+        else:
+            messages.success(request, _("Kept."))
+            return redirect("score_key_task", pk=pk)
+    task = KeyTask.objects.select_related("unit").get(pk=pk)
+    milestones = task.milestones.select_related("reported_by", "confirmed_by")
+    changes = task.changes.select_related("by", "milestone").order_by("-pk")
+    rows = [
+        milestone_row(one) | {"is_own": one.reported_by_id == user.pk}
+        for one in milestones
+        if one.dropped_at is None
+    ]
+    said = {
+        "task": task,
+        "body_name": body_names().get(task.body, task.body),
+        "rows": rows,
+        "dropped": [one for one in milestones if one.dropped_at is not None],
+        "changes": [{"change": one, "said": _words_of(one.said)} for one in changes],
+        "may_enter": may_edit(user),
+        "units": [unit for unit in _units() if unit[2] == task.body],
+        "refusal": refusal,
+        "month": f"{timezone.now().astimezone(CITY_TIME):%Y-%m}",
+    }
+    return render(request, "scoring/key_task.html", said, status=refusal.status if refusal else 200)
+
+
+def _words_of(said: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what a change set, in words."""
+    words = [
+        (str(CHANGE_WORDS[name]), str(value))
+        for name, value in said.items()
+        if name in CHANGE_WORDS
+    ]
+    listed = [f"{name} ({due})" for name, due in said.get("milestones", [])]
+    return [*words, *((_("milestone"), one) for one in listed)]
+
+
+def _act(request: HttpRequest, pk: int, user: User) -> None:
+    """Do what the form asks; raises InvalidInput for what is no number and no day."""
+    what = _said(request, "do")
+    common: dict[str, Any] = {"pk": pk, "seen": _number(request, "seen"), "actor": user}
+    reason: dict[str, Any] = {"reason": _said(request, "reason")}
+    if what == "change":
+        words: dict[str, Any] = {name: _said(request, name) for name in ("title", "unit", "about")}
+        change_task(**common, **words, **reason)
+    elif what == "add":
+        step = Step(_said(request, "name"), _day(_said(request, "due_on")))
+        add_milestone(**common, step=step, **reason)
+    else:
+        _act_on_milestone(request, what, common, reason)
+
+
+def _act_on_milestone(
+    request: HttpRequest, what: str, common: dict[str, Any], reason: dict[str, Any]
+) -> None:
+    common |= {"milestone": _number(request, "milestone")}
+    if what == "move":
+        step = Step(_said(request, "name"), _day(_said(request, "due_on")))
+        change_milestone(**common, step=step, **reason)
+    elif what == "drop":
+        drop_milestone(**common, **reason)
+    elif what == "report":
+        met_on = _said(request, "met_on")
+        report_progress(
+            **common,
+            progress=_number(request, "progress"),
+            met_on=_day(met_on, "met_on") if met_on else None,
+            evidence=_said(request, "evidence"),
+        )
+    elif what in ("confirm", "send_back"):
+        judge_milestone(**common, is_met=what == "confirm", **reason)
+    else:
+        raise InvalidInput(_("Nothing was changed."))
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    text = _said(request, name)
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InvalidInput(_("Nothing was changed."), fields={name: _("a whole number")})
+    return int(text)

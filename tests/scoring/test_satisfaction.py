@@ -1,0 +1,301 @@
+"""Satisfaction: random revisits of the log, surveys read before they are kept, thirty answers."""
+
+import io
+import json
+from datetime import timedelta
+from fractions import Fraction
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from cases.errors import InvalidInput, NotAllowed
+from cases.models import DistrictHead, Draw
+from cityops.accounts.models import User
+from cityops.accounts.roles import Role
+from scoring.measured import Survey, SurveyAnswer
+from scoring.periods import CITY_TIME, month_of
+from scoring.satisfaction import (
+    Fault,
+    import_survey,
+    read_survey,
+    revisited,
+    satisfaction_measures,
+    withdraw_survey,
+)
+from scoring.services import run_in_snapshot
+from scoring.versions import scheme_of
+from tests.scoring.ledger import write
+from tests.scoring.logs import DISTRICTS, Story
+from tests.support.people import person
+
+pytestmark = pytest.mark.usefixtures("huaihua", "db")
+NOW = timezone.now()
+MONTH = month_of(NOW)
+LAST = month_of(MONTH.start - timedelta(days=1))
+SETTLED = month_of(LAST.start - timedelta(days=1))
+DAY = LAST.start.astimezone(CITY_TIME).date().replace(day=5).isoformat()
+HEAD = "编号,区县,评价,日期"
+
+
+@pytest.fixture
+def office(db):
+    return person("a1", Role.ASSESSOR)
+
+
+def file_of(*lines, head=HEAD, encoding="utf-8"):
+    return "\n".join([head, *lines]).encode(encoding)
+
+
+def imported(office, *lines, name="三季度"):
+    return import_survey(
+        period=LAST, name=name, read=read_survey(file_of(*lines), LAST), actor=office
+    )
+
+
+def faults(raw):
+    read = read_survey(raw, LAST)
+    assert read.answers == ()
+    return [(fault.line, fault.column) for fault in read.faults]
+
+
+# --- the file -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+def test_a_file_is_read_whatever_it_was_saved_as(encoding):
+    lines = [f"1,鹤城区,满意,{DAY}", "", f' 2 ,zhongfang,5,"{DAY.replace("-", "/")}"']
+
+    read = read_survey(file_of(*lines, encoding=encoding), LAST)
+
+    assert read.faults == ()
+    assert [(a.line, a.number, a.body, a.mark, a.said_on.isoformat()) for a in read.answers] == [
+        (2, "1", "hecheng", 4, DAY),
+        (4, "2", "zhongfang", 5, DAY),
+    ]
+
+
+def test_every_fault_names_line_and_column():
+    lines = [
+        f"1,鹤城区,6,{DAY}",
+        f",火星,满意,{DAY}",
+        "2,鹤城区,满意,昨天",
+        f"2,鹤城区,满意,{MONTH.start.astimezone(CITY_TIME).date()}",
+        f"3,鹤城区,12,{DAY}",
+        f"4,鹤城区,5,{DAY}",
+        "5,鹤城区",
+    ]
+
+    assert faults(file_of(*lines)) == [
+        (2, "评价"),
+        (3, "编号"),
+        (3, "区县"),
+        (4, "日期"),
+        (5, "编号"),  # as in line 4
+        (5, "日期"),  # in another month
+        (6, "评价"),
+        (8, "评价"),
+        (8, "日期"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        (b"", [(1, "")]),
+        (file_of(), [(1, "")]),
+        (file_of("1", head="编号,评价"), [(1, "区县"), (1, "日期")]),
+        (b"\xff\xfe\x00", [(1, "")]),
+        (b"PK\x00\x03", [(1, "")]),
+        (b"a" * 1_000_001, [(1, "")]),
+    ],
+)
+def test_what_is_no_survey_is_said_so(raw, found):
+    assert faults(raw) == found
+
+
+def test_faults_beyond_fifty_are_counted():
+    read = read_survey(file_of(*[f"{n},火星,5,{DAY}" for n in range(60)]), LAST)
+
+    assert (len(read.faults), read.more) == (50, 10)
+
+
+# --- keeping it ---------------------------------------------------------------------------------
+
+
+def test_an_answer_counts_once_a_month_and_a_file_once(office):
+    imported(office, f"1,鹤城区,5,{DAY}")
+
+    assert read_survey(file_of(f"1,鹤城区,4,{DAY}"), LAST).faults == (
+        Fault(2, "编号", "“1” was imported before"),
+    )
+    with pytest.raises(InvalidInput) as refusal:
+        import_survey(period=LAST, name="a", read=read_survey(file_of(f"1,鹤城区,5,{DAY}")),
+                      actor=office)  # fmt: skip
+    assert refusal.value.fields == {"file": "this very file was imported before"}
+    with pytest.raises(IntegrityError, match="survey_answer_once"), transaction.atomic():
+        SurveyAnswer.objects.create(survey=Survey.objects.get(), period=LAST.name, number="1",
+                                    body="hecheng", mark=1, said_on=NOW.date())  # fmt: skip
+    assert SurveyAnswer.objects.count() == 1
+
+
+def test_a_survey_taken_back_counts_no_more_and_may_come_anew(office):
+    survey = imported(office, f"1,鹤城区,1,{DAY}")
+    other = person("h1", Role.ASSESSOR, "hecheng")
+
+    with pytest.raises(NotAllowed):
+        withdraw_survey(pk=survey.pk, reason="a", actor=other)
+    with pytest.raises(InvalidInput):
+        withdraw_survey(pk=survey.pk, reason=" ", actor=office)
+    assert satisfaction_measures(LAST.start, LAST.end, NOW)["hecheng"].value == 0
+    withdraw_survey(pk=survey.pk, reason="样本有误", actor=office)
+    assert satisfaction_measures(LAST.start, LAST.end, NOW) == {}
+    with pytest.raises(InvalidInput):
+        withdraw_survey(pk=survey.pk, reason="again", actor=office)
+    imported(office, f"1,鹤城区,1,{DAY}")
+
+    assert satisfaction_measures(LAST.start, LAST.end, NOW)["hecheng"].groups == 1
+    survey.refresh_from_db()
+    assert survey.withdrawn_reason == "样本有误"
+
+
+@pytest.mark.parametrize(("period", "name"), [(SETTLED, "a"), (LAST, " "), (LAST, "a" * 101)])
+def test_a_wrong_import_is_refused_and_keeps_nothing(office, period, name):
+    read = read_survey(file_of(f"1,鹤城区,5,{DAY}"))
+
+    with pytest.raises(InvalidInput):
+        import_survey(period=period, name=name, read=read, actor=office)
+    with pytest.raises(NotAllowed):
+        import_survey(period=LAST, name="a", read=read, actor=person("l1", Role.LEADER))
+
+    assert (Survey.objects.count(), SurveyAnswer.objects.count()) == (0, 0)
+
+
+# --- revisits and the measure -------------------------------------------------------------------
+
+
+def closed(number, at, *answers, district="hecheng"):
+    """Return a case closed at a moment, and asked about so many days later: (days, mark)."""
+    story = Story(number, district=district).filed(at).given(at, at + timedelta(days=9))
+    story.signed(at).finished(at).checked(at).closed(at)
+    for days, mark in answers:
+        story.add("revisit", "", at + timedelta(days=days), satisfaction=mark)
+    return story.rows
+
+
+def drawn(start, **numbers):
+    end = start + timedelta(days=7)
+    Draw.objects.create(name=f"revisit-{start:%j}", kind="revisit", start=start, end=end, heads={},
+                        seed="", drawn_at=end, numbers=numbers)  # fmt: skip
+
+
+def test_only_revisits_drawn_by_lot_count_each_once(office):
+    start = LAST.start + timedelta(days=2)
+    rows = [
+        *closed("HH1", start, (8, 5), (9, 1)),  # the first answer counts
+        *closed("HH2", start, (8, 1)),  # nobody drew it
+        *closed("HH3", start, (1, 4)),  # asked before the draw, in the week drawn from
+        *closed("HH4", start, (40, 5)),  # answered in the next month
+        *closed("HH5", start),  # not asked
+        *Story("HH6", district="zhongfang").reported(start).declined(start)
+        .add("revisit", "", start + timedelta(days=8), satisfaction=2).rows,
+    ]  # fmt: skip
+    write(rows)
+    drawn(start, hecheng=["HH1", "HH3", "HH4", "HH5"], zhongfang=["HH6"])
+    drawn(start + timedelta(days=7), hecheng=["HH1"])  # drawn again: the same answer
+
+    found = revisited(LAST.start, LAST.end, NOW + timedelta(days=99))
+    until = revisited(LAST.start, LAST.end, start + timedelta(days=8))
+
+    assert sorted((one.number, one.body, one.mark) for one in found) == [
+        ("HH1", "hecheng", 5),
+        ("HH3", "hecheng", 4),
+        ("HH6", "zhongfang", 2),
+    ]
+    assert [one.number for one in until] == ["HH3"]
+
+
+def test_the_mean_over_revisits_and_surveys_needs_thirty_answers(client, office):
+    start = LAST.start + timedelta(days=2)
+    write([row for n in range(1, 11) for row in closed(f"HH{n:02}", start, (8, 1 + n % 5))])
+    drawn(start, hecheng=[f"HH{n:02}" for n in range(1, 11)])
+    lines = [f"h{n},鹤城区,5,{DAY}" for n in range(20)] + [
+        f"z{n},中方县,5,{DAY}" for n in range(29)
+    ]
+    imported(office, *lines)
+    heads = [DistrictHead(scope=s, hash=b"", at=LAST.start) for s in (*DISTRICTS, "city")]
+    DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
+
+    measures = satisfaction_measures(LAST.start, LAST.end, NOW)
+    run = run_in_snapshot(LAST, scheme_of())
+
+    # 2 × (100 + 80 + 60 + 30 + 0) + 20 × 100 over 30
+    assert (measures["hecheng"].value, measures["hecheng"].groups) == (Fraction(2540, 30), 30)
+    lines = {
+        sheet["body"]: next(line for line in sheet["items"] if line["code"] == "C")
+        for sheet in json.loads(run.result)["bodies"]
+    }
+    assert (lines["hecheng"]["value"], lines["hecheng"]["groups"]) == ("84.67", 30)
+    assert lines["zhongfang"]["points"] is None  # 29, over three months too
+    client.force_login(person("l1", Role.LEADER))
+    ranking = client.get(f"/score/{LAST.name}/?run={run.pk}").content.decode()
+    page = client.get(f"/score/satisfaction/{LAST.name}/")
+    assert f'href="/score/satisfaction/{LAST.name}/#hecheng">30</a>' in ranking
+    assert page.content.decode().count("data-revisit=") == 10
+
+
+def test_few_answers_of_a_month_are_taken_over_three(office):
+    """What the month lacks, the two before it have."""
+    write([row for n in range(31) for row in closed(f"HH{n:02}", LAST.start, (8, 5))])
+    drawn(LAST.start, hecheng=[f"HH{n:02}" for n in range(31)])
+    heads = [DistrictHead(scope=s, hash=b"", at=LAST.start) for s in (*DISTRICTS, "city")]
+    DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
+
+    run = run_in_snapshot(MONTH, scheme_of())
+
+    beside = json.loads(run.beside)
+    assert beside["given"] == {}
+    assert beside["given_wide"]["hecheng"]["satisfaction"]["groups"] == 31
+    sheet = next(s for s in json.loads(run.result)["bodies"] if s["body"] == "hecheng")
+    line = next(line for line in sheet["items"] if line["code"] == "C")
+    assert (line["value"], line["groups"], line["three_months"]) == ("100.00", 31, True)
+
+
+# --- the page -----------------------------------------------------------------------------------
+
+
+def test_a_file_is_looked_at_then_imported(client, office):
+    client.force_login(office)
+    address = f"/score/satisfaction/{LAST.name}/import/"
+    right = {"name": "三季度", "file": io.BytesIO(file_of(f"1,鹤城区,5,{DAY}"))}
+
+    wrong = client.post(address, right | {"file": io.BytesIO(file_of(f"1,火星,5,{DAY}"))})
+    looked = client.post(address, right)
+    before = Survey.objects.count()
+    done = client.post(address, {"seen": looked.context["seen"]})
+    again = client.post(address, {"seen": looked.context["seen"]})
+    forged = client.post(address, {"seen": looked.context["seen"] + "x"})
+
+    assert (wrong.status_code, looked.status_code, before) == (422, 200, 0)
+    assert 'data-fault="2"' in wrong.content.decode()
+    assert (done.status_code, again.status_code, forged.status_code) == (302, 422, 302)
+    assert SurveyAnswer.objects.get().body == "hecheng"
+    survey = Survey.objects.get()
+    back = client.post(f"/score/satisfaction/survey/{survey.pk}/withdraw/", {"reason": "误"})
+    assert back.status_code == 302
+    assert "误" in client.get(f"/score/satisfaction/{LAST.name}/").content.decode()
+
+
+def test_readers_read_and_enter_nothing(client, office):
+    survey = imported(office, f"1,鹤城区,5,{DAY}")
+    leader = person("l1", Role.LEADER)
+    client.force_login(User.objects.get(pk=leader.pk))
+
+    page = client.get(f"/score/satisfaction/{LAST.name}/")
+
+    assert page.status_code == 200
+    assert "<form" not in page.content.decode().partition("<main")[2].partition("</main>")[0]
+    for address in (f"{LAST.name}/import/", f"survey/{survey.pk}/withdraw/"):
+        assert client.post(f"/score/satisfaction/{address}", {"reason": "a"}).status_code == 403
+    survey.refresh_from_db()
+    assert survey.withdrawn_at is None
