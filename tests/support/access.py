@@ -50,6 +50,7 @@ from cases.services.handover import give_over, keep_paper, take_over
 from cases.services.intake import Report, report_case
 from cases.services.routing import open_draft, put_rule
 from cityops.accounts.models import ApiToken, SignInLock, User
+from scoring.bulletin_texts import SHIPPED_TEMPLATE
 from scoring.models import Edition, Run, Scheme, ScoredPeriod
 from scoring.objections import raise_objection
 from scoring.onsite import draw_points
@@ -919,6 +920,9 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "score/<str:period>/objections/<int:pk>/answer/"): form(verdict="upheld", answer="a"),
     ("POST", "score/<str:period>/objections/<int:pk>/adjust/"): name_an_adjustment,
     ("POST", "m/onsite/<int:pk>/"): form(key=lambda: str(uuid.uuid4())),
+    ("POST", "score/<str:period>/bulletin/template/"): form(
+        template=lambda: io.BytesIO(SHIPPED_TEMPLATE.read_bytes())
+    ),
     ("POST", "desk/effects/"): form(ruling="redrive", rows="1:1"),
     ("POST", "cases/columns/"): form(columns="stage"),
     ("POST", "cases/export/"): form(query="stage=checking", export_key=str(uuid.uuid4())),
