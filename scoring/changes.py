@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from cases.choices import CITY
 from cases.models import Event
 from scoring.models import Run
-from scoring.periods import Period
+from scoring.periods import Period, periods_within
 from scoring.runs import RULINGS
 
 _FIGURES = ("rank", "total", "grade")
@@ -94,6 +94,23 @@ def _figures_moved(old: Run, new: Run) -> list[Figure]:
 def rulings_since(run: Run, period: Period) -> int:
     """Return how many rulings on cases of a period came after its run was read."""
     return _later(run, period).count()
+
+
+def decided_since(run: Run, period: Period) -> int:
+    """Return how many appeals were upheld and adjustments approved for a period after a run."""
+    names = [one.name for one in periods_within(period.start, period.end)]
+    later = Event.objects.filter(at__gt=run.as_of)
+    upheld = later.filter(
+        action="decide_appeal",
+        data__facts__level="acceptor",
+        data__facts__upheld=True,
+        case__closed_at__gte=period.start,
+        case__closed_at__lt=period.end,
+    )
+    adjusted = later.filter(
+        action="adjust", data__facts__approved=True, data__facts__period__in=names
+    )
+    return upheld.count() + adjusted.count()
 
 
 def annex_of(run: Run, newer: Run, period: Period, changes: Changes) -> list[Ruling]:

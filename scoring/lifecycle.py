@@ -21,7 +21,7 @@ from cases.errors import NotAllowed, PeriodClosed
 from cases.models import District, Request
 from cityops.accounts.models import User
 from cityops.accounts.roles import Role, ScopeKind
-from scoring.changes import rulings_since, totals_moved
+from scoring.changes import decided_since, rulings_since, totals_moved
 from scoring.models import Edition, Objection, Run, ScoredPeriod
 from scoring.periods import CITY_TIME, Period, periods_within
 from scoring.versions import may_edit
@@ -91,6 +91,11 @@ class Standing:
     def rulings_since(self) -> int:
         """How many rulings on its cases came after the edition in force was read."""
         return rulings_since(self.published.run, self.period) if self.published else 0
+
+    @cached_property
+    def decided_since(self) -> int:
+        """How many appeals and adjustments were granted since the waiting run was read."""
+        return decided_since(self.pending.run, self.period) if self.pending else 0
 
     @cached_property
     def would_change(self) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy
 from cases.errors import InvalidInput, NotAllowed, PeriodClosed, StalePeriod, StillDisputed
 from cases.ledger import retrying
 from cityops.accounts.models import User
+from scoring.changes import decided_since, rulings_since
 from scoring.lifecycle import (
     DAYS_MAX,
     Stand,
@@ -161,7 +162,7 @@ def _submit(*, period: Period, run: Run, reason: str, actor: User) -> Edition:
             raise InvalidInput(
                 _("Nothing would change."), fields={"reason": _("there is nothing to re-issue")}
             )
-    if not is_as_read(run):
+    if not is_as_read(run) or rulings_since(run, period):
         raise StalePeriod(str(_STALE))
     return Edition.objects.create(
         period=stored_dates(period),
@@ -194,8 +195,8 @@ def return_edition(*, period: Period, number: int, reason: str, actor: User) -> 
 def approve_edition(*, period: Period, number: int, seen_seal: str, actor: User) -> Edition:
     """Publish 核定 the very run that another submitted, after computing it anew.
 
-    Raises NotAllowed (also for who submitted it), StalePeriod, StillDisputed, and NotTheSame when
-    the log does not give the bytes that were sealed.
+    Raises NotAllowed (also for who submitted it), StalePeriod (also when an appeal or adjustment
+    was granted since), StillDisputed, and NotTheSame when the log does not give the sealed bytes.
     """
     require_office(actor)
     edition = _pending(period, number)
@@ -217,6 +218,10 @@ def _approve(*, period: Period, pk: int, actor: User) -> Edition:
     if edition is None or edition.pk != pk:
         raise StalePeriod(_("This run waits for approval no more."))
     _require_settled(standing)
+    if decided_since(edition.run, period):
+        raise StalePeriod(
+            _("Appeals or adjustments were decided after this run was read: send it back.")
+        )
     edition.approved_by, edition.approved_at = actor, now
     edition.save(update_fields=["approved_by", "approved_at"])
     return edition

@@ -13,6 +13,7 @@ from django.utils import timezone, translation
 
 from cases.choices import Action, Role, Stage
 from cases.models import Case, CityOptions, Condition, District, Event, Task
+from cases.selectors.telephones import said_to
 from cases.views.action_forms import GROUPS, NEXT, action_forms, offer_of
 from cases.views.timeline import timeline
 from cases.workflow import MOVES
@@ -457,7 +458,7 @@ def test_timeline_tells_every_fact_in_words(people, condition):
     events = list(case.event_set.order_by("case_seq"))
 
     with translation.override("zh-hans"):
-        lines = timeline(events, people.dispatcher, said=str)
+        lines = timeline(events, people.dispatcher, said=said_to(people.dispatcher, case))
     told = {line.event.action: line for line in lines}
 
     assert len(lines) == len(events)

@@ -287,6 +287,35 @@ def test_an_open_appeal_or_adjustment_blocks_submission_and_approval(city, offic
     assert publish(office).is_published
 
 
+@pytest.mark.parametrize(
+    ("action", "facts"),
+    [("decide_appeal", {"level": "acceptor", "upheld": True}),
+     ("adjust", {"period": "2026-10", "effect": "exempt", "approved": True})],
+)  # fmt: skip
+def test_what_was_granted_after_the_submission_is_not_lost(city, office, action, facts):
+    edition = submitted(office)
+    rule(LATE, action, **facts)
+    touch_heads()
+
+    with pytest.raises(StalePeriod):
+        approve_edition(period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=office[1])
+    assert not Edition.objects.get().is_published
+    return_edition(period=OCTOBER, number=1, reason="申诉成立", actor=office[1])
+
+    assert publish(office).run != edition.run
+
+
+def test_what_was_refused_after_the_submission_is_no_hindrance(city, office):
+    edition = submitted(office)
+    rule(LATE, level="acceptor", upheld=False)
+    rule("HHhecheng1", "adjust", approved=False)
+    rule("HHhecheng2", "adjust", period="2026-09", effect="exempt", approved=True)
+
+    approve_edition(period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=office[1])
+
+    assert Edition.objects.get().is_published
+
+
 def test_a_run_that_cannot_be_computed_again_is_not_approved(city, office):
     edition = submitted(office)
     with connection.cursor() as cursor:  # a log that was bent since
