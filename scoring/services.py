@@ -150,7 +150,8 @@ def recompute(run: Run) -> str:
 
 def is_as_read(run: Run) -> bool:
     """Tell whether what a run read beside the log is what stands there now."""
-    reference = _plain(reference_of(run.scheme.data, parse_period(run.period)))
+    period = parse_period(run.period)
+    reference = _plain(reference_of(run.scheme.data, period, as_of=run.as_of))
     read: dict[str, Any] = json.loads(run.beside)
     return reference | {"bodies": read["bodies"]} == read
 

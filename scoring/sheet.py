@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from cases.choices import CITY, Source
+from cases.choices import CITY, DISTRICT_SLUGS, Source
 from cases.models import District
 from cases.models.area import in_language
 from scoring.charts import spark
@@ -75,7 +75,8 @@ def body_names(run: Run | None = None) -> dict[str, str]:
     if run and level in ("unit", "street"):
         bodies = [sheet["body"] for sheet in json.loads(run.result)["bodies"]]
         return {ALL: _("all of them")} | names_of_bodies(level, bodies)
-    names = names_of_bodies(level, []) | {ALL: _("the four together")}
+    names = {slug: slug for slug in DISTRICT_SLUGS} | names_of_bodies(level, [])
+    names[ALL] = _("the four together")
     names[CITY] = _("City-wide utilities")
     return names | {source.value: str(source.label) for source in Source}
 

@@ -50,6 +50,7 @@ from cases.services.handover import give_over, keep_paper, take_over
 from cases.services.intake import Report, report_case
 from cases.services.routing import open_draft, put_rule
 from cityops.accounts.models import ApiToken, SignInLock, User
+from scoring.bulletin_texts import SHIPPED_TEMPLATE
 from scoring.key_tasks import Step as Milestone
 from scoring.key_tasks import add_task
 from scoring.measured import KeyTask
@@ -967,6 +968,9 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "score/satisfaction/<str:period>/import/"): send_survey,
     ("POST", "score/satisfaction/survey/<int:pk>/withdraw/"): form(reason="a"),
     ("POST", "m/onsite/<int:pk>/"): form(key=lambda: str(uuid.uuid4())),
+    ("POST", "score/<str:period>/bulletin/template/"): form(
+        template=lambda: io.BytesIO(SHIPPED_TEMPLATE.read_bytes())
+    ),
     ("POST", "desk/effects/"): form(ruling="redrive", rows="1:1"),
     ("POST", "cases/columns/"): form(columns="stage"),
     ("POST", "cases/export/"): form(query="stage=checking", export_key=str(uuid.uuid4())),
