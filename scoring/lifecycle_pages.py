@@ -366,7 +366,7 @@ def _objection_words(one: Objection, names: dict[str, str]) -> dict[str, Any]:
 
 
 def _side_name(side: str, names: dict[str, str]) -> str:
-    return _("the office") if side == CITY else names.get(side, side)
+    return _("the city") if side == CITY else names.get(side, side)
 
 
 @require_http_methods(["GET", "POST"])

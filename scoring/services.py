@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
+from django.utils.translation import gettext as _
 
 from cases.errors import Busy
 from cases.ledger import canonical
@@ -96,7 +97,7 @@ def one_snapshot() -> Iterator[None]:
             yield
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) == _LOCK_TIMEOUT:
-            raise Busy("The log is being written without a pause. Try again shortly.") from error
+            raise Busy(_("The log is being written without a pause. Try again shortly.")) from error
         raise
 
 
