@@ -36,6 +36,7 @@ def main(path: str, cases: str, form: str, *names: str) -> int:
         "list": reads.case_list,
         "feed": reads.feed,
         "heat": heat.of_city,
+        "past": heat.past_hour,
         "score": score.month,
         "fanout": fanout.sockets,
         "create": create.cases,

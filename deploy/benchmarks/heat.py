@@ -1,4 +1,4 @@
-"""Heat of the city and of a district's streets, and one past hour, against their bare SQL."""
+"""Heat of the city and of a district's streets, and a past hour, against their bare SQL."""
 
 import statistics
 from collections.abc import Callable, Iterator
@@ -49,16 +49,21 @@ def of_city(home: Home) -> Figure:
     if local is not None:
         asked = ({"period": span, **streets} for span in spans)
         more["streets, to a district: s"] = _ask(home, local.username, asked)
-    hours = _hours()
-    more |= {
-        "a past hour, its map: s": _ask_past(home, "/desk/past/cases/", hours),
-        "its map, bare SQL: s": _bare(home, lambda: past_map(reader, at=next(hours))),
-        "a past hour, its page: s": _ask_past(home, "/desk/past/", hours),
-        "its list, bare SQL: s": _bare(home, lambda: past_list(reader, at=next(hours))),
-        "cases": float(Case.objects.count()),
-        "rows of counts": float(Rollup.objects.count()),
-    }
+    more |= {"cases": Case.objects.count(), "rows of counts": Rollup.objects.count()}
     return Figure("heat of the city, a month", "s", cold, "bare SQL", bare("community"), more)
+
+
+def past_hour(home: Home) -> Figure:
+    """Return the time of the map of a past hour, and of its page, against their SQL alone."""
+    reader, hours = _reader("dispatcher1"), _hours()
+    found = _ask_past(home, "/desk/past/cases/", hours)
+    more = {
+        "its page: s": _ask_past(home, "/desk/past/", hours),
+        "its list, bare SQL: s": _bare(home, lambda: past_list(reader, at=next(hours))),
+        "open then": past_list(reader, at=next(hours)).total,
+    }
+    bare = _bare(home, lambda: past_map(reader, at=next(hours)))
+    return Figure("map of a past hour", "s", found, "bare SQL", bare, more)
 
 
 def _reader(username: str) -> User:

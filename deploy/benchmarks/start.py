@@ -12,8 +12,8 @@ from deploy.home import Home, pick_port
 from deploy.python_env import ROOT
 
 NAMES = (
-    *("locate", "list", "feed", "heat", "score", "fanout", "create", "dispatch", "drain"),
-    *("flood", "desk", "paint"),
+    *("locate", "list", "feed", "heat", "past", "score", "fanout", "create", "dispatch"),
+    *("drain", "flood", "desk", "paint"),
 )
 CASES = 100_000
 IN_A_BROWSER = {"desk", "paint"}
