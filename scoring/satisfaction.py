@@ -194,7 +194,7 @@ class _Lines:
 
 def _bodies() -> dict[str, str]:
     """Return each district by its slug and its names."""
-    found = {}
+    found: dict[str, str] = {}
     for district in District.objects.all():
         names = (district.slug, district.code, district.name_zh, district.short_zh,
                  district.name_en, district.short_en)  # fmt: skip
