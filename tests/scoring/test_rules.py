@@ -63,7 +63,8 @@ def test_periods_of_a_log_come_newest_first():
                             datetime(2026, 1, 31, 16, tzinfo=UTC))  # fmt: skip
 
     assert [period.name for period in found] == [
-        "2026-02", "2026-01", "2025-12", "2026-Q1", "2025-Q4", "2026", "2025",
+        "2026-02", "2026-01", "2025-12", "2026-Q1", "2025-Q4", "2026-H1", "2025-H2",
+        "2026", "2025",
     ]  # fmt: skip
 
 
