@@ -267,7 +267,7 @@ def _count(run: Run, slug: str, name: str, counts: Mapping[str, int]) -> Cell:
 
 
 def _decimal(text: str | None) -> Cell:
-    return Cell("–") if text is None else Cell(text, Decimal(text))
+    return Cell("–") if text is None else Cell(text.replace("-", "−"), Decimal(text))
 
 
 def _notes(said: Mapping[str, Any]) -> list[str]:

@@ -171,7 +171,7 @@ def test_demo_users_are_refused_in_a_real_city(db, settings):
         (Role.INSPECTOR, "", "/m/"),
         (Role.OPERATOR, "", "/m/report/"),
         (Role.DISPATCHER, "zhongfang", "/desk/"),
-        (Role.LEADER, "", "/score/"),
+        (Role.LEADER, "", "/score/leader/"),
         (Role.ADMIN, "", "/desk/"),
     ],
 )
