@@ -166,14 +166,24 @@ def _go_on(task: KeyTask, on_time: float, today: date, office: list[User], rando
     for row in task.milestones.order_by("due_on", "pk"):
         is_on_time = random.random() < on_time
         met_on = row.due_on + timedelta(days=0 if is_on_time else random.randrange(1, 5))
-        if met_on >= today:
-            said = {"progress": random.randrange(2, 10) * 10, "met_on": None}
-        else:
-            said = {"progress": 100, "met_on": met_on}
-        keys = {"pk": task.pk, "milestone": row.pk}
+        is_met = met_on < today
         task.refresh_from_db()
-        evidence = "施工照片和验收单" if said["met_on"] else "按计划推进"
-        report_progress(**keys, **said, seen=task.version, evidence=evidence, actor=office[0])
-        if said["met_on"] is None:
+        report_progress(
+            pk=task.pk,
+            milestone=row.pk,
+            seen=task.version,
+            progress=100 if is_met else random.randrange(2, 10) * 10,
+            met_on=met_on if is_met else None,
+            evidence="施工照片和验收单" if is_met else "按计划推进",
+            actor=office[0],
+        )
+        if not is_met:
             return
-        judge_milestone(**keys, seen=task.version + 1, is_met=True, reason="", actor=office[1])
+        judge_milestone(
+            pk=task.pk,
+            milestone=row.pk,
+            seen=task.version + 1,
+            is_met=True,
+            reason="",
+            actor=office[1],
+        )
