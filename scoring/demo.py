@@ -6,7 +6,7 @@ Everything goes through the real services; what is said is invented.
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from random import Random
 
 from cases.choices import DISTRICT_SLUGS
@@ -167,6 +167,7 @@ def _go_on(task: KeyTask, on_time: float, today: date, office: list[User], rando
         is_on_time = random.random() < on_time
         met_on = row.due_on + timedelta(days=0 if is_on_time else random.randrange(1, 5))
         is_met = met_on < today
+        evening = datetime.combine(met_on, time(17), CITY_TIME) if is_met else None
         task.refresh_from_db()
         report_progress(
             pk=task.pk,
@@ -176,8 +177,9 @@ def _go_on(task: KeyTask, on_time: float, today: date, office: list[User], rando
             met_on=met_on if is_met else None,
             evidence="施工照片和验收单" if is_met else "按计划推进",
             actor=office[0],
+            at=evening,
         )
-        if not is_met:
+        if evening is None:
             return
         judge_milestone(
             pk=task.pk,
@@ -186,4 +188,5 @@ def _go_on(task: KeyTask, on_time: float, today: date, office: list[User], rando
             is_met=True,
             reason="",
             actor=office[1],
+            at=evening + timedelta(minutes=40),
         )

@@ -57,6 +57,7 @@ CHANGE_WORDS = {
     "evidence": gettext_lazy("evidence"),
     "met_on": gettext_lazy("met on"),
 }
+NAMED = ("body", "unit")
 
 
 def _reader(request: HttpRequest) -> User:
@@ -210,6 +211,7 @@ def key_task(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, _("Kept."))
             return redirect("score_key_task", pk=pk)
     task = KeyTask.objects.select_related("unit").get(pk=pk)
+    names = body_names() | {unit.pk: unit.name for unit in Unit.objects.filter(district=task.body)}
     milestones = task.milestones.select_related("reported_by", "confirmed_by")
     changes = task.changes.select_related("by", "milestone").order_by("-pk")
     rows = [
@@ -219,10 +221,10 @@ def key_task(request: HttpRequest, pk: int) -> HttpResponse:
     ]
     said = {
         "task": task,
-        "body_name": body_names().get(task.body, task.body),
+        "body_name": names.get(task.body, task.body),
         "rows": rows,
         "dropped": [one for one in milestones if one.dropped_at is not None],
-        "changes": [{"change": one, "said": _words_of(one.said)} for one in changes],
+        "changes": [{"change": one, "said": _words_of(one.said, names)} for one in changes],
         "may_enter": may_edit(user),
         "units": [unit for unit in _units() if unit[2] == task.body],
         "refusal": refusal,
@@ -231,13 +233,13 @@ def key_task(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "scoring/key_task.html", said, status=refusal.status if refusal else 200)
 
 
-def _words_of(said: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return what a change set, in words."""
-    words = [
-        (str(CHANGE_WORDS[name]), str(value))
-        for name, value in said.items()
-        if name in CHANGE_WORDS
-    ]
+def _words_of(said: dict[str, Any], names: dict[str, str]) -> list[tuple[str, str]]:
+    """Return what a change set, in words; districts and units by their names."""
+    words = []
+    for name, label in CHANGE_WORDS.items():
+        if name in said:
+            value = str(said[name])
+            words.append((str(label), names.get(value, value) if name in NAMED else value))
     listed = [f"{name} ({due})" for name, due in said.get("milestones", [])]
     return [*words, *((_("milestone"), one) for one in listed)]
 

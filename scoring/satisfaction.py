@@ -338,7 +338,8 @@ def satisfaction_measures(start: datetime, end: datetime, as_of: datetime) -> di
     counts: dict[tuple[str, int], int] = defaultdict(int, surveyed(start, end))
     for one in revisited(start, end, as_of):
         counts[one.body, one.mark] += 1
-    worth, found = worth_of(), {}
+    worth = worth_of()
+    found: dict[str, Measure] = {}
     for body in DISTRICT_SLUGS:
         number = sum(counts[body, mark] for mark in worth)
         total = sum((points * counts[body, mark] for mark, points in worth.items()), Fraction(0))
