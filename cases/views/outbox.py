@@ -47,6 +47,7 @@ KIND_WORDS = {
     "photo": gettext_lazy("make a photo ready"),
     "screenshot": gettext_lazy("make a screenshot ready"),
     "sweep_photos": gettext_lazy("delete uploads nobody needs"),
+    "finding": gettext_lazy("bring in a finding on site"),
     "export": gettext_lazy("write a list as a file"),
     "sweep_exports": gettext_lazy("delete files that are a week old"),
     "reconcile_minute": gettext_lazy("reconcile, each minute"),

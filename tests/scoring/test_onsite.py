@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 from django.contrib.gis.geos import Point
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cases.choices import DISTRICT_SLUGS
@@ -323,6 +324,22 @@ def test_the_score_reads_the_mean_of_each_body_and_its_page_shows_the_points(cli
     bodies = {body["body"]: body for body in page.context["bodies"]}
     assert str(bodies["hecheng"]["mean"]) == "99.40"
     assert page.content.decode().count("data-point=") == 96
+
+
+def test_the_page_costs_the_same_whatever_was_found(client, draw):
+    client.force_login(person("l1", Role.LEADER))
+    counts = []
+    for points in (draw.points.all()[:1], draw.points.filter(answer=None)[:6]):
+        for point in points:
+            answer(point, "S1", "S2")
+        for effect in Effect.objects.filter(kind="finding", state="due"):
+            run_effect(effect.pk)
+        with CaptureQueriesContext(connection) as queries:
+            page = client.get(f"/score/onsite/{MONTH.name}/")
+        assert page.status_code == 200
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1]
 
 
 def test_an_assessor_answers_on_the_phone_once(client, draw):

@@ -6,7 +6,8 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cases.errors import InvalidInput, NotAllowed
@@ -259,6 +260,22 @@ def test_few_answers_of_a_month_are_taken_over_three(office):
     sheet = next(s for s in json.loads(run.result)["bodies"] if s["body"] == "hecheng")
     line = next(line for line in sheet["items"] if line["code"] == "C")
     assert (line["value"], line["groups"], line["three_months"]) == ("100.00", 31, True)
+
+
+def test_the_page_costs_the_same_whatever_was_answered(client, office):
+    start, number = LAST.start + timedelta(days=2), 12
+    write([row for n in range(number) for row in closed(f"HH{n:02}", start, (8, 5))])
+    client.force_login(person("l1", Role.LEADER))
+    counts = []
+    for many in (1, number):
+        Draw.objects.all().delete()
+        drawn(start, hecheng=[f"HH{n:02}" for n in range(many)])
+        with CaptureQueriesContext(connection) as queries:
+            page = client.get(f"/score/satisfaction/{LAST.name}/")
+        assert page.content.decode().count("data-revisit=") == many
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1]
 
 
 # --- the page -----------------------------------------------------------------------------------
