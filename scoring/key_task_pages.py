@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from cases.choices import DISTRICT_SLUGS
-from cases.errors import InvalidInput, NotAllowed, Refusal
+from cases.errors import InvalidInput, NotAllowed, PeriodClosed, Refusal
 from cases.models import Unit
 from cityops.accounts.models import User
 from scoring.inputs_words import frame_of, period_of
@@ -158,7 +158,7 @@ def key_task_add(request: HttpRequest, period: str) -> HttpResponse:
                 steps=_steps(request),
                 actor=user,
             )
-        except InvalidInput as refused:
+        except (InvalidInput, PeriodClosed) as refused:
             refusal = refused
         else:
             messages.success(request, _("The task is listed."))
@@ -205,7 +205,7 @@ def key_task(request: HttpRequest, pk: int) -> HttpResponse:
         _office(request)
         try:
             _act(request, pk, user)
-        except (InvalidInput, NotAllowed) as refused:
+        except (InvalidInput, NotAllowed, PeriodClosed) as refused:
             refusal = refused
         else:
             messages.success(request, _("Kept."))

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from cases.choices import DISTRICT_SLUGS
-from cases.errors import InvalidInput, Refusal
+from cases.errors import InvalidInput, PeriodClosed, Refusal
 from cases.forms import AlbumInput, RefusableForm
 from cases.models import Area, Attachment, Case
 from cases.models.area import in_language
@@ -45,7 +45,7 @@ def onsite(request: HttpRequest, period: str) -> HttpResponse:
             raise PermissionDenied
         try:
             draw_points(period=wanted, actor=user)
-        except InvalidInput as refused:
+        except (InvalidInput, PeriodClosed) as refused:
             refusal = refused
         else:
             messages.success(request, _("The points are drawn."))

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from cases.choices import DISTRICT_SLUGS
-from cases.errors import InvalidInput
+from cases.errors import InvalidInput, PeriodClosed
 from cases.models import Case
 from cases.views.words import SATISFACTION_WORDS
 from cityops.accounts.models import User
@@ -158,7 +158,7 @@ def _confirm(request: HttpRequest, user: User, wanted: Period) -> HttpResponse:
     read = read_survey(zlib.decompress(base64.b64decode(seen["file"])), wanted)
     try:
         survey = import_survey(period=wanted, name=seen["name"], read=read, actor=user)
-    except InvalidInput as refusal:
+    except (InvalidInput, PeriodClosed) as refusal:
         more = {"refusal": refusal, "faults": read.faults, "more": read.more}
         return _page(request, user, wanted, SurveyForm(), status=422, **more)
     messages.success(request, _("%d answers are imported.") % survey.rows)
@@ -174,7 +174,7 @@ def survey_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     wanted = period_of(survey.period)
     try:
         withdraw_survey(pk=pk, reason=str(request.POST.get("reason", "")), actor=user)
-    except InvalidInput as refusal:
+    except (InvalidInput, PeriodClosed) as refusal:
         return _page(request, user, wanted, SurveyForm(), status=422, refusal=refusal)
     messages.success(request, _("The survey is taken back."))
     return redirect("score_satisfaction", period=wanted.name)
