@@ -551,4 +551,5 @@ def test_events_of_a_wall_come_by_an_index(people, condition):
 
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-    assert "event_action_at" in wanted.order_by().explain()
+    # By both where there are many of either; of this one event the planner takes what it likes.
+    assert re.search(r"event_(action_)?at\b", wanted.order_by().explain())

@@ -7,10 +7,12 @@ from hashlib import sha256
 import pytest
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 
+from cases.choices import Role
 from cases.ledger import canonical
 from cases.models import DistrictHead
 from scoring.indicators import facts_of
-from scoring.models import Run, RunList
+from scoring.lifecycle import stored_dates
+from scoring.models import Edition, Run, RunList
 from scoring.periods import parse_period
 from scoring.results import Beside, result_of
 from scoring.schemes import codes_of
@@ -21,6 +23,7 @@ from scoring.words import COUNT_NAMES, REPORT_COUNTS
 from tests.scoring.ledger import write
 from tests.scoring.logs import DISTRICTS, Story, day, random_log
 from tests.scoring.test_rules import SCHEME
+from tests.support.people import person
 
 OCTOBER, NOVEMBER = parse_period("2026-10"), parse_period("2026-11")
 
@@ -416,7 +419,7 @@ def test_the_seal_of_a_run_is_that_of_its_result(huaihua):
 
 
 @pytest.mark.django_db
-def test_old_provisional_runs_are_forgotten_and_closed_ones_kept(huaihua):
+def test_old_runs_nobody_submitted_are_forgotten(huaihua):
     write(random_log(3, cases=5))
     heads = [DistrictHead(scope=s, hash=b"", at=day("10-01")) for s in (*DISTRICTS, "city")]
     DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
@@ -424,9 +427,16 @@ def test_old_provisional_runs_are_forgotten_and_closed_ones_kept(huaihua):
     said = {"result": "{}", "seal": sha256(b"{}").hexdigest()}
     made = {
         name: Run.objects.create(period="2026-10", as_of=at, heads={}, scheme=scheme, **said)
-        for name, at in (("running", day("10-20")), ("closed", OCTOBER.end))
+        for name, at in (("running", day("10-20")), ("closed", OCTOBER.end), ("sent", day("11-02")))
     }
+    Edition.objects.create(
+        period=stored_dates(OCTOBER),
+        number=1,
+        run=made["sent"],
+        submitted_by=person("a1", Role.ASSESSOR),
+        submitted_at=day("11-02"),
+    )
 
     new = run_in_snapshot(OCTOBER, scheme)
 
-    assert set(Run.objects.values_list("pk", flat=True)) == {made["closed"].pk, new.pk}
+    assert set(Run.objects.values_list("pk", flat=True)) == {made["sent"].pk, new.pk}

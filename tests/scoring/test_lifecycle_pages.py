@@ -165,7 +165,7 @@ def test_every_number_of_the_sheet_leads_to_its_objection_while_that_may_be(clie
     dated()
     client.force_login(person("leader", Role.LEADER, "zhongfang"))
 
-    page = client.get("/score/2026-10/")
+    page = client.get("/score/2026-10/hecheng/")
     address = f"/score/2026-10/object/?run={page.context['run'].pk}&amp;body=hecheng&amp;count="
     assert {code for code in ("A1", "A4", "total") if f'{address}{code}"' in text(page)} == {
         "A1", "A4", "total",
@@ -179,7 +179,7 @@ def test_every_number_of_the_sheet_leads_to_its_objection_while_that_may_be(clie
     assert made["location"] == f"/score/2026-10/objections/{Objection.objects.get().pk}/"
     assert Objection.objects.get().value == form.context["value"]
     window_over()
-    assert "/object/" not in text(client.get("/score/2026-10/"))
+    assert "/object/" not in text(client.get("/score/2026-10/hecheng/"))
     assert client.post("/score/2026-10/object/", {**said, "text": "b"}).status_code == 409
     assert client.get("/score/2026-10/object/?run=1&body=x&count=y").status_code == 404
 

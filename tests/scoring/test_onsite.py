@@ -305,7 +305,7 @@ def test_the_score_reads_the_mean_of_each_body_and_its_page_shows_the_points(cli
     measured = onsite_measures(MONTH.start, MONTH.end)
     run = run_in_snapshot(MONTH, scheme_of())
     client.force_login(person("l1", Role.LEADER))
-    ranking = client.get(f"/score/{MONTH.name}/?run={run.pk}").content.decode()
+    ranking = client.get(f"/score/{MONTH.name}/hecheng/?run={run.pk}").content.decode()
     page = client.get(f"/score/onsite/{MONTH.name}/")
 
     assert measured["hecheng"].value == sum(scores["hecheng"]) / 10 == Decimal("99.4")

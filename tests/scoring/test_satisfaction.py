@@ -10,11 +10,13 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from cases.errors import InvalidInput, NotAllowed
+from cases.errors import InvalidInput, NotAllowed, PeriodClosed
 from cases.models import DistrictHead, Draw
 from cityops.accounts.models import User
 from cityops.accounts.roles import Role
+from scoring.lifecycle import stored_dates
 from scoring.measured import Survey, SurveyAnswer
+from scoring.models import Edition
 from scoring.periods import CITY_TIME, month_of
 from scoring.satisfaction import (
     Fault,
@@ -34,7 +36,6 @@ pytestmark = pytest.mark.usefixtures("huaihua", "db")
 NOW = timezone.now()
 MONTH = month_of(NOW)
 LAST = month_of(MONTH.start - timedelta(days=1))
-SETTLED = month_of(LAST.start - timedelta(days=1))
 DAY = LAST.start.astimezone(CITY_TIME).date().replace(day=5).isoformat()
 HEAD = "编号,区县,评价,日期"
 
@@ -160,14 +161,27 @@ def test_a_survey_taken_back_counts_no_more_and_may_come_anew(office):
     assert survey.withdrawn_reason == "样本有误"
 
 
-@pytest.mark.parametrize(("period", "name"), [(SETTLED, "a"), (LAST, " "), (LAST, "a" * 101)])
-def test_a_wrong_import_is_refused_and_keeps_nothing(office, period, name):
+@pytest.mark.parametrize("name", [" ", "a" * 101])
+def test_a_wrong_import_is_refused_and_keeps_nothing(office, name):
     read = read_survey(file_of(f"1,鹤城区,5,{DAY}"))
 
     with pytest.raises(InvalidInput):
-        import_survey(period=period, name=name, read=read, actor=office)
+        import_survey(period=LAST, name=name, read=read, actor=office)
     with pytest.raises(NotAllowed):
         import_survey(period=LAST, name="a", read=read, actor=person("l1", Role.LEADER))
+
+    assert (Survey.objects.count(), SurveyAnswer.objects.count()) == (0, 0)
+
+
+def test_a_period_that_was_submitted_takes_no_survey(office):
+    heads = [DistrictHead(scope=s, hash=b"", at=LAST.start) for s in (*DISTRICTS, "city")]
+    DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
+    run = run_in_snapshot(LAST, scheme_of())
+    dates = stored_dates(LAST)
+    Edition.objects.create(period=dates, number=1, run=run, submitted_by=office, submitted_at=NOW)
+
+    with pytest.raises(PeriodClosed):
+        imported(office, f"1,鹤城区,5,{DAY}")
 
     assert (Survey.objects.count(), SurveyAnswer.objects.count()) == (0, 0)
 
@@ -239,7 +253,7 @@ def test_the_mean_over_revisits_and_surveys_needs_thirty_answers(client, office)
     assert (lines["hecheng"]["value"], lines["hecheng"]["groups"]) == ("84.67", 30)
     assert lines["zhongfang"]["points"] is None  # 29, over three months too
     client.force_login(person("l1", Role.LEADER))
-    ranking = client.get(f"/score/{LAST.name}/?run={run.pk}").content.decode()
+    ranking = client.get(f"/score/{LAST.name}/hecheng/?run={run.pk}").content.decode()
     page = client.get(f"/score/satisfaction/{LAST.name}/")
     assert f'href="/score/satisfaction/{LAST.name}/#hecheng">30</a>' in ranking
     assert page.content.decode().count("data-revisit=") == 10
