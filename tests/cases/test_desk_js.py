@@ -370,7 +370,9 @@ class Server:
         return (
             f'<form id="sign-out" data-user="{self.user}">'
             '<input name="csrfmiddlewaretoken" value="new"></form>'
-            + ("<form data-must-change></form>" if self.must_change else "")
+            # The desk itself holds the words for it, on its dialog.
+            + ("<form" if self.must_change else "<dialog")
+            + " data-must-change='Choose another.'>"
         )
 
 

@@ -97,7 +97,7 @@ export class SignIn {
     }
     if (!this._isRenewed(page)) return;
     this.password.value = "";
-    const mustChange = page.querySelector("[data-must-change]") !== null;
+    const mustChange = page.querySelector("form[data-must-change]") !== null;
     this.change.hidden = !mustChange;
     if (mustChange) {
       this.said.textContent = this.dialog.dataset.mustChange; // no page is open to them before
