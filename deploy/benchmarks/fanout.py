@@ -103,7 +103,7 @@ class _Heard:
         late = []
         for heard, payload in self.sampled:
             notice = json.loads(payload)
-            key = notice["scope"], notice["dseq"]
+            key = notice.get("scope"), notice.get("dseq")
             if written := notice.get("at") or self.written.get(key):
                 late.append((heard - written) * 1000)
         return statistics.quantiles(late, n=100)[int(share * 100) - 1]
