@@ -2,21 +2,12 @@
 
 from typing import Any
 
-from django.http import Http404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from scoring.periods import BadPeriod, Period, parse_period, periods_between
+from scoring.periods import Period, periods_between
 from scoring.selectors import log_span
 from scoring.words import period_words
-
-
-def period_of(name: str) -> Period:
-    """Return the period an address names; raises Http404."""
-    try:
-        return parse_period(name)
-    except BadPeriod as error:
-        raise Http404(str(error)) from error
 
 
 def inputs_of(period: str) -> list[tuple[str, str, str]]:

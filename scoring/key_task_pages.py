@@ -19,7 +19,8 @@ from cases.choices import DISTRICT_SLUGS
 from cases.errors import InvalidInput, NotAllowed, PeriodClosed, Refusal
 from cases.models import Unit
 from cityops.accounts.models import User
-from scoring.inputs_words import frame_of, period_of
+from scoring.frame import period_of, require_reader
+from scoring.inputs_words import frame_of
 from scoring.key_tasks import (
     Step,
     add_milestone,
@@ -37,7 +38,6 @@ from scoring.periods import CITY_TIME
 from scoring.rules import half_up
 from scoring.sheet import body_names
 from scoring.versions import may_edit
-from scoring.views import may_read
 
 NEW_MILESTONES = 6  # lines of the form of a new task
 LIGHTS = {
@@ -60,14 +60,8 @@ CHANGE_WORDS = {
 NAMED = ("body", "unit")
 
 
-def _reader(request: HttpRequest) -> User:
-    if not isinstance(request.user, User) or not may_read(request.user):
-        raise PermissionDenied
-    return request.user
-
-
 def _office(request: HttpRequest) -> User:
-    user = _reader(request)
+    user = require_reader(request)
     if not may_edit(user):
         raise PermissionDenied
     return user
@@ -92,7 +86,7 @@ def _day(text: str, field: str = "due_on") -> date:
 @login_required
 def key_tasks(request: HttpRequest, period: str) -> HttpResponse:
     """List every task by district; what is due in the period and what of it was met on time."""
-    user, wanted = _reader(request), period_of(period)
+    user, wanted = require_reader(request), period_of(period)
     start = wanted.wide_start if "three" in request.GET else wanted.start
     now = timezone.now()
     due = set(milestones_due(start, wanted.end, as_of=now).values_list("pk", flat=True))
@@ -198,7 +192,7 @@ def _units() -> list[tuple[str, str, str]]:
 @login_required
 def key_task(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a task with its milestones and log; the office changes, reports and confirms."""
-    user = _reader(request)
+    user = require_reader(request)
     get_object_or_404(KeyTask, pk=pk)
     refusal: Refusal | None = None
     if request.method == "POST":

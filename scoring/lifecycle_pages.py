@@ -18,6 +18,7 @@ from cases.models import Case, Request
 from cases.views.words import EFFECT_WORDS
 from cityops.accounts.models import User
 from scoring.changes import Changes, annex_of, changes_between, totals_moved
+from scoring.frame import period_of, require_reader
 from scoring.lifecycle import Standing, appeals_of, sides_of, stand_of
 from scoring.models import Edition, Objection, ObjectionAdjustment, Run
 from scoring.objections import (
@@ -32,7 +33,7 @@ from scoring.objections import (
     value_in,
     withdraw_objection,
 )
-from scoring.periods import BadPeriod, Period, parse_period
+from scoring.periods import Period, parse_period
 from scoring.publishing import (
     approve_edition,
     close_period,
@@ -43,23 +44,9 @@ from scoring.publishing import (
 )
 from scoring.services import NotBegun, compute_run
 from scoring.sheet import body_names
-from scoring.views import may_read
 from scoring.words import LIST_NAMES, names_in, period_words
 
 CASES_SHOWN = 20  # of a count that moved
-
-
-def _reader(request: HttpRequest) -> User:
-    if not isinstance(request.user, User) or not may_read(request.user):
-        raise PermissionDenied
-    return request.user
-
-
-def _period(name: str) -> Period:
-    try:
-        return parse_period(name)
-    except BadPeriod as error:
-        raise Http404(str(error)) from error
 
 
 def _said(request: HttpRequest, name: str) -> str:
@@ -85,7 +72,7 @@ def _day(request: HttpRequest, name: str) -> date:
 @login_required
 def standing(request: HttpRequest, period: str) -> HttpResponse:
     """Show how far a period has come, what is still to be decided, and what one may do."""
-    return _show(request, _reader(request), _period(period))
+    return _show(request, require_reader(request), period_of(period))
 
 
 def _show(
@@ -157,7 +144,7 @@ def _effect(asked: Request) -> str:
 @login_required
 def close(request: HttpRequest, period: str) -> HttpResponse:
     """Close a period that is over."""
-    user, wanted = _reader(request), _period(period)
+    user, wanted = require_reader(request), period_of(period)
     try:
         close_period(period=wanted, days=_number(_said(request, "days")), actor=user)
     except InvalidInput as refusal:
@@ -170,7 +157,7 @@ def close(request: HttpRequest, period: str) -> HttpResponse:
 @login_required
 def dates(request: HttpRequest, period: str) -> HttpResponse:
     """Set the day a period closes by itself, or let it be objected to for longer."""
-    user, wanted = _reader(request), _period(period)
+    user, wanted = require_reader(request), period_of(period)
     try:
         if "until" in request.POST:
             extend_window(period=wanted, until=_day(request, "until"), actor=user)
@@ -187,7 +174,7 @@ def dates(request: HttpRequest, period: str) -> HttpResponse:
 @login_required
 def submit(request: HttpRequest, period: str) -> HttpResponse:
     """Submit the run the form showed."""
-    user, wanted = _reader(request), _period(period)
+    user, wanted = require_reader(request), period_of(period)
     seen, reason = _number(_said(request, "run")), _said(request, "reason")
     try:
         submit_run(period=wanted, seen_run=seen, reason=reason, actor=user)
@@ -205,7 +192,7 @@ def submit(request: HttpRequest, period: str) -> HttpResponse:
 @login_required
 def approve(request: HttpRequest, period: str) -> HttpResponse:
     """Publish the run that waits."""
-    user, wanted = _reader(request), _period(period)
+    user, wanted = require_reader(request), period_of(period)
     number, seal = _number(_said(request, "number")), _said(request, "seal")
     approve_edition(period=wanted, number=number, seen_seal=seal, actor=user)
     messages.success(request, _("Approved: it is published and stands."))
@@ -216,7 +203,7 @@ def approve(request: HttpRequest, period: str) -> HttpResponse:
 @login_required
 def send_back(request: HttpRequest, period: str) -> HttpResponse:
     """Send the run that waits back to who submitted it."""
-    user, wanted = _reader(request), _period(period)
+    user, wanted = require_reader(request), period_of(period)
     number, reason = _number(_said(request, "number")), _said(request, "reason")
     try:
         return_edition(period=wanted, number=number, reason=reason, actor=user)
@@ -233,7 +220,7 @@ def send_back(request: HttpRequest, period: str) -> HttpResponse:
 @login_required
 def edition_page(request: HttpRequest, period: str, edition: int) -> HttpResponse:
     """Show a published edition: by whom, why, and what moved since the one before."""
-    user, wanted = _reader(request), _period(period)
+    user, wanted = require_reader(request), period_of(period)
     published = Edition.objects.filter(period=wanted.name, approved_at__isnull=False)
     published = published.select_related("run__scheme", "submitted_by", "approved_by")
     found = get_object_or_404(published, number=edition)
@@ -255,7 +242,7 @@ def edition_page(request: HttpRequest, period: str, edition: int) -> HttpRespons
 @login_required
 def changes(request: HttpRequest, period: str) -> HttpResponse:
     """Show what a new count would change of the edition in force; the way to a re-issue."""
-    return _changes(request, _reader(request), _period(period))
+    return _changes(request, require_reader(request), period_of(period))
 
 
 def _changes(
@@ -342,7 +329,7 @@ def _annex(run: Run, period: Period, moved: Changes, newer: Run) -> list[dict[st
 @login_required
 def objections(request: HttpRequest, period: str) -> HttpResponse:
     """List the objections to a period, the open ones first; every reader of scores sees them."""
-    user, wanted = _reader(request), _period(period)
+    user, wanted = require_reader(request), period_of(period)
     stands = stand_of(wanted, reader=user)
     said = {**_frame(wanted, stands), "objections": _objections(wanted, stands)}
     return render(request, "scoring/objections.html", said)
@@ -373,7 +360,7 @@ def _side_name(side: str, names: dict[str, str]) -> str:
 @login_required
 def object_to(request: HttpRequest, period: str) -> HttpResponse:
     """Object to one number: of `body`, `count` (or `total`), as `run` has it."""
-    user, wanted = _reader(request), _period(period)
+    user, wanted = require_reader(request), period_of(period)
     sides = sides_of(user)
     if not sides:
         raise PermissionDenied
@@ -417,7 +404,7 @@ def object_to(request: HttpRequest, period: str) -> HttpResponse:
 @login_required
 def objection(request: HttpRequest, period: str, pk: int) -> HttpResponse:
     """Show an objection with its answer, and to its two sides what was said between."""
-    user, wanted = _reader(request), _period(period)
+    user, wanted = require_reader(request), period_of(period)
     return _thread(request, user, _found(wanted, pk))
 
 
@@ -471,7 +458,7 @@ def _value_now(found: Objection) -> str | None:
 @login_required
 def objection_say(request: HttpRequest, period: str, pk: int) -> HttpResponse:
     """Write in the thread."""
-    user, found = _reader(request), _found(_period(period), pk)
+    user, found = require_reader(request), _found(period_of(period), pk)
     try:
         say(objection=found.pk, text=_said(request, "text"), actor=user)
     except InvalidInput as refusal:
@@ -483,7 +470,7 @@ def objection_say(request: HttpRequest, period: str, pk: int) -> HttpResponse:
 @login_required
 def objection_answer(request: HttpRequest, period: str, pk: int) -> HttpResponse:
     """Uphold or reject it."""
-    user, found = _reader(request), _found(_period(period), pk)
+    user, found = require_reader(request), _found(period_of(period), pk)
     try:
         verdict = _said(request, "verdict")
         if verdict not in ("upheld", "rejected"):
@@ -506,7 +493,7 @@ def objection_answer(request: HttpRequest, period: str, pk: int) -> HttpResponse
 @login_required
 def objection_withdraw(request: HttpRequest, period: str, pk: int) -> HttpResponse:
     """Take it back."""
-    user, found = _reader(request), _found(_period(period), pk)
+    user, found = require_reader(request), _found(period_of(period), pk)
     withdraw_objection(objection=found.pk, actor=user)
     messages.success(request, _("Taken back."))
     return redirect("score_objection", period=period, pk=pk)
@@ -516,7 +503,7 @@ def objection_withdraw(request: HttpRequest, period: str, pk: int) -> HttpRespon
 @login_required
 def objection_adjust(request: HttpRequest, period: str, pk: int) -> HttpResponse:
     """Say which adjustment of a case answers it."""
-    user, found = _reader(request), _found(_period(period), pk)
+    user, found = require_reader(request), _found(period_of(period), pk)
     asked = _number(_said(request, "request"))
     try:
         link_adjustment(objection=found.pk, request=asked, actor=user)

@@ -23,7 +23,8 @@ from cases.models import Area, Attachment, Case
 from cases.models.area import in_language
 from cityops.accounts.models import User
 from cityops.accounts.roles import Role
-from scoring.inputs_words import frame_of, period_of
+from scoring.frame import period_of, require_reader
+from scoring.inputs_words import frame_of
 from scoring.measured import OnsiteDraw, OnsiteFinding, OnsitePoint
 from scoring.office import TEXT_MAX
 from scoring.onsite import NOTE_MAX, Found, answer_point, cases_of, draw_points, points_of
@@ -31,14 +32,13 @@ from scoring.periods import Period, periods_within
 from scoring.rules import half_up
 from scoring.sheet import body_names
 from scoring.versions import may_edit
-from scoring.views import may_read
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def onsite(request: HttpRequest, period: str) -> HttpResponse:
     """Show the points of a period by body, each with what was found; an assessor draws them."""
-    user, wanted = _reader(request), period_of(period)
+    user, wanted = require_reader(request), period_of(period)
     refusal = None
     if request.method == "POST":
         if not may_edit(user):
@@ -60,13 +60,6 @@ def onsite(request: HttpRequest, period: str) -> HttpResponse:
     }
     page = frame_of("onsite", wanted) | said
     return render(request, "scoring/onsite.html", page, status=422 if refusal else 200)
-
-
-def _reader(request: HttpRequest) -> User:
-    """Return who reads scores, or was drawn: an assessor of a district reads scores anyway."""
-    if not isinstance(request.user, User) or not may_read(request.user):
-        raise PermissionDenied
-    return request.user
 
 
 def _months(period: Period, request: HttpRequest) -> list[str]:
@@ -167,7 +160,7 @@ def places_of_cells(cells: set[str]) -> dict[str, str]:
 @login_required
 def onsite_pool(request: HttpRequest, period: str) -> HttpResponse:
     """Hand out the cells a month was drawn from, with their kinds: what repeats the draw."""
-    _reader(request)
+    require_reader(request)
     draw = get_object_or_404(OnsiteDraw, period=period_of(period).name)
     answer = HttpResponse(content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{draw.name}.csv"'

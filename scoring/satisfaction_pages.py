@@ -22,7 +22,8 @@ from cases.errors import InvalidInput, PeriodClosed
 from cases.models import Case
 from cases.views.words import SATISFACTION_WORDS
 from cityops.accounts.models import User
-from scoring.inputs_words import frame_of, period_of
+from scoring.frame import period_of, require_reader
+from scoring.inputs_words import frame_of
 from scoring.measured import Survey
 from scoring.periods import Period
 from scoring.rules import half_up
@@ -38,19 +39,12 @@ from scoring.satisfaction import (
 )
 from scoring.sheet import body_names
 from scoring.versions import may_edit
-from scoring.views import may_read
 
 _SIGNER = signing.Signer(salt="scoring.satisfaction_pages")
 
 
-def _reader(request: HttpRequest) -> User:
-    if not isinstance(request.user, User) or not may_read(request.user):
-        raise PermissionDenied
-    return request.user
-
-
 def _office(request: HttpRequest) -> User:
-    user = _reader(request)
+    user = require_reader(request)
     if not may_edit(user):
         raise PermissionDenied
     return user
@@ -71,7 +65,7 @@ class SurveyForm(forms.Form):
 @login_required
 def satisfaction(request: HttpRequest, period: str) -> HttpResponse:
     """Show how often each answer was given about each district, by whom, and what it comes to."""
-    user, wanted = _reader(request), period_of(period)
+    user, wanted = require_reader(request), period_of(period)
     return _page(request, user, wanted, SurveyForm())
 
 

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from cases.errors import DraftClosed, InvalidInput, StaleRules
 from cityops.accounts.models import User
 from scoring.entries import bodies_to_enter, enter_points, manual_items, most_of
+from scoring.frame import require_reader
 from scoring.models import Level, Scheme, State
 from scoring.periods import BadPeriod, Period, month_of, months_after, parse_period, periods_between
 from scoring.scheme_form import applied, parts_to_add_to, sections_of
@@ -39,20 +40,13 @@ from scoring.versions import (
     withdraw_scheme,
     writers_of,
 )
-from scoring.views import may_read
 from scoring.words import names_in, period_words
 
 MONTHS_SHOWN, MONTHS_TRIED, MONTHS_AHEAD = 24, 6, 12
 
 
-def _reader(request: HttpRequest) -> User:
-    if not isinstance(request.user, User) or not may_read(request.user):
-        raise PermissionDenied
-    return request.user
-
-
 def _editor(request: HttpRequest) -> User:
-    user = _reader(request)
+    user = require_reader(request)
     if not may_edit(user):
         raise PermissionDenied
     return user
@@ -86,7 +80,7 @@ def _seen(request: HttpRequest) -> dict[str, str]:
 @login_required
 def schemes(request: HttpRequest) -> HttpResponse:
     """List every version, those in force first at each level."""
-    _reader(request)
+    require_reader(request)
     store_shipped()
     now = timezone.now()
     order = sorted(State, key=lambda state: state != State.IN_FORCE)
@@ -108,7 +102,7 @@ def scheme(request: HttpRequest, version: str) -> HttpResponse:
 
 
 def _show(request: HttpRequest, found: Scheme, refusal: InvalidInput | None = None) -> HttpResponse:
-    user, now = _reader(request), timezone.now()
+    user, now = require_reader(request), timezone.now()
     base = found.based_on.data if found.based_on and found.is_open else None
     data = found.data
     may = may_edit(user)
