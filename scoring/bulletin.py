@@ -22,8 +22,9 @@ from scoring.frame import history_of, newest_run
 from scoring.lifecycle import Standing
 from scoring.models import Run
 from scoring.periods import CITY_TIME, Period
-from scoring.results import rates_of, summed
+from scoring.results import rates_of
 from scoring.sentence import sentence_of
+from scoring.services import lists_of_run
 from scoring.sheet import ALL, Number, address_of, body_names, sheet_of
 from scoring.words import COUNT_NAMES, LIST_NAMES, names_in, period_words
 
@@ -219,7 +220,7 @@ def _rows(
     run: Run, bodies: Sequence[Mapping[str, Any]], counts: Mapping[str, int]
 ) -> list[list[Cell]]:
     rows = [_row(run, body) for body in bodies]
-    together = rates_of(summed(counts), ALL)
+    together = rates_of(counts)
     dash = Cell("–")
     rows.append(
         [
@@ -317,7 +318,7 @@ def _paragraphs(
 def _overall(
     every: Mapping[str, Number], counts: Mapping[str, int], run: Run
 ) -> tuple[str, list[Number]]:
-    rates = rates_of(summed(counts), ALL)
+    rates = rates_of(counts)
     shown = ("filed", "should_close", "closed", "closed_on_time", "overdue_unhandled")
     words: dict[str, Any] = {name: every[name].value for name in shown}
     words |= {f"{name}_rate": _percent(rates[name]) for name in RATES}
@@ -386,7 +387,7 @@ def _next(every: Mapping[str, Number]) -> tuple[str, list[Number]]:
 def _annex(run: Run, key: str, reader: User) -> Annex:
     """Return the cases of a list of all four, each as it stood for the run."""
     bodies = [sheet["body"] for sheet in json.loads(run.result)["bodies"]]
-    found = run.runlist_set.filter(count=key, body__in=bodies).order_by("body")
+    found = lists_of_run(run).filter(count=key, body__in=bodies).order_by("body")
     listed = [(one.body, number) for one in found for number in one.numbers]
     numbers = {number for _body, number in listed}
     visible = Case.objects.filter(number__in=numbers).visible_to(reader)

@@ -10,6 +10,7 @@ from django.db import connection
 from cases.models import MinorClass
 from cases.models.area import in_language
 from scoring.models import Run
+from scoring.services import lists_of_run
 
 _CODE = re.compile(r"(component|event)-(\d\d)(\d\d)?", re.ASCII)
 
@@ -48,6 +49,7 @@ def major_classes() -> list[CaseClass]:
 def counts_in(run: Run, code: str) -> dict[str, dict[str, int]]:
     """Return the counts of each body among the cases of a class; one query."""
     counts: dict[str, dict[str, int]] = defaultdict(dict)
+    lists_of_run(run)
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -66,6 +68,7 @@ def counts_in(run: Run, code: str) -> dict[str, dict[str, int]]:
 
 def most_frequent(run: Run, count: str, bodies: Sequence[str]) -> list[tuple[CaseClass, int]]:
     """Return the five minor classes a count has most of, over several bodies, with how many."""
+    lists_of_run(run)
     with connection.cursor() as cursor:
         cursor.execute(
             """

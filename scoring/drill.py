@@ -16,7 +16,7 @@ from cityops.accounts.models import User
 from scoring.classes import CaseClass, class_named
 from scoring.frame import compared_bodies, frame, period_of, require_list, require_reader, run_of
 from scoring.models import Run
-from scoring.services import NotBegun
+from scoring.services import NotBegun, lists_of_run
 from scoring.sheet import ALL, body_names
 from scoring.words import LIST_NAMES, names_in
 
@@ -64,8 +64,8 @@ def members(request: HttpRequest, period: str, body: str, count: str) -> HttpRes
 def numbers_of(run: Run, body: str, count: str, code: str = "") -> list[str]:
     """Return the cases of a list as often as they count, in order; those of a class alone."""
     bodies: Sequence[str] = compared_bodies(run) if body == ALL else (body,)
-    lists = run.runlist_set.filter(body__in=bodies, count=count).values_list("numbers", flat=True)
-    numbers = sorted(number for one in lists for number in one)
+    lists = lists_of_run(run).filter(body__in=bodies, count=count)
+    numbers = sorted(number for one in lists for number in one.numbers)
     if not code:
         return numbers
     kept = Case.objects.filter(number__in=set(numbers), minor__code__startswith=code)

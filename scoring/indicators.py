@@ -35,6 +35,7 @@ _TIMES = {"rework": "reworked", "return": "returned", "reopen": "reopened"}
 LEFT_UNDONE_AFTER = timedelta(days=7)
 RECURS_WITHIN = timedelta(days=7)
 RECURS_NEAR_M = 50
+LATE_TENTHS, BORROWED_TENTHS = 4, 5  # of the credit for a case on time (assessment.md §6)
 
 _PUBLIC = {"hotline", "citizen", "leader", "media"}
 _KEY = {"leader", "media"}
@@ -49,7 +50,7 @@ class Assessed:
 
     number: str
     body: str
-    credit: Fraction
+    tenths: int  # of a credit: 10 on time, 5 on borrowed time, 4 late, 0 not done
     left_undone: bool
     is_extended: bool
     is_suspended: bool
@@ -61,6 +62,11 @@ class Assessed:
     minor: str
     unit: str
     filed_on: date
+
+    @property
+    def credit(self) -> Fraction:
+        """What it is worth, 0 to 1."""
+        return Fraction(self.tenths, 10)
 
     @property
     def is_held(self) -> bool:
@@ -249,7 +255,7 @@ def _add_case(facts: Facts, case: _Case) -> None:
         if log.late(body, case.end) and move.at >= start and not case.is_confirmed(move):
             put(body, "late_exit", "need_handle", "need_handle_judged")
             put(body, "should_close", "should_close_judged")
-            _assess(facts, case, body, Fraction(0), put, left_undone=True)
+            _assess(facts, case, body, 0, put, left_undone=True)
 
 
 def _add_state(facts: Facts, case: _Case, put: Put) -> None:
@@ -260,7 +266,7 @@ def _add_state(facts: Facts, case: _Case, put: Put) -> None:
         if gone and gone.at >= start:
             put(body, "late_exit", "need_handle", "need_handle_judged")
             put(body, "should_close", "should_close_judged")
-            _assess(facts, case, body, Fraction(0), put, left_undone=True)
+            _assess(facts, case, body, 0, put, left_undone=True)
         return
     source = str(log.state.get("source", ""))
     if case.filed and case.filed.at >= start:
@@ -285,10 +291,10 @@ def _add_state(facts: Facts, case: _Case, put: Put) -> None:
         if not is_forced and not late:
             put(body, "closed_on_time")
         borrowed = last and last.base_due_at and last.end_at and last.end_at > last.base_due_at
-        credit = Fraction(2, 5) if late else Fraction(1, 2) if borrowed else Fraction(1)
+        tenths = LATE_TENTHS if late else BORROWED_TENTHS if borrowed else 10
         if not is_exempt:
-            credit = Fraction(0) if is_forced else credit
-            _assess(facts, case, body, credit, put, left_undone=is_forced)
+            tenths = 0 if is_forced else tenths
+            _assess(facts, case, body, tenths, put, left_undone=is_forced)
     if stage not in _UNHANDLED:
         return
     if late:
@@ -296,16 +302,16 @@ def _add_state(facts: Facts, case: _Case, put: Put) -> None:
         put(body, "should_close", "should_close_judged")
         first = min(run.due_at for run in late if run.due_at)
         undone = first < case.end - LEFT_UNDONE_AFTER
-        _assess(facts, case, body, Fraction(0), put, left_undone=undone)
+        _assess(facts, case, body, 0, put, left_undone=undone)
     elif stage == "suspended":
         put(body, "suspended_open")
-        _assess(facts, case, body, Fraction(1, 2), put, left_undone=False)
+        _assess(facts, case, body, BORROWED_TENTHS, put, left_undone=False)
     else:
         put(body, "not_due" if log.open_run else "to_dispatch")
 
 
 def _assess(
-    facts: Facts, case: _Case, body: str, credit: Fraction, put: Put, *, left_undone: bool
+    facts: Facts, case: _Case, body: str, tenths: int, put: Put, *, left_undone: bool
 ) -> None:
     """Put a case of M into its count and among those the items judge."""
     log, state = case.log, case.log.state
@@ -317,10 +323,10 @@ def _assess(
         Assessed(
             number=case.filed.number,
             body=body,
-            credit=credit,
+            tenths=tenths,
             left_undone=left_undone,
             is_extended=is_extended,
-            is_suspended=log.stage == "suspended" and credit > 0,
+            is_suspended=log.stage == "suspended" and tenths > 0,
             is_key=case.is_supervised,
             source=str(state.get("source", "")),
             limit_value=int(state.get("limit_value", 0)),

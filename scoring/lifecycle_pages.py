@@ -42,7 +42,7 @@ from scoring.publishing import (
     set_dates,
     submit_run,
 )
-from scoring.services import NotBegun, compute_run
+from scoring.services import NotBegun, compute_run, lists_of_run
 from scoring.sheet import body_names
 from scoring.words import LIST_NAMES, names_in, period_words
 
@@ -435,7 +435,7 @@ def _thread(
         "adjustments": [(one, _effect(one.request)) for one in linked],
         "free": [(one, _effect(one)) for one in free],
         "visible": set(cases.values_list("number", flat=True)),
-        "has_list": found.run.runlist_set.filter(body=found.body, count=found.count).exists(),
+        "has_list": lists_of_run(found.run).filter(body=found.body, count=found.count).exists(),
         "may_answer": found.is_open and stands.may_act and found.raised_by_id != user.pk,
         "may_withdraw": found.is_open and found.district in sides_of(user),
         "now_is": _value_now(found),

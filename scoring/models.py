@@ -212,6 +212,7 @@ class Run(models.Model):
     scheme = models.ForeignKey(Scheme, models.PROTECT)
     inputs_digest = models.CharField(max_length=64)  # of heads' hashes, period, scheme, definitions
     beside = models.TextField(default="{}")  # canonical JSON of what was read beside the log
+    sums = models.TextField(default="")  # while the period is under way: what the next run adds to
     result = models.TextField()  # canonical JSON
     seal = models.CharField(max_length=64)  # SHA-256 of result
     created_at = models.DateTimeField(auto_now_add=True)

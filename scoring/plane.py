@@ -25,3 +25,12 @@ def metres_sql(one: str, other: str) -> str:
     north = f"radians({other}.lat - {one}.lat) * {_M} / {squeeze} / sqrt({squeeze})"
     east = f"radians({other}.lon - {one}.lon) * cos({middle}) * {_A} / sqrt({squeeze})"
     return f"sqrt(({north}) ^ 2 + ({east}) ^ 2)"
+
+
+def box_sql(point: str, metres_around: int) -> str:
+    """Return a box over a PostGIS point in degrees that holds all within so many metres.
+
+    Somewhat larger than that: a degree is at least 110 km wide, on its parallel by the cosine.
+    """
+    high = f"{metres_around} / 110000.0"
+    return f"ST_Expand({point}, {high} / cos(radians(ST_Y({point}))), {high})"

@@ -5,13 +5,13 @@ data/indicators.json which the counts cannot give stand in NOT_COMPUTED with the
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
-from scoring.indicators import Assessed, Facts
+from scoring.indicators import LATE_TENTHS, Assessed, Facts
 from scoring.rules import HUNDRED, Measure, ratio
 
 Unit = Literal["percent", "times", "cases", "cases_per_cell", "points"]
@@ -19,22 +19,16 @@ EMERGENCY = ("emergency_hour", "emergency_day")
 _TERM = re.compile(r"([+-]?) ?(\w+)")
 
 
+Parts = Mapping[str, "int | Fraction"]
+
+
 @dataclass(frozen=True)
-class Reading:
-    """What an indicator is read from: the facts, whose it is, and what is no count of cases."""
+class Tally:
+    """The cases of one body, which its indicators count and list."""
 
     facts: Facts
     body: str
     cases: Mapping[str, Any]  # what a scheme calls quick and key
-    cells: int | None = None  # grid cells of the body's area
-    given: Mapping[str, Measure] = field(default_factory=dict)  # measured outside the cases
-
-    def count(self, terms: str) -> int:
-        """Return a sum of counts: "closed - exempt"."""
-        return sum(
-            (-1 if sign == "-" else 1) * self.facts.count(self.body, name)
-            for sign, name in _TERM.findall(terms)
-        )
 
     def listed(self, terms: str) -> list[str]:
         """Return the cases of the counts that are added, in order, as often as they count."""
@@ -52,8 +46,35 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What the indicators of one body are read from."""
+
+    parts: Parts  # its counts; with a colon in the name, what else its indicators add up
+    cells: int | None = None  # grid cells of the body's area
+    given: Mapping[str, Measure] = field(default_factory=dict)  # measured outside the cases
+
+    def count(self, terms: str) -> int:
+        """Return a sum of parts: "closed - exempt"."""
+        return sum(
+            (-1 if sign == "-" else 1) * self.part(name) for sign, name in _TERM.findall(terms)
+        )
+
+    def part(self, name: str) -> int:
+        """Return a part that is a number of cases or groups."""
+        return int(self.parts.get(name, 0))
+
+
+def _nothing_more(tally: Tally) -> Parts:
+    return {}
+
+
+@dataclass(frozen=True)
 class Indicator:
-    """A named value of a body; `members` are the cases it shows behind its number."""
+    """A named value of a body; `members` are the cases it shows behind its number.
+
+    It is measured from counts, and from `parts` where they do not suffice: sums over cases, and
+    over groups of cases, so that a change is added without reading the others again.
+    """
 
     name: str
     formula: str  # in counts, or in the words of the source
@@ -61,7 +82,8 @@ class Indicator:
     better: Literal["high", "low"]
     source: str
     measure: Callable[[Reading], Measure]
-    members: Callable[[Reading], list[str]]
+    members: Callable[[Tally], list[str]]
+    parts: Callable[[Tally], Parts] = _nothing_more
     is_subset: bool = True  # false: the part is not among the whole, as other cities count it
 
 
@@ -77,16 +99,19 @@ def class_of(case: Assessed, cases: Mapping[str, Any]) -> str:
     return "quick" if case.limit_value <= cases["quick"][case.limit_unit] else "works"
 
 
-def mean_credit(cases: Iterable[Assessed]) -> Measure:
-    """Return the mean over groups of the mean credit in the group: splitting wins nothing."""
-    groups: dict[object, list[Fraction]] = defaultdict(list)
+def means_of_groups(cases: Iterable[Assessed]) -> tuple[Fraction, int, int]:
+    """Return the sum of the mean credits of the groups, how many they are, and of how many cases.
+
+    Each group counts once, so splitting one case into many wins nothing.
+    """
+    groups: dict[object, list[int]] = defaultdict(list)
     for case in cases:
-        groups[case.cell, case.minor, case.unit, case.filed_on].append(case.credit)
-    if not groups:
-        return Measure(None, 0, 0)
-    means = [sum(g, Fraction(0)) / len(g) for g in groups.values()]
-    value = HUNDRED * sum(means, Fraction(0)) / len(means)
-    return Measure(value, len(means), sum(map(len, groups.values())))
+        groups[case.cell, case.minor, case.unit, case.filed_on].append(case.tenths)
+    by_size: Counter[int] = Counter()
+    for credits in groups.values():
+        by_size[len(credits)] += sum(credits)
+    total = sum((Fraction(tenths, 10 * size) for size, tenths in by_size.items()), Fraction(0))
+    return total, len(groups), sum(map(len, groups.values()))
 
 
 def _share(
@@ -106,29 +131,56 @@ def _share(
         return Measure(ratio(read.count(part), taken_over), taken_over, taken_over)
 
     return Indicator(
-        name, formula, "percent", better, source, measure, lambda r: r.listed(shown), subset
+        name,
+        formula,
+        "percent",
+        better,
+        source,
+        measure,
+        lambda t: t.listed(shown),
+        is_subset=subset,
     )
 
 
 def _times(name: str, formula: str, source: str, unit: Unit = "times") -> Indicator:
+    of_key = f"{name}:of_key"
+
     def measure(read: Reading) -> Measure:
         number = read.count(formula)
-        key = set(read.facts.lists.get((read.body, "key"), ()))
-        of_key = sum(case in key for case in read.listed(formula))
-        return Measure(Fraction(number), None, number, of_key)
+        return Measure(Fraction(number), None, number, read.part(of_key))
 
-    return Indicator(name, formula, unit, "low", source, measure, lambda r: r.listed(formula))
+    def parts(tally: Tally) -> Parts:
+        key = set(tally.facts.lists.get((tally.body, "key"), ()))
+        return {of_key: sum(case in key for case in tally.listed(formula))}
+
+    return Indicator(
+        name, formula, unit, "low", source, measure, lambda t: t.listed(formula), parts
+    )
 
 
 def _credit(name: str, kind: str, source: str) -> Indicator:
+    """Return the mean over groups of the mean credit in the group."""
+    means, groups, cases = f"{name}:means", f"{name}:groups", f"{name}:cases"
+
+    def measure(read: Reading) -> Measure:
+        many = read.part(groups)
+        value = HUNDRED * read.parts.get(means, 0) / many if many else None
+        return Measure(value, many, read.part(cases))
+
+    def parts(tally: Tally) -> Parts:
+        return dict(
+            zip((means, groups, cases), means_of_groups(tally.judged_by(kind)), strict=True)
+        )
+
     return Indicator(
         name,
         f"mean over groups of the mean credit of {kind} cases",
         "percent",
         "high",
         source,
-        lambda read: mean_credit(read.judged_by(kind)),
-        lambda read: _numbers(read.judged_by(kind)),
+        measure,
+        lambda tally: _numbers(tally.judged_by(kind)),
+        parts,
     )
 
 
@@ -138,14 +190,19 @@ def _among(
     better: Literal["high", "low"],
     source: str,
     *,
-    of: Callable[[Reading], list[Assessed]],
+    of: Callable[[Tally], list[Assessed]],
     those: Callable[[Assessed], bool],
 ) -> Indicator:
     """Return a share of cases of M; its list shows those cases, not all of M."""
+    met, all_of = f"{name}:met", f"{name}:of"
 
     def measure(read: Reading) -> Measure:
-        cases = of(read)
-        return Measure(ratio(sum(map(those, cases)), len(cases)), len(cases), len(cases))
+        taken_over = read.part(all_of)
+        return Measure(ratio(read.part(met), taken_over), taken_over, taken_over)
+
+    def parts(tally: Tally) -> Parts:
+        cases = of(tally)
+        return {met: sum(map(those, cases)), all_of: len(cases)}
 
     return Indicator(
         name,
@@ -154,7 +211,8 @@ def _among(
         better,
         source,
         measure,
-        lambda read: _numbers(case for case in of(read) if those(case)),
+        lambda tally: _numbers(case for case in of(tally) if those(case)),
+        parts,
     )
 
 
@@ -171,7 +229,7 @@ def _given(name: str, source: str, unit: Unit = "percent") -> Indicator:
         "high",
         source,
         lambda read: read.given.get(name, none),
-        lambda read: [],
+        lambda tally: [],
     )
 
 
@@ -181,11 +239,11 @@ def _per_cell(read: Reading) -> Measure:
 
 
 def _is_closed(case: Assessed) -> bool:
-    return case.credit > 0 and not case.is_suspended
+    return case.tenths > 0 and not case.is_suspended
 
 
 def _is_on_time(case: Assessed) -> bool:
-    return _is_closed(case) and case.credit != Fraction(2, 5)
+    return _is_closed(case) and case.tenths != LATE_TENTHS
 
 
 _LATE = "closed - exempt - closed_on_time"
@@ -228,19 +286,19 @@ _ALL = [
     _credit("urgent_credit", "urgent", f"{_S6} A3"),
     _among(
         "left_undone_rate", "left undone / assessed", "low", f"{_S6} A4",
-        of=lambda read: read.assessed, those=lambda case: case.left_undone,
+        of=lambda tally: tally.assessed, those=lambda case: case.left_undone,
     ),
     _among(
         "held_rate", "extended or suspended / assessed", "low", f"{_S6} A8",
-        of=lambda read: read.assessed, those=lambda case: case.is_held,
+        of=lambda tally: tally.assessed, those=lambda case: case.is_held,
     ),
     _among(
         "urgent_closure_rate", "urgent and closed / urgent and assessed", "high", _S5,
-        of=lambda read: read.judged_by("urgent"), those=_is_closed,
+        of=lambda tally: tally.judged_by("urgent"), those=_is_closed,
     ),
     _among(
         "urgent_on_time_rate", "urgent and closed on time / urgent and assessed", "high", _S5,
-        of=lambda read: read.judged_by("urgent"), those=_is_on_time,
+        of=lambda tally: tally.judged_by("urgent"), those=_is_on_time,
     ),
     *(
         _times(name, name, _S5)
@@ -253,7 +311,7 @@ _ALL = [
     _times("cases_held", "need_handle + suspended_open + not_due", _S5, "cases"),
     Indicator(
         "filed_per_cell", "filed / grid cells", "cases_per_cell", "low", _CITIES, _per_cell,
-        lambda read: read.listed("filed"),
+        lambda tally: tally.listed("filed"),
     ),
     _given("onsite", _S6),
     _given("satisfaction", _S6),

@@ -3,6 +3,7 @@
 The twin of scoring/indicators.py, written apart from it; source: assessment.md §2 to §5.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,28 +16,35 @@ from django.db import connection, transaction
 from django.db.models import Max, Min
 
 from cases.choices import DISTRICT_SLUGS
+from cases.ledger import stamp
 from cases.models import Area, District, Event, Unit
 from scoring.indicators import Assessed, By, Facts
 from scoring.key_tasks import key_task_measures
 from scoring.models import ManualEntry
 from scoring.onsite import onsite_measures
 from scoring.periods import Period, periods_within
-from scoring.results import Beside
+from scoring.results import Beside, Sums
 from scoring.rollup import indicators_in
 from scoring.rules import Entry, Measure
 from scoring.satisfaction import satisfaction_measures
 from scoring.schemes import needs_cells
-from scoring.statements import FACTS
+from scoring.statements import CHANGED, FACTS, FACTS_OF_SOME, TOGETHER
 
 
 def facts_between(
-    start: datetime, end: datetime, *, as_of: datetime | None = None, by: By = "body"
+    start: datetime,
+    end: datetime,
+    *,
+    as_of: datetime | None = None,
+    by: By = "body",
+    cases: Sequence[int] | None = None,
 ) -> Facts:
     """Return the counts of [start, end) from the ledger; one query, whatever its size.
 
     A period that still runs is counted up to `as_of`; later than the end it is the cut-off of
     rulings, of which there are none without it. `by` puts the unit, or the street or grid cell
-    of the case, in the body's place.
+    of the case, in the body's place. Of the cases with the keys in `cases` alone, where given, as
+    if there were no others.
     """
     is_closed = as_of is not None and as_of >= end
     words = {
@@ -45,15 +53,51 @@ def facts_between(
         "cut_off": as_of if is_closed else None,
         "periods": [period.name for period in periods_within(start, end)],
         "by": by,
+        "cases": cases,
     }
     facts = Facts()
     with _without_nested_loops(), connection.cursor() as cursor:
-        cursor.execute(FACTS, words)
+        cursor.execute(FACTS if cases is None else FACTS_OF_SOME, words)
         rows = cursor.fetchall()
     facts.members.update(row[:3] for row in rows)
     for body, _, number, tenths, *rest in (row for row in rows if row[3] is not None):
-        facts.assessed.add(Assessed(number, body, Fraction(tenths, 10), *rest))
+        facts.assessed.add(Assessed(number, body, tenths, *rest))
     return facts
+
+
+def changed_since(
+    heads: Mapping[str, int], since: datetime, until: datetime, *, most: int
+) -> list[int] | None:
+    """Return the cases that may count otherwise at `until` than at `since`, with their like.
+
+    Counts of [any start, since) turn into those of [the same start, until) by what these cases
+    are now, less what they were: each case that changed is there, and so is what decides whether
+    it came back and each member of its group. None if the log was read up to `heads` at `since`
+    and has got events from before then (a demo month is written after its days): nothing tells
+    what was counted; None too for more than `most`. Reads by indexes, so it costs what changed
+    and not what the log holds.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT EXISTS (
+              SELECT FROM json_each_text(%s) h (scope, dseq) CROSS JOIN LATERAL (
+                SELECT bool_or(at < %s) AS is_from_before FROM cases_event e
+                WHERE e.scope = h.scope AND e.dseq > h.dseq::bigint) newer
+              WHERE is_from_before)
+            """,
+            [json.dumps(heads), since],
+        )
+        if cursor.fetchone()[0]:
+            return None
+        words = {"since": since, "until": until}
+        stamps = {"since_stamp": stamp(since), "until_stamp": stamp(until)}
+        cursor.execute(CHANGED, words | stamps)
+        changed = [row[0] for row in cursor.fetchall()]
+        if changed and len(changed) <= most:
+            cursor.execute(TOGETHER, words | {"changed": changed})
+            changed = sorted(row[0] for row in cursor.fetchall())
+    return changed if len(changed) <= most else None
 
 
 def reference_of(scheme: Mapping[str, Any], period: Period, *, as_of: datetime) -> Beside:
@@ -100,14 +144,13 @@ def _entries_of(version: str, period: Period) -> dict[str, dict[str, Entry]]:
     return dict(found)
 
 
-def bodies_of(level: str, facts: Facts) -> Sequence[str]:
+def bodies_of(level: str, sums: Sums) -> Sequence[str]:
     """Return who is compared at a level: the four, else the units or streets that had a case."""
     if level in ("district", "post"):
         return DISTRICT_SLUGS
-    seen = {body for body, _ in facts.lists}
     if level == "unit":
-        return sorted(Unit.objects.filter(pk__in=seen).values_list("pk", flat=True))
-    streets = Area.objects.filter(level=Area.Level.STREET, code__in=seen)
+        return sorted(Unit.objects.filter(pk__in=sums.keys()).values_list("pk", flat=True))
+    streets = Area.objects.filter(level=Area.Level.STREET, code__in=sums.keys())
     return sorted(set(streets.values_list("code", flat=True)))
 
 
@@ -144,8 +187,9 @@ def _without_nested_loops() -> Iterator[None]:
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL enable_nestloop = off")
-            cursor.execute("SET LOCAL jit = off")
-            cursor.execute("SET LOCAL work_mem = '64MB'")
+            cursor.execute(
+                "SELECT set_config('enable_nestloop', 'off', true),"
+                " set_config('jit', 'off', true), set_config('work_mem', '64MB', true)"
+            )
         yield
         transaction.set_rollback(True)

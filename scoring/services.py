@@ -3,14 +3,15 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from cases.errors import Busy
@@ -19,13 +20,14 @@ from cases.models import Unit
 from scoring.indicators import Facts
 from scoring.models import Run, RunList, Scheme
 from scoring.periods import Period, parse_period
-from scoring.results import COUNTED_BY, Beside, lists_of, result_of
+from scoring.results import COUNTED_BY, Beside, Sums, lists_of, moved_on, result_of, sums_of
 from scoring.rules import Entry, Measure
-from scoring.selectors import bodies_of, facts_between, reference_of
+from scoring.selectors import bodies_of, changed_since, facts_between, reference_of
 from scoring.versions import scheme_for
 
-DEFINITIONS = 5  # raised when counts or the result's form change, so that no old run is served
+DEFINITIONS = 6  # raised when counts or the result's form change, so that no old run is served
 PROVISIONAL_KEPT = timedelta(days=1)  # links into a running period work as long
+MOST_CARRIED = 2_000  # cases read twice, before and after: of more, the whole log is sooner read
 _LOCK_TIMEOUT = "55P03"
 
 
@@ -43,7 +45,10 @@ def compute_run(period: Period, scheme: Scheme | None = None) -> Run:
     """
     scheme = scheme or scheme_for(period)
     with one_snapshot():
-        return run_in_snapshot(period, scheme)
+        run = run_in_snapshot(period, scheme)
+    if run.pk:
+        forget_provisional(run)
+    return run
 
 
 def unit_counts(period: Period) -> dict[str, dict[str, int]]:
@@ -80,10 +85,10 @@ def try_schemes(period: Period, schemes: list[Scheme]) -> list[dict[str, Any]]:
             level = scheme.level
             if level not in read:
                 read[level] = _facts_of(period, as_of, level)
-            facts, wide = read[level]
+            sums, wide = _summed(*read[level], scheme)
             reference = reference_of(scheme.data, period, as_of=as_of)
-            beside = _with_bodies(reference, scheme, facts)
-            results.append(result_of(facts, wide, scheme.data, beside, months=period.months))
+            beside = _with_bodies(reference, scheme, sums)
+            results.append(result_of(sums, wide, scheme.data, beside, months=period.months))
     return results
 
 
@@ -109,13 +114,21 @@ def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
     reference = reference_of(scheme.data, period, as_of=as_of)
     inputs = [hashes, period.name, scheme.digest, DEFINITIONS, _plain(reference)]
     digest = _sha256(canonical([*inputs, as_of >= period.end]))
-    kept = Run.objects.filter(period=period.name, inputs_digest=digest).order_by("-as_of").first()
-    if kept and (kept.as_of >= period.end or not _passed(kept.as_of, as_of)):
+    runs = Run.objects.filter(period=period.name, scheme=scheme).order_by("-as_of", "-pk")
+    kept = runs.filter(inputs_digest=digest).first()
+    if kept and kept.as_of >= period.end:
         return kept
-    facts, wide = _facts_of(period, as_of, scheme.level)
-    beside = _with_bodies(reference, scheme, facts)
-    result = result_of(facts, wide, scheme.data, beside, months=period.months)
-    text = canonical(result)
+    carried = _carried(period, runs.exclude(sums="").first(), as_of)
+    if kept and carried and not carried.changed:
+        return kept
+    facts = None
+    if carried:
+        sums, wide = carried.sums, carried.wide
+    else:
+        facts = _facts_of(period, as_of, scheme.level)
+        sums, wide = _summed(*facts, scheme)
+    beside = _with_bodies(reference, scheme, sums)
+    result = canonical(result_of(sums, wide, scheme.data, beside, months=period.months))
     run = Run(
         period=period.name,
         as_of=as_of,
@@ -123,19 +136,29 @@ def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
         scheme=scheme,
         inputs_digest=digest,
         beside=canonical(_plain(beside)),
-        result=text,
-        seal=_sha256(text),
+        sums=_packed(sums, wide) if as_of < period.end else "",
+        result=result,
+        seal=_sha256(result),
     )
     if scheme.is_open:
         return run
     run.save()
-    _forget_provisional(period, since=as_of - PROVISIONAL_KEPT)
-    lists = lists_of(facts, wide, result, scheme.data, beside)
-    RunList.objects.bulk_create(
-        RunList(run=run, body=body, count=count, numbers=numbers)
-        for (body, count), numbers in sorted(lists.items())
-    )
+    if facts and as_of >= period.end:
+        _keep_lists(run, *facts)
     return run
+
+
+def lists_of_run(run: Run) -> QuerySet[RunList]:
+    """Return the cases behind the numbers of a run.
+
+    A run of a period under way is looked at and soon forgotten, so its lists are read from the
+    log, which was then as it is now, once somebody asks for one.
+    """
+    lists = RunList.objects.filter(run=run)
+    if not lists.exists():
+        with transaction.atomic():
+            _keep_lists(run, *_facts_of(parse_period(run.period), run.as_of, run.scheme.level))
+    return lists
 
 
 def recompute(run: Run) -> str:
@@ -144,9 +167,9 @@ def recompute(run: Run) -> str:
     The same bytes as then: the log up to its moment, its scheme, and what it read beside the log.
     """
     period, scheme = parse_period(run.period), run.scheme
-    facts, wide = _facts_of(period, run.as_of, scheme.level)
+    sums, wide = _summed(*_facts_of(period, run.as_of, scheme.level), scheme)
     beside = _beside_of(json.loads(run.beside))
-    return canonical(result_of(facts, wide, scheme.data, beside, months=period.months))
+    return canonical(result_of(sums, wide, scheme.data, beside, months=period.months))
 
 
 def is_as_read(run: Run) -> bool:
@@ -166,8 +189,83 @@ def _facts_of(period: Period, as_of: datetime, level: str) -> tuple[Facts, Facts
     return facts, wide
 
 
-def _with_bodies(reference: Beside, scheme: Scheme, facts: Facts) -> Beside:
-    return replace(reference, bodies=bodies_of(scheme.level, facts))
+def _summed(facts: Facts, wide: Facts, scheme: Scheme) -> tuple[Sums, Sums]:
+    """Return the sums of both; the same one for a period that is no shorter."""
+    sums = sums_of(facts, scheme.data)
+    return sums, sums if wide is facts else sums_of(wide, scheme.data)
+
+
+@dataclass(frozen=True)
+class _Carried:
+    """The sums of a run taken on to a later moment, and what had changed until then."""
+
+    sums: Sums
+    wide: Sums
+    changed: Sequence[int]
+
+
+def _carried(period: Period, last: Run | None, as_of: datetime) -> _Carried | None:
+    """Add to the sums of the last run what changed since; None where they must be read anew.
+
+    The log up to a moment never changes, so what the cases concerned counted then is read again
+    and taken off. Only a period under way is carried on: what is submitted and published is always
+    read from the whole log.
+    """
+    if last is None or as_of >= period.end or last.as_of <= period.start:
+        return None
+    said = json.loads(last.sums)
+    if said["definitions"] != DEFINITIONS:
+        return None
+    changed = changed_since(last.heads, last.as_of, as_of, most=MOST_CARRIED)
+    if changed is None:
+        return None
+    rules, by = last.scheme.data, COUNTED_BY[last.scheme.level]
+
+    def carried(name: str, start: datetime) -> Sums:
+        was = _unpacked(said[name])
+        if not changed:
+            return was
+        then, now = (
+            sums_of(facts_between(start, period.end, as_of=at, by=by, cases=changed), rules)
+            for at in (last.as_of, as_of)
+        )
+        return moved_on(was, then, now)
+
+    sums = wide = carried("sums", period.start)
+    if period.wide_start < period.start:
+        wide = carried("wide", period.wide_start)
+    return _Carried(sums, wide, changed)
+
+
+def _packed(sums: Sums, wide: Sums) -> str:
+    """Return sums as they are kept with a run to be carried on; fractions as text."""
+    plain = {"definitions": DEFINITIONS, "sums": sums}
+    if wide is not sums:
+        plain["wide"] = wide
+    return json.dumps(plain, default=str)
+
+
+def _unpacked(plain: Mapping[str, Mapping[str, int | str]]) -> Sums:
+    return {
+        body: {name: n if isinstance(n, int) else Fraction(n) for name, n in parts.items()}
+        for body, parts in plain.items()
+    }
+
+
+def _keep_lists(run: Run, facts: Facts, wide: Facts) -> None:
+    """Store the cases behind the numbers of a run; two who do it at once store the same."""
+    lists = lists_of(facts, wide, json.loads(run.result), run.scheme.data)
+    RunList.objects.bulk_create(
+        (
+            RunList(run=run, body=body, count=count, numbers=numbers)
+            for (body, count), numbers in sorted(lists.items())
+        ),
+        ignore_conflicts=True,
+    )
+
+
+def _with_bodies(reference: Beside, scheme: Scheme, sums: Sums) -> Beside:
+    return replace(reference, bodies=bodies_of(scheme.level, sums))
 
 
 def _plain(beside: Beside) -> dict[str, Any]:
@@ -223,42 +321,29 @@ def _text(value: Fraction | None) -> str | None:
     return None if value is None else str(value)
 
 
-def _forget_provisional(period: Period, *, since: datetime) -> None:
-    """Delete the runs of a period nobody looks at any more: each new event makes one.
+def forget_provisional(newer: Run) -> None:
+    """Delete the runs before one that nobody looks at any more: each new event makes one.
 
-    The newest stays, and for ever what was submitted or objected to.
+    Of the same period and scheme; what was submitted or objected to stays for ever. Outside the
+    snapshot: two who delete the same would end one of the two.
     """
-    runs = Run.objects.filter(period=period.name)
-    newest = runs.order_by("-as_of", "-pk").values("pk")[:1]
-    old = runs.filter(as_of__lt=since, editions=None, objections=None)
-    old.exclude(pk__in=list(newest.values_list("pk", flat=True))).delete()
-
-
-def _passed(since: datetime, until: datetime) -> bool:
-    """Tell whether a deadline passed in [since, until): the same log, another state."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT EXISTS (SELECT FROM cases_event WHERE due_at >= %s AND due_at < %s)
-                OR EXISTS (SELECT FROM cases_event WHERE sets_clock
-                           AND due_at + interval '168 hours' >= %s
-                           AND due_at + interval '168 hours' < %s)
-            """,
-            [since, until, since, until],
-        )
-        return bool(cursor.fetchone()[0])
+    since = newer.as_of - PROVISIONAL_KEPT
+    runs = Run.objects.filter(period=newer.period, scheme=newer.scheme_id, as_of__lt=since)
+    with suppress(IntegrityError), transaction.atomic():  # objected to at this very moment
+        runs.filter(editions=None, objections=None).delete()
 
 
 def _read_heads() -> tuple[datetime, dict[str, int], list[str]]:
-    """Read every head under a share lock, then let the writers go on.
+    """Read every head while nothing is being written, then let the writers go on.
 
-    The table is locked, not its rows: LOCK takes no snapshot, so the one the next statement takes
+    Exclusive, since a writer stamps its events once it has locked its heads and long before it
+    changes them. The table is locked, not its rows: LOCK takes no snapshot, so the one the next statement takes
     holds everything that was written before. Rolling back to the savepoint releases the lock; the
     snapshot stays.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("LOCK TABLE cases_districthead IN SHARE MODE")
+            cursor.execute("LOCK TABLE cases_districthead IN EXCLUSIVE MODE")
             cursor.execute("SELECT scope, dseq, hash, at FROM cases_districthead ORDER BY scope")
             rows = cursor.fetchall()
             cursor.execute("SELECT clock_timestamp()")

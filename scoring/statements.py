@@ -4,14 +4,14 @@ A case stands under its own key as it is at `end`; under the negative key of a v
 came after, it stands once more as it was just before that, to tell whether it was late then.
 """
 
-from scoring.plane import metres_sql
+from scoring.plane import box_sql, metres_sql
 
 _LOG = """
 WITH later AS MATERIALIZED (  -- rulings known by the cut-off, and reopenings, which end a cycle
   SELECT id, case_id, case_seq, at, action, due_at, base_due_at, data->'facts' AS facts
   FROM cases_event
   WHERE at >= %(end)s AND at <= %(cut_off)s AND action IN ('void', 'merge', 'decide_appeal',
-    'recompute_deadline', 'confirm_exit', 'adjust', 'reopen')),
+    'recompute_deadline', 'confirm_exit', 'adjust', 'reopen') @of_some@),
 ev AS MATERIALIZED (
   SELECT v.key, v.moment, v.case_seq, v.at, v.action, v.to_stage, v.unit, v.sets_clock, v.due_at,
     v.base_due_at, c.number,
@@ -30,18 +30,19 @@ ev AS MATERIALIZED (
     CASE WHEN v.data->'set' ?| ARRAY['source', 'limit_value', 'limit_unit', 'grid_cell',
       'minor_id', 'point'] THEN v.data->'set' END AS words
   FROM (
-    SELECT e.case_id AS key, %(end)s AS moment, e.* FROM cases_event e WHERE e.at < %(end)s
+    SELECT e.case_id AS key, %(end)s AS moment, e.* FROM cases_event e
+    WHERE e.at < %(end)s @of_some@
     UNION ALL
     SELECT -l.id, l.at, e.* FROM later l JOIN cases_event e USING (case_id)
     WHERE l.action IN ('void', 'merge') AND e.case_seq < l.case_seq AND e.case_id = ANY(
       ARRAY(SELECT case_id FROM later WHERE action IN ('void', 'merge')))) v
   JOIN cases_case c ON c.id = v.case_id
-  WHERE NOT c.is_self_handled
+  WHERE NOT c.is_self_handled @some@
     -- Closed for good before the period and the week that recurrence looks back: in no count,
     -- unless audited since.
     AND (c.closed_at IS NULL OR c.closed_at >= %(start)s - interval '168 hours' OR c.id IN (
       SELECT case_id FROM cases_event
-      WHERE action = 'answer_audit' AND at >= %(start)s AND at < %(end)s))),
+      WHERE action = 'answer_audit' AND at >= %(start)s AND at < %(end)s @of_some@))),
 rare AS MATERIALIZED (
   SELECT *, action = 'decide_extension' AND facts->>'level' = 'dispatcher'
       AND (facts->>'approved')::boolean AS extends
@@ -328,6 +329,7 @@ own AS (
       ELSE coalesce(nullif(e.district, ''), 'city') END AS district
   FROM cases_event e JOIN cases_case c ON c.id = e.case_id
   WHERE c.is_self_handled AND e.action = 'close' AND e.at >= %(start)s AND e.at < %(end)s
+    @of_some@
   ORDER BY c.id, e.case_seq DESC),
 late_end AS (SELECT body, number FROM waiting UNION ALL SELECT body, number FROM gone),
 one AS (
@@ -403,4 +405,53 @@ SELECT body, 'assessed', number, tenths, undone, extended, hung, urged, source, 
 UNION ALL SELECT body, name, number, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
   NULL, NULL FROM one
 """
-FACTS = _LOG + _RULED + _WORDS + _OTHERS.replace("@near@", metres_sql("w", "f")) + _MEMBERS + _ALL
+_FACTS = _LOG + _RULED + _WORDS + _OTHERS.replace("@near@", metres_sql("w", "f")) + _MEMBERS + _ALL
+FACTS = _FACTS.replace("@of_some@", "").replace("@some@", "")
+# The same of the cases in `cases` alone, as if there were no others.
+FACTS_OF_SOME = _FACTS.replace("@of_some@", "AND case_id = ANY(%(cases)s)").replace(
+    "@some@", "AND c.id = ANY(%(cases)s)"
+)
+
+# The cases that count otherwise at `until` than at `since`: something happened, or a time passed.
+CHANGED = """
+SELECT case_id FROM cases_event WHERE at >= %(since)s AND case_id IS NOT NULL
+UNION SELECT case_id FROM cases_event
+  WHERE sets_clock AND due_at >= %(since)s AND due_at < %(until)s
+UNION SELECT case_id FROM cases_event  -- a week late: left undone
+  WHERE sets_clock AND due_at >= %(since)s - interval '168 hours'
+    AND due_at < %(until)s - interval '168 hours'
+UNION SELECT case_id FROM cases_event
+  WHERE data ? 'starts' AND data #>> '{starts,due_at}' >= %(since_stamp)s
+    AND data #>> '{starts,due_at}' < %(until_stamp)s
+UNION SELECT id FROM cases_case  -- a week closed: watched for whether they come back
+  WHERE closed_at >= %(since)s - interval '168 hours'
+    AND closed_at < %(until)s - interval '168 hours'
+"""
+# What must be read with changed cases: what may have come back as one of them, or what one of
+# them may have come back as; what else decides that; and what shares its group. Of one that was
+# reopened or put into another class since, what it was near before is not in its row.
+TOGETHER = """
+WITH changed AS (
+  SELECT c.id, c.minor_id, c.point, c.grid_cell, c.filed_at, c.closed_at, EXISTS (
+    SELECT FROM cases_event e WHERE e.case_id = c.id AND e.at >= %(since)s
+      AND e.action IN ('reclassify', 'reopen')) AS is_turned
+  FROM cases_case c WHERE c.id = ANY(%(changed)s)),
+near AS (
+  SELECT DISTINCT f.id, f.minor_id, f.point, f.closed_at
+  FROM changed w CROSS JOIN LATERAL @around@ f
+  WHERE w.is_turned OR f.minor_id = w.minor_id AND (
+    w.filed_at BETWEEN f.closed_at AND f.closed_at + interval '168 hours'
+    OR f.filed_at BETWEEN w.closed_at AND w.closed_at + interval '168 hours'))
+SELECT id FROM changed UNION SELECT id FROM near
+UNION SELECT f.id FROM near w CROSS JOIN LATERAL @around@ f
+  WHERE f.minor_id = w.minor_id
+    AND f.filed_at BETWEEN w.closed_at AND w.closed_at + interval '168 hours'
+UNION SELECT f.id
+  FROM changed w JOIN cases_case f ON f.grid_cell = w.grid_cell
+    AND (f.filed_at AT TIME ZONE 'Asia/Shanghai')::date
+      = (w.filed_at AT TIME ZONE 'Asia/Shanghai')::date
+  WHERE w.is_turned OR f.minor_id = w.minor_id
+""".replace(  # apart, since to guess how many points a box holds takes longer than to find them
+    "@around@",
+    f"(SELECT * FROM cases_case WHERE point && {box_sql('w.point', 50)} OFFSET 0)",
+)

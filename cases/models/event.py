@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.utils.translation import gettext_lazy as _
 
 from cases.choices import SCOPES, Action, ClockKind, Stage
@@ -97,6 +98,13 @@ class Event(models.Model):
         indexes = [
             models.Index("action", "at", name="event_action_at"),
             models.Index("at", name="event_at"),
+            # By when a clock runs out, for scores that go on from an earlier moment.
+            models.Index("due_at", name="event_due", condition=Q(sets_clock=True)),
+            models.Index(
+                KeyTextTransform("due_at", KeyTransform("starts", "data")),
+                name="event_stage_due",
+                condition=Q(data__has_key="starts"),
+            ),
             models.Index(
                 "case",
                 name="event_late",

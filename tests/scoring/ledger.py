@@ -2,6 +2,7 @@
 
 import json
 
+from django.contrib.gis.geos import Point
 from django.db import connection
 
 from cases.models import Case, Event, MinorClass
@@ -11,7 +12,12 @@ from scoring.runs import Row
 def write(rows):
     """Put rows into the ledger's tables; hashes are not the matter here."""
     numbers = sorted({row.number for row in rows})
-    minor = MinorClass.objects.earliest("code")
+    minors = dict(zip(("m1", "m2"), MinorClass.objects.order_by("code"), strict=False))
+    said, filed = {}, {}
+    for row in rows:
+        said[row.number] = said.get(row.number, {}) | row.data["set"]
+        if row.action == "file":
+            filed.setdefault(row.number, row.at)
     first = {row.number: row for row in reversed(rows)}
     last = {row.number: row for row in rows}
     closed = {n: row.at for n, row in last.items() if row.to_stage == "closed"}
@@ -24,10 +30,10 @@ def write(rows):
         [
             Case(number=n, scope=first[n].district or "city", district=first[n].district,
                  stage="closed" if n in closed else "reported", closed_at=closed.get(n),
-                 source="inspector", minor=minor, reported_at=first[n].at,
-                 is_self_handled=first[n].data["set"].get("is_self_handled", False),
-                 street=first[n].data["set"].get("street", ""),
-                 grid_cell=first[n].data["set"].get("grid_cell", ""))
+                 source="inspector", minor=minors[said[n].get("minor_id", "m1")],
+                 reported_at=first[n].at, filed_at=filed.get(n), point=_point(said[n]),
+                 is_self_handled=said[n].get("is_self_handled", False),
+                 street=said[n].get("street", ""), grid_cell=said[n].get("grid_cell", ""))
             for n in numbers
         ],
         batch_size=500,
@@ -45,6 +51,12 @@ def write(rows):
             for place, row in enumerate(rows, 1)
         ),
     )  # fmt: skip
+
+
+def _point(said):
+    if not said.get("point"):
+        return None
+    return Point(*map(float, said["point"].split(",")), srid=4326)
 
 
 def read():

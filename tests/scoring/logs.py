@@ -3,6 +3,7 @@
 import random
 from datetime import datetime, timedelta
 
+from cases.ledger import stamp
 from scoring.indicators import Row
 from scoring.periods import CITY_TIME
 
@@ -47,8 +48,7 @@ class Story:
         unit, body = run or (self.unit, self.body)
         data = {"set": said or {}, "facts": facts}
         if starts:
-            due_at = (at + STAGE_LIMITS[starts]).isoformat()
-            data["starts"] = {"kind": starts, "due_at": due_at}
+            data["starts"] = {"kind": starts, "due_at": stamp(at + STAGE_LIMITS[starts])}
         if clock:
             self.due, self.base = clock[0], clock[-1]
         due = (self.due, self.base) if clock else (None, None)

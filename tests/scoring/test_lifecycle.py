@@ -10,7 +10,7 @@ from django.utils import timezone
 from cases.choices import Role
 from cases.errors import InvalidInput, NotAllowed, PeriodClosed, StalePeriod, StillDisputed
 from cases.models import Case, Request
-from scoring import publishing
+from scoring import publishing, services
 from scoring.changes import annex_of, changes_between
 from scoring.entries import enter_points
 from scoring.lifecycle import Stand, require_open, stand_of
@@ -25,7 +25,7 @@ from scoring.publishing import (
     set_dates,
     submit_run,
 )
-from scoring.services import _forget_provisional, compute_run, recompute
+from scoring.services import compute_run, forget_provisional, recompute
 from scoring.versions import scheme_of
 from tests.scoring.periods_city import LATE, OCTOBER, dated, october, rule, touch_heads, window_over
 from tests.support.people import person
@@ -404,18 +404,19 @@ def test_a_recomputed_month_gives_the_same_bytes(published):
     assert recompute(compute_run(OCTOBER)) != published.run.result
 
 
-def test_runs_nobody_needs_are_forgotten_and_sealed_ones_never(published, office):
+def test_runs_nobody_needs_are_forgotten_and_sealed_ones_never(published, monkeypatch):
     sealed = published.run.pk
     rule(LATE)
     touch_heads()
     idle = compute_run(OCTOBER).pk
     rule("HHhightech0")
     touch_heads()
-    newest = compute_run(OCTOBER).pk
+    newest = compute_run(OCTOBER)
 
-    _forget_provisional(OCTOBER, since=timezone.now())
+    monkeypatch.setattr(services, "PROVISIONAL_KEPT", timedelta(0))
+    forget_provisional(newest)
 
-    assert set(Run.objects.values_list("pk", flat=True)) == {sealed, newest}
+    assert set(Run.objects.values_list("pk", flat=True)) == {sealed, newest.pk}
     assert idle not in RunList.objects.values_list("run", flat=True)
 
 

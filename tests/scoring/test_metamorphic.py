@@ -10,7 +10,7 @@ from cases.ledger import canonical
 from scoring.indicators import facts_of
 from scoring.periods import parse_period
 from scoring.rates import INDICATORS, Reading, measures_of
-from scoring.results import Beside, rates_of, result_of
+from scoring.results import Beside, rates_of, result_of, sums_of
 from scoring.rollup import indicators_in
 from tests.scoring.logs import DISTRICTS, Story, day, random_log
 from tests.scoring.test_rules import SCHEME
@@ -27,14 +27,15 @@ def october(rows):
 
 def sheets(rows):
     """Return the sheet of each of the four by its name, without the order they came out in."""
-    facts = october(rows)
-    found = result_of(facts, facts, SCHEME, Beside(DISTRICTS), months=1)
+    sums = sums_of(october(rows), SCHEME)
+    found = result_of(sums, sums, SCHEME, Beside(DISTRICTS), months=1)
     return {sheet["body"]: sheet for sheet in found["bodies"]}
 
 
 def measured(facts, body):
-    read = Reading(facts, body, SCHEME["cases"])
-    return {name: m.value for name, m in measures_of(READ, read).items()}, rates_of(facts, body)
+    parts = sums_of(facts, SCHEME).get(body, {})
+    values = {name: m.value for name, m in measures_of(READ, Reading(parts)).items()}
+    return values, rates_of(parts)
 
 
 def mixed_up(things, seed):

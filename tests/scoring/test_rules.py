@@ -13,8 +13,8 @@ import pytest
 import scoring
 from scoring.indicators import Assessed, Facts
 from scoring.periods import BadPeriod, parse_period, periods_between
-from scoring.rates import class_of, mean_credit
-from scoring.results import Beside, result_of
+from scoring.rates import class_of, means_of_groups
+from scoring.results import Beside, result_of, sums_of
 from scoring.rollup import all_items, rank
 from scoring.rules import half_up, points_of, ratio
 
@@ -23,7 +23,7 @@ ITEMS = {item["code"]: item for item in all_items(SCHEME)}
 CASE = Assessed(
     number="HH1",
     body="hecheng",
-    credit=Fraction(1),
+    tenths=10,
     left_undone=False,
     is_extended=False,
     is_suspended=False,
@@ -43,7 +43,8 @@ def printed_points(code, value):
 
 
 def score_body(body, facts, wide):
-    result = result_of(facts, wide, SCHEME, Beside([body]), months=1)
+    sums = [sums_of(one, SCHEME) for one in (facts, wide)]
+    result = result_of(*sums, SCHEME, Beside([body]), months=1)
     return result["bodies"][0]
 
 
@@ -91,17 +92,16 @@ def test_rounding_is_half_up():
     ],
 )  # fmt: skip
 def test_worked_example_of_credits(code, credits, printed):
-    worth = (Fraction(1), Fraction(1, 2), Fraction(2, 5), Fraction(0))
+    worth = (10, 5, 4, 0)
     cases = [
-        replace(CASE, number=f"{w}-{n}", cell=f"{w}-{n}", credit=w)
+        replace(CASE, number=f"{w}-{n}", cell=f"{w}-{n}", tenths=w)
         for w, many in zip(worth, credits, strict=True)
         for n in range(many)
     ]
 
-    value = mean_credit(cases)
+    means, groups, _ = means_of_groups(cases)
 
-    assert value.value is not None
-    assert (value.groups, printed_points(code, value.value)) == (sum(credits), Decimal(printed))
+    assert (groups, printed_points(code, 100 * means / groups)) == (sum(credits), Decimal(printed))
 
 
 @pytest.mark.parametrize(
@@ -128,10 +128,11 @@ def test_points_are_never_below_nothing():
 
 
 def test_splitting_a_case_wins_nothing():
-    late = replace(CASE, number="HH2", cell="c2", credit=Fraction(0))
+    late = replace(CASE, number="HH2", cell="c2", tenths=0)
     split = [replace(CASE, number=f"HH{n}") for n in range(3, 23)]
 
-    assert mean_credit([CASE, late]).value == mean_credit([CASE, *split, late]).value == 50
+    assert means_of_groups([CASE, late]) == (1, 2, 2)
+    assert means_of_groups([CASE, *split, late]) == (1, 2, 22)
 
 
 def test_each_case_is_judged_by_one_item():
