@@ -7,11 +7,18 @@ came after, it stands once more as it was just before that, to tell whether it w
 from scoring.plane import box_sql, metres_sql
 
 _LOG = """
-WITH later AS MATERIALIZED (  -- rulings known by the cut-off, and reopenings, which end a cycle
+WITH wanted AS MATERIALIZED (
+  SELECT id, number, street, grid_cell, is_self_handled FROM cases_case
+  -- Closed for good before the period and the week that recurrence looks back: in no count,
+  -- unless audited since.
+  WHERE (closed_at IS NULL OR closed_at >= %(start)s - interval '168 hours' OR id IN (
+    SELECT case_id FROM cases_event
+    WHERE action = 'answer_audit' AND at >= %(start)s AND at < %(end)s)) @some@),
+later AS MATERIALIZED (  -- rulings known by the cut-off, and reopenings, which end a cycle
   SELECT id, case_id, case_seq, at, action, due_at, base_due_at, data->'facts' AS facts
   FROM cases_event
   WHERE at >= %(end)s AND at <= %(cut_off)s AND action IN ('void', 'merge', 'decide_appeal',
-    'recompute_deadline', 'confirm_exit', 'adjust', 'reopen') @of_some@),
+    'recompute_deadline', 'confirm_exit', 'adjust', 'reopen')),
 ev AS MATERIALIZED (
   SELECT v.key, v.moment, v.case_seq, v.at, v.action, v.to_stage, v.unit, v.sets_clock, v.due_at,
     v.base_due_at, c.number,
@@ -31,18 +38,13 @@ ev AS MATERIALIZED (
       'minor_id', 'point'] THEN v.data->'set' END AS words
   FROM (
     SELECT e.case_id AS key, %(end)s AS moment, e.* FROM cases_event e
-    WHERE e.at < %(end)s @of_some@
+    WHERE e.at < %(end)s AND e.case_id = ANY(ARRAY(SELECT id FROM wanted))
     UNION ALL
     SELECT -l.id, l.at, e.* FROM later l JOIN cases_event e USING (case_id)
     WHERE l.action IN ('void', 'merge') AND e.case_seq < l.case_seq AND e.case_id = ANY(
       ARRAY(SELECT case_id FROM later WHERE action IN ('void', 'merge')))) v
-  JOIN cases_case c ON c.id = v.case_id
-  WHERE NOT c.is_self_handled @some@
-    -- Closed for good before the period and the week that recurrence looks back: in no count,
-    -- unless audited since.
-    AND (c.closed_at IS NULL OR c.closed_at >= %(start)s - interval '168 hours' OR c.id IN (
-      SELECT case_id FROM cases_event
-      WHERE action = 'answer_audit' AND at >= %(start)s AND at < %(end)s @of_some@))),
+  JOIN wanted c ON c.id = v.case_id
+  WHERE NOT c.is_self_handled),
 rare AS MATERIALIZED (
   SELECT *, action = 'decide_extension' AND facts->>'level' = 'dispatcher'
       AND (facts->>'approved')::boolean AS extends
@@ -327,9 +329,9 @@ own AS (
     CASE %(by)s WHEN 'street' THEN coalesce(nullif(c.street, ''), 'city')
       WHEN 'cell' THEN coalesce(nullif(c.grid_cell, ''), 'city')
       ELSE coalesce(nullif(e.district, ''), 'city') END AS district
-  FROM cases_event e JOIN cases_case c ON c.id = e.case_id
+  FROM cases_event e JOIN wanted c ON c.id = e.case_id
   WHERE c.is_self_handled AND e.action = 'close' AND e.at >= %(start)s AND e.at < %(end)s
-    @of_some@
+    AND e.case_id = ANY(ARRAY(SELECT id FROM wanted WHERE is_self_handled))
   ORDER BY c.id, e.case_seq DESC),
 late_end AS (SELECT body, number FROM waiting UNION ALL SELECT body, number FROM gone),
 one AS (
@@ -406,11 +408,9 @@ UNION ALL SELECT body, name, number, NULL, NULL, NULL, NULL, NULL, NULL, NULL, N
   NULL, NULL FROM one
 """
 _FACTS = _LOG + _RULED + _WORDS + _OTHERS.replace("@near@", metres_sql("w", "f")) + _MEMBERS + _ALL
-FACTS = _FACTS.replace("@of_some@", "").replace("@some@", "")
+FACTS = _FACTS.replace("@some@", "")
 # The same of the cases in `cases` alone, as if there were no others.
-FACTS_OF_SOME = _FACTS.replace("@of_some@", "AND case_id = ANY(%(cases)s)").replace(
-    "@some@", "AND c.id = ANY(%(cases)s)"
-)
+FACTS_OF_SOME = _FACTS.replace("@some@", "AND id = ANY(%(cases)s)")
 
 # The cases that count otherwise at `until` than at `since`: something happened, or a time passed.
 CHANGED = """

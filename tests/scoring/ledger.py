@@ -12,7 +12,8 @@ from scoring.runs import Row
 def write(rows):
     """Put rows into the ledger's tables; hashes are not the matter here."""
     numbers = sorted({row.number for row in rows})
-    minors = dict(zip(("m1", "m2"), MinorClass.objects.order_by("code"), strict=False))
+    first_minor, *others = MinorClass.objects.order_by("code")[:2]
+    minors = {"m2": others[0] if others else first_minor}
     said, filed = {}, {}
     for row in rows:
         said[row.number] = said.get(row.number, {}) | row.data["set"]
@@ -30,7 +31,7 @@ def write(rows):
         [
             Case(number=n, scope=first[n].district or "city", district=first[n].district,
                  stage="closed" if n in closed else "reported", closed_at=closed.get(n),
-                 source="inspector", minor=minors[said[n].get("minor_id", "m1")],
+                 source="inspector", minor=minors.get(said[n].get("minor_id"), first_minor),
                  reported_at=first[n].at, filed_at=filed.get(n), point=_point(said[n]),
                  is_self_handled=said[n].get("is_self_handled", False),
                  street=said[n].get("street", ""), grid_cell=said[n].get("grid_cell", ""))

@@ -37,11 +37,15 @@ def log(city):
     write(random_log(11, cases=120))
 
 
-def scored(**words):
+def address_of(database):
+    server, _, _ = os.environ["DATABASE_URL"].rpartition("/")
+    return f"{server}/{database}"
+
+
+def scored(database="", **words):
     """Return what a process of its own computes and prints, whatever was kept before."""
     Run.objects.all().delete()
-    server, _, _ = os.environ["DATABASE_URL"].rpartition("/")
-    url = f"{server}/{connection.settings_dict['NAME']}"
+    url = address_of(database or connection.settings_dict["NAME"])
     kept = {k: v for k, v in os.environ.items() if k not in {"LANG", "DATABASE_URL_WEB"}}
     done = subprocess.run(
         [sys.executable, ROOT / "manage.py", "score", PERIOD, "--json"],
@@ -76,3 +80,30 @@ def test_a_score_does_not_hang_on_the_order_of_rows(log):
 
     assert found != sorted(found)
     assert scored() == here
+
+
+@pytest.fixture
+def restored(log):
+    """The same log in another database, which came there by way of a dump, as a backup does."""
+    name = connection.settings_dict["NAME"]
+    copy = f"{name}_restored"
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {copy}")
+        cursor.execute(f"CREATE DATABASE {copy} TEMPLATE template0")
+    try:
+        dump = run("pg_dump", "--format=custom", address_of(name))
+        run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={address_of(copy)}", of=dump)
+        yield copy
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {copy} WITH (FORCE)")
+
+
+def run(*command, of=None):
+    done = subprocess.run(command, input=of, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def test_a_score_from_a_restored_backup_is_the_same_bytes(restored):
+    assert scored(restored) == scored()
