@@ -4,7 +4,7 @@ A case stands under its own key as it is at `end`; under the negative key of a v
 came after, it stands once more as it was just before that, to tell whether it was late then.
 """
 
-from scoring.plane import metres_sql
+from cases.plane import metres_sql
 
 _LOG = """
 WITH later AS MATERIALIZED (  -- rulings known by the cut-off, and reopenings, which end a cycle

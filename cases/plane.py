@@ -25,3 +25,11 @@ def metres_sql(one: str, other: str) -> str:
     north = f"radians({other}.lat - {one}.lat) * {_M} / {squeeze} / sqrt({squeeze})"
     east = f"radians({other}.lon - {one}.lon) * cos({middle}) * {_A} / sqrt({squeeze})"
     return f"sqrt(({north}) ^ 2 + ({east}) ^ 2)"
+
+
+def degrees(metres: float) -> float:
+    """Return degrees that span at least `metres` at the city's latitude, to ask an index."""
+    return metres / _METRES_IN_DEGREE
+
+
+_METRES_IN_DEGREE = 90_000  # of longitude, rounded down; of latitude there are more
