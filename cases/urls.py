@@ -20,6 +20,7 @@ from cases.views.desk_alarms import alarm_acknowledge, alarm_choices, alarms
 from cases.views.downloads import download, download_drop, downloads
 from cases.views.handover import handover, handover_kept, handover_pdf
 from cases.views.heat import heat, heat_areas, trend
+from cases.views.hot_spots import hot_spot_cases, hot_spot_list
 from cases.views.live import live_events
 from cases.views.notices import notice_open, notices, notices_unread
 from cases.views.outbox import outbox
@@ -49,6 +50,8 @@ urlpatterns = [
     path("desk/heat/", heat, name="heat"),
     path("desk/heat/areas/", heat_areas, name="heat_areas"),
     path("desk/trend/", trend, name="trend"),
+    path("desk/hotspots/", hot_spot_list, name="hot_spots"),
+    path("desk/hotspots/cases/", hot_spot_cases, name="hot_spot_cases"),
     path("desk/past/", past, name="past"),
     path("desk/past/cases/", past_cases, name="past_cases"),
     path("desk/routing/", routing, name="routing"),

@@ -12,8 +12,8 @@ from functools import cached_property
 from itertools import groupby, pairwise, takewhile
 from typing import Literal
 
+from cases.recurrence import WITHIN, is_near, is_soon
 from scoring.periods import CITY_TIME, periods_within
-from scoring.plane import metres
 from scoring.runs import EXITS, RULINGS, CaseLog, Row
 
 _IN_CHECK = {"handled", "checking", "checked"}
@@ -33,8 +33,6 @@ _STOPS = {
 _OF_THE_CENTRE = {"accept", "verify", "dispatch"}  # the others are the body's
 _TIMES = {"rework": "reworked", "return": "returned", "reopen": "reopened"}
 LEFT_UNDONE_AFTER = timedelta(days=7)
-RECURS_WITHIN = timedelta(days=7)
-RECURS_NEAR_M = 50
 LATE_TENTHS, BORROWED_TENTHS = 4, 5  # of the credit for a case on time (assessment.md §6)
 
 _PUBLIC = {"hotline", "citizen", "leader", "media"}
@@ -445,7 +443,7 @@ def _add_recurrence(facts: Facts, logs: list[CaseLog], start: datetime, end: dat
         closing = log.last("close", "force_close")
         if log.stage != "closed" or closing is None or closing.action != "close":
             continue
-        if start - RECURS_WITHIN <= closing.at < end - RECURS_WITHIN:
+        if start - WITHIN <= closing.at < end - WITHIN:
             facts.members[log.body, "closings", closing.number] += 1
             if any(_is_again(log, other, closing.at) for other in known if other is not log):
                 facts.members[log.body, "recurrent", closing.number] += 1
@@ -461,6 +459,6 @@ def _is_again(log: CaseLog, other: CaseLog, closed: datetime) -> bool:
     filed = next(row.at for row in other.rows if row.action == "file")
     return (
         log.state["minor_id"] == other.state["minor_id"]
-        and closed <= filed <= closed + RECURS_WITHIN
-        and metres(log.state["point"], other.state["point"]) <= RECURS_NEAR_M
+        and is_soon(closed=closed, filed=filed)
+        and is_near(log.state["point"], other.state["point"])
     )

@@ -337,9 +337,9 @@ def _read_heads() -> tuple[datetime, dict[str, int], list[str]]:
     """Read every head while nothing is being written, then let the writers go on.
 
     Exclusive, since a writer stamps its events once it has locked its heads and long before it
-    changes them. The table is locked, not its rows: LOCK takes no snapshot, so the one the next statement takes
-    holds everything that was written before. Rolling back to the savepoint releases the lock; the
-    snapshot stays.
+    changes them. The table is locked, not its rows: LOCK takes no snapshot, so the one the next
+    statement takes holds everything that was written before. Rolling back to the savepoint
+    releases the lock; the snapshot stays.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:

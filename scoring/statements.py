@@ -4,7 +4,7 @@ A case stands under its own key as it is at `end`; under the negative key of a v
 came after, it stands once more as it was just before that, to tell whether it was late then.
 """
 
-from scoring.plane import box_sql, metres_sql
+from cases.plane import degrees, metres_sql
 
 _LOG = """
 WITH wanted AS MATERIALIZED (
@@ -451,7 +451,7 @@ UNION SELECT f.id
     AND (f.filed_at AT TIME ZONE 'Asia/Shanghai')::date
       = (w.filed_at AT TIME ZONE 'Asia/Shanghai')::date
   WHERE w.is_turned OR f.minor_id = w.minor_id
-""".replace(  # apart, since to guess how many points a box holds takes longer than to find them
-    "@around@",
-    f"(SELECT * FROM cases_case WHERE point && {box_sql('w.point', 50)} OFFSET 0)",
-)
+"""
+# A box apart, since to guess how many points it holds takes longer than to find them.
+_AROUND = "(SELECT * FROM cases_case WHERE point && ST_Expand(w.point, @high@) OFFSET 0)"
+TOGETHER = TOGETHER.replace("@around@", _AROUND.replace("@high@", str(degrees(50))))

@@ -18,6 +18,7 @@ from cases.selectors.desk_alarms import desk_alarms
 from cases.selectors.dispatch_advice import alike_waiting
 from cases.selectors.feed import events_between, may_know, read_heads
 from cases.selectors.live_map import cards, live_map
+from cases.selectors.recurrence import recurrence
 from cases.selectors.same_place import same_place
 from cases.selectors.worklist import counts, held, queue
 from cases.workflow import MOVES
@@ -94,6 +95,9 @@ def test_mistake_11_every_door_agrees_on_who_sees_a_case(world, client, seed):
     for case in cases:
         assert {row.case.number for row in same_place(case, user).rows} <= seen - {case.number}
         assert {one.number for one in alike_waiting(case, user)} <= seen - {case.number}
+        back = recurrence(case, user, at=now)
+        named = {row.number for side in (back.closings, back.returns) for row in side.seen}
+        assert named <= seen - {case.number}
         assert case.number in seen or not may_read_log(user, case)
     assert {alarm.case.number for alarm in desk_alarms(user, at=now).rows} <= seen
 

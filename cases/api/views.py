@@ -33,6 +33,7 @@ from cases.api.schemas import (
 from cases.choices import DISTRICT_SLUGS, Action, Role, Source, Stage
 from cases.errors import InvalidInput, NotAllowed
 from cases.models import Case, CityOptions, Task
+from cases.recurrence import NEAR_M, WITHIN
 from cases.selectors.case_list import case_list
 from cases.selectors.case_search import (
     LIGHTS,
@@ -47,6 +48,7 @@ from cases.selectors.catalogue import categories
 from cases.selectors.deadline import deadlines_of
 from cases.selectors.duplicates import Candidate, hint_of, hints
 from cases.selectors.place import cell_name, locate
+from cases.selectors.recurrence import closings_at
 from cases.selectors.timeline import case_answer, events_of
 from cases.services import bulk
 from cases.services.intake import Report, report_case
@@ -140,7 +142,8 @@ class CasesNear(APIView):
     def get(self, request: Request) -> Response:
         """List open cases of the class near the point, reported lately, nearest first.
 
-        An inspector is told of those of others too, without what is said of people.
+        An inspector is told of those of others too, without what is said of people. `came_back`
+        counts the closings the report would be a return of.
         """
         if not policy.may_report(person(request)):
             raise NotAllowed(_("Reporting needs the role inspector or operator."))
@@ -148,8 +151,11 @@ class CasesNear(APIView):
         asked.is_valid(raise_exception=True)
         point = Point(asked.validated_data["lon"], asked.validated_data["lat"], srid=4326)
         minor = asked.validated_data["category"]
-        found = hints(point, minor, person(request), CityOptions.objects.get(), at=timezone.now())
-        return Response({"cases": [_hint(row, person(request)) for row in found]})
+        user, at = person(request), timezone.now()
+        found = hints(point, minor, user, CityOptions.objects.get(), at=at)
+        closed = closings_at(point, minor, user, at=at)
+        came_back = {"closings": closed.count, "metres": NEAR_M, "days": WITHIN.days}
+        return Response({"cases": [_hint(row, user) for row in found], "came_back": came_back})
 
 
 def _hint(row: Candidate, user: User) -> dict[str, Any]:

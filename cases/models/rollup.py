@@ -10,12 +10,13 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Counts(models.Model):
-    """How many cases were reported, filed, closed, and first passed their deadline."""
+    """How many cases were reported, filed, closed, first passed their deadline, and came back."""
 
     reported = models.IntegerField(default=0)
     filed = models.IntegerField(default=0)
     closed = models.IntegerField(default=0)
     overdue = models.IntegerField(default=0)
+    recurrent = models.IntegerField(default=0)
 
     class Meta:
         abstract = True
@@ -84,12 +85,20 @@ class RollupCase(models.Model):
     filed_on = models.DateField(null=True)
     closed_on = models.DateField(null=True)
     overdue_on = models.DateField(null=True)
+    recurrent_on = models.DateField(null=True)  # the day of the closing it came back from
+    recurred_in = models.BigIntegerField(null=True)  # key of the first case it came back as
     life = DateTimeRangeField()  # [reported, ended)
 
     objects: ClassVar[models.Manager["RollupCase"]] = models.Manager()
 
     class Meta:
-        indexes = [GistIndex(fields=["life"], name="rollup_life")]
+        indexes = [
+            GistIndex(fields=["life"], name="rollup_life"),
+            models.Index("place", "minor", name="rollup_cases_at"),
+            models.Index(
+                "recurred_in", name="rollup_recurred", condition=Q(recurred_in__isnull=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return str(self.case_id)

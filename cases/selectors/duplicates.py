@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from cases.choices import OPEN_STAGES
 from cases.models import Attachment, Case, CityOptions, MinorClass, Support
+from cases.plane import degrees
 from cityops.accounts.models import User
 
 MOST_SHOWN = 5
@@ -58,7 +59,7 @@ def _nearest(
             minor=minor,
             reported_at__lte=at,
             reported_at__gte=at - timedelta(hours=options.duplicate_h),
-            point__dwithin=(point, _degrees(options.duplicate_m)),
+            point__dwithin=(point, degrees(options.duplicate_m)),
         )
         .annotate(away=Distance("point", point), photo_id=_first_photo())
         .order_by("away", "pk")[: MOST_SHOWN * 2]
@@ -87,11 +88,6 @@ def _first_photo() -> Subquery:
     photos = Attachment.objects.filter(case=OuterRef("pk"), kind__in=_BEFORE)
     photos = photos.exclude(stored_sha256="").order_by("added_at", "pk")
     return Subquery(photos.values("pk")[:1])
-
-
-def _degrees(metres: int) -> float:
-    """Return degrees that span at least `metres` at the city's latitude, for the index."""
-    return metres / 90_000
 
 
 # --- the photo of a hint ------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import logging
 import re
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
@@ -54,7 +54,7 @@ class Asked:
 
 
 @dataclass
-class _Where:
+class Where:
     """A condition on the counts: its parts, and the values they name."""
 
     parts: list[str] = field(default_factory=list)
@@ -118,7 +118,7 @@ def heat_key(user: User, asked: Asked, *, count: str, level: str, stand: dict[st
 
 
 def _heat(user: User, asked: Asked, count: str, level: str) -> dict[str, Any]:
-    where, length = _where(user, asked), LEVELS[level]
+    where, length = where_of(user, asked), LEVELS[level]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -226,7 +226,7 @@ def within(found: dict[str, Any], box: tuple[float, float, float, float]) -> dic
 
 def trend(user: User, asked: Asked, *, by: str) -> dict[date, dict[str, int]]:
     """Return the counts of each day, week or month of a span, by its first day."""
-    where = _where(user, asked, grain="" if by == "month" else "day")
+    where = where_of(user, asked, grain="" if by == "month" else "day")
     names = ", ".join(f"sum({name})::int" for name in COLUMNS)
     found = {start: dict.fromkeys(COLUMNS, 0) for start in asked.span.starts(by)}
     with connection.cursor() as cursor:
@@ -243,7 +243,7 @@ def trend(user: User, asked: Asked, *, by: str) -> dict[date, dict[str, int]]:
 
 def totals(user: User, asked: Asked) -> dict[str, int]:
     """Return the counts of a whole span."""
-    where = _where(user, asked)
+    where = where_of(user, asked)
     names = ", ".join(f"coalesce(sum({name}), 0)::int" for name in COLUMNS)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {names} FROM cases_rollup WHERE {where.sql}", where.values)  # noqa: S608 - our own words
@@ -253,13 +253,13 @@ def totals(user: User, asked: Asked) -> dict[str, int]:
 # --- what is counted ----------------------------------------------------------------------------
 
 
-def _where(user: User, asked: Asked, *, grain: str = "") -> _Where:
+def where_of(user: User, asked: Asked, *, grain: str = "") -> Where:
     """Return the condition of what is asked within what `user` may read.
 
     Whole months are read off the rows of months, the rest off those of days; `grain` asks for days
     alone.
     """
-    where = _Where()
+    where = Where()
     _over(where, asked.span, grain)
     mine = readable(user)
     if mine is not None:
@@ -278,7 +278,7 @@ def _where(user: User, asked: Asked, *, grain: str = "") -> _Where:
     return where
 
 
-def _over(where: _Where, span: Span, grain: str) -> None:
+def _over(where: Where, span: Span, grain: str) -> None:
     first, after = span.whole_months
     where.values |= {"first": span.first, "after": span.after}
     if grain or first >= after:
@@ -336,20 +336,28 @@ def cells(x: int, y: int) -> str:
 
 def place_name(code: str) -> tuple[str, str]:
     """Return the name of a street, community or cell with those around it, in both languages."""
+    return place_names([code]).get(code, ("", ""))
+
+
+def place_names(codes: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return the names of streets, communities and cells with those around them, by code."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT string_agg(coalesce(nullif(name_zh, ''), right(code, 3)), ' · '
-                     ORDER BY length(code)),
-                   string_agg(coalesce(nullif(name_en, ''), nullif(name_zh, ''), right(code, 3)),
-                     ' · ' ORDER BY length(code))
-            FROM cases_area
-            WHERE level IN ('street', 'community', 'cell') AND valid @> now() AND code = ANY(%s)
+            SELECT w.code, string_agg(coalesce(nullif(name_zh, ''), right(a.code, 3)), ' · '
+                     ORDER BY length(a.code)),
+                   string_agg(coalesce(nullif(name_en, ''), nullif(name_zh, ''), right(a.code, 3)),
+                     ' · ' ORDER BY length(a.code))
+            FROM unnest(%s::text[]) AS w(code)
+            CROSS JOIN LATERAL (
+              SELECT code, name_zh, name_en FROM cases_area
+              WHERE level IN ('street', 'community', 'cell') AND valid @> now()
+                AND code IN (left(w.code, 9), left(w.code, 12), left(w.code, 15))) a
+            GROUP BY w.code
             """,
-            [[code[:9], code[:12], code[:15]]],
+            [[*codes]],
         )
-        zh, en = cursor.fetchone()
-    return zh or "", en or ""
+        return {code: (zh, en) for code, zh, en in cursor.fetchall()}
 
 
 # --- kept in the cache --------------------------------------------------------------------------

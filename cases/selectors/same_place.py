@@ -1,29 +1,27 @@
 """What else was reported at the place of a case: near it, in its grid cell, on its component."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.contrib.gis.db.models.functions import Distance
 from django.contrib.gis.measure import D
 from django.db.models import QuerySet
 
-from cases.choices import OPEN_STAGES, Stage
+from cases.choices import OPEN_STAGES
 from cases.models import Area, Case
+from cases.plane import degrees
 from cityops.accounts.models import User
 
 RADIUS_M = 100
 MOST_SHOWN = 40  # of each way of being at the same place
-RECURS_M = 50
-RECURS_WITHIN = timedelta(days=7)  # after a closing (assessment.md, item A7)
-_NEVER_WAS = (Stage.VOIDED, Stage.DECLINED, Stage.MERGED)
 
 
 @dataclass(frozen=True)
 class Neighbour:
     """A case at the same place; `away_m` is None where one of the two has no point.
 
-    `is_recurrence`: the later of the two is the earlier come back, as the assessment counts it.
+    `is_recurrence`: the later of the two is the earlier come back (selectors/recurrence.py).
     """
 
     case: Case
@@ -46,14 +44,12 @@ class SamePlace:
     rows: list[Neighbour]
     is_cut: bool
 
-    @property
-    def recurrences(self) -> int:
-        """How many of them this case is the return of, or the return of this case."""
-        return sum(row.is_recurrence for row in self.rows)
 
+def same_place(case: Case, user: User, *, recurring: Collection[int] = ()) -> SamePlace:
+    """Return the other cases `user` may see at the place of a case. At most four statements.
 
-def same_place(case: Case, user: User) -> SamePlace:
-    """Return the other cases `user` may see at the place of a case. At most four statements."""
+    `recurring` are the keys of those it is the return of, or that are its return.
+    """
     others = Case.objects.all().visible_to(user).exclude(pk=case.pk)
     found: dict[int, Case] = {}
     is_cut = False
@@ -61,7 +57,8 @@ def same_place(case: Case, user: User) -> SamePlace:
         rows = list(cases[: MOST_SHOWN + 1])
         is_cut = is_cut or len(rows) > MOST_SHOWN
         found |= {row.pk: row for row in rows[:MOST_SHOWN]}
-    return SamePlace(_sorted(_neighbour(case, row) for row in found.values()), is_cut)
+    neighbours = (_neighbour(case, row, recurring) for row in found.values())
+    return SamePlace(_sorted(neighbours), is_cut)
 
 
 def _ways(case: Case, others: "QuerySet[Case]") -> Iterable["QuerySet[Case]"]:
@@ -85,12 +82,9 @@ def near(case: Case, others: "QuerySet[Case]", *, radius_m: int) -> "QuerySet[Ca
     """
     measured = others.annotate(away=Distance("point", case.point))
     within = measured.filter(
-        point__dwithin=(case.point, radius_m / _METRES_IN_DEGREE), away__lte=D(m=radius_m)
+        point__dwithin=(case.point, degrees(radius_m)), away__lte=D(m=radius_m)
     )
     return within.order_by("away", "pk")
-
-
-_METRES_IN_DEGREE = 90_000  # of longitude at the city's latitude, rounded down
 
 
 def _box_of(cell: str) -> object | None:
@@ -99,7 +93,7 @@ def _box_of(cell: str) -> object | None:
     return areas.values_list("geom", flat=True).first()
 
 
-def _neighbour(case: Case, other: Case) -> Neighbour:
+def _neighbour(case: Case, other: Case, recurring: Collection[int]) -> Neighbour:
     away = getattr(other, "away", None)
     away_m = None if away is None else round(away.m)
     return Neighbour(
@@ -108,24 +102,8 @@ def _neighbour(case: Case, other: Case) -> Neighbour:
         is_near=away_m is not None and away_m <= RADIUS_M,
         is_same_cell=bool(case.grid_cell) and other.grid_cell == case.grid_cell,
         is_same_component=bool(case.component_id) and other.component_id == case.component_id,
-        is_recurrence=_is_recurrence(case, other, away_m),
+        is_recurrence=other.pk in recurring,
     )
-
-
-def _is_recurrence(one: Case, two: Case, away_m: int | None) -> bool:
-    """Whether the later of two was filed near the earlier within days of its closing."""
-    if one.minor_id != two.minor_id or not one.minor.recurs:
-        return False
-    if away_m is None or away_m > RECURS_M:
-        return False
-    return _came_back(one, two) or _came_back(two, one)
-
-
-def _came_back(earlier: Case, later: Case) -> bool:
-    closed, filed = earlier.closed_at, later.filed_at
-    if closed is None or filed is None or later.stage in _NEVER_WAS:
-        return False
-    return timedelta(0) < filed - closed <= RECURS_WITHIN
 
 
 def _sorted(rows: Iterable[Neighbour]) -> list[Neighbour]:

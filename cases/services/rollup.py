@@ -1,7 +1,8 @@
 """Keeps the counts of heat and trend up to date with the ledger (docs/history.md).
 
 A case whose log went on is counted as it stands now: what it added before is taken out, what it
-adds now put in, in one statement and so in one snapshot. Doing it again changes nothing.
+adds now put in, in one statement and so in one snapshot. Doing it again changes nothing. So is the
+case that came back, or comes back now, as one whose log went on: it is counted with it.
 """
 
 import json
@@ -10,15 +11,23 @@ import time
 from django.db import connection, transaction
 
 from cases.models import RollupState
-from cases.selectors.rollup import COLUMNS, DAYS, SHARES, SUMS, TABLES, summed
+from cases.selectors.rollup import (
+    CAME_BACK_AS,
+    COLUMNS,
+    DAYS,
+    SHARE,
+    SHARES,
+    SUMS,
+    TABLES,
+    summed,
+)
 
 MOST_EVENTS = 20_000  # of each log that one statement looks at
 SLICE_S = 8.0  # of work at a time: well within the effect's lease
 _NAMES = ", ".join(COLUMNS)
-_SHARE = "case_id, place, district, minor, reported_on, filed_on, closed_on, overdue_on, life"
 _KEY = "grain, start, place, district, minor"
 _ADDED = ", ".join(f"{name} = cases_rollup.{name} + excluded.{name}" for name in COLUMNS)
-_REPLACED = ", ".join(f"{name} = excluded.{name}" for name in _SHARE.split(", ")[1:])
+_REPLACED = ", ".join(f"{name} = excluded.{name}" for name in SHARE.split(", ")[1:])
 
 _ADVANCE = f"""
     WITH upto AS MATERIALIZED (
@@ -29,17 +38,23 @@ _ADVANCE = f"""
       SELECT DISTINCT e.case_id FROM upto
       JOIN cases_event e ON e.scope = upto.scope AND e.dseq > upto.after AND e.dseq <= upto.dseq
       WHERE e.case_id IS NOT NULL),
-    share AS MATERIALIZED ({SHARES.format(wanted="changed")}),
-    before AS MATERIALIZED (SELECT r.* FROM cases_rollupcase r JOIN changed USING (case_id)),
+    touched AS MATERIALIZED (
+      SELECT case_id FROM changed
+      UNION SELECT r.case_id FROM changed
+        JOIN cases_rollupcase r ON r.recurred_in = changed.case_id
+      UNION ({CAME_BACK_AS})),
+    share AS MATERIALIZED ({SHARES.format(wanted="touched")}),
+    before AS MATERIALIZED (SELECT r.* FROM cases_rollupcase r JOIN touched USING (case_id)),
     kept AS (
-      INSERT INTO cases_rollupcase ({_SHARE}) SELECT {_SHARE} FROM share
+      INSERT INTO cases_rollupcase ({SHARE}) SELECT {SHARE} FROM share
       ON CONFLICT (case_id) DO UPDATE SET {_REPLACED}),
     turn AS (
       SELECT *, 1 AS sign FROM ({DAYS.format(shares="share")}) a
       UNION ALL SELECT *, -1 FROM ({DAYS.format(shares="before")}) b),
     change AS (
       SELECT * FROM ({SUMS.format(days="turn", columns=summed("sign"))}) c
-      WHERE reported <> 0 OR filed <> 0 OR closed <> 0 OR overdue <> 0),
+      WHERE reported <> 0 OR filed <> 0 OR closed <> 0 OR overdue <> 0
+        OR recurrent <> 0),
     counted AS (
       INSERT INTO cases_rollup ({_KEY}, {_NAMES}) SELECT {_KEY}, {_NAMES} FROM change
       ON CONFLICT ({_KEY}) DO UPDATE SET {_ADDED}),
@@ -56,7 +71,7 @@ _REBUILD = f"""
     WITH heads AS MATERIALIZED (SELECT scope, dseq FROM cases_districthead),
     share AS MATERIALIZED (
       {SHARES.format(wanted="(SELECT id AS case_id FROM cases_case)")}),
-    kept AS (INSERT INTO cases_rollupcase ({_SHARE}) SELECT {_SHARE} FROM share),
+    kept AS (INSERT INTO cases_rollupcase ({SHARE}) SELECT {SHARE} FROM share),
     counted AS (
       INSERT INTO cases_rollup ({_KEY}, {_NAMES})
       SELECT {_KEY}, {_NAMES} FROM (

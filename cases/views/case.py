@@ -23,7 +23,9 @@ from cases.errors import Refusal
 from cases.models import Attachment, Case, CityOptions, Event
 from cases.selectors.beside import beside
 from cases.selectors.duplicates import Candidate, candidates
+from cases.selectors.hot_spots import of_case
 from cases.selectors.locator import locator
+from cases.selectors.recurrence import recurrence
 from cases.selectors.row_words import hours_and_minutes, light_of, place_words
 from cases.selectors.telephones import mask_telephones, said_to, sees_telephones
 from cases.selectors.timeline import events_of
@@ -240,6 +242,8 @@ def case_context(
         "supports": sum(event.action == Action.SUPPORT for event in events),
         "photos": _photo_groups(case),
         "duplicates": _duplicates(case, user, forms, options),
+        "recurrence": recurrence(case, user, at=now),
+        "hot_spot": of_case(user, case, today=timezone.localdate(now)),
         "photos_late": case.photos_late(at=now),
         "deadlines": deadline_words(case, events),
         "events": events,

@@ -122,13 +122,12 @@ def _chosen(asked: str, photos: Sequence[Attachment]) -> Attachment | None:
 
 
 def _place_rows(case: Case, user: User, context: dict[str, Any]) -> dict[str, Any]:
-    found = same_place(case, user)
+    found = same_place(case, user, recurring=context["recurrence"].keys)
     lit = [(row, light_of(row.case, at=context["now"])) for row in found.rows]
     open_rows = [pair for pair in lit if pair[0].is_open]
     return {
         "open": open_rows,
         "ended": [pair for pair in lit if not pair[0].is_open],
-        "recurrences": found.recurrences,
         "is_cut": found.is_cut,
         "has_place": case.point is not None or case.component_id is not None,
     }

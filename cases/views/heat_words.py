@@ -11,6 +11,7 @@ COUNT_WORDS = {
     "filed": pgettext_lazy("count", "filed"),
     "closed": pgettext_lazy("count", "closed"),
     "overdue": gettext_lazy("first overdue"),
+    "recurrent": gettext_lazy("came back"),
 }
 SPAN_WORDS = {
     "7d": gettext_lazy("last 7 days"),

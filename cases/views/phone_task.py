@@ -19,6 +19,7 @@ from cases.errors import Refusal, StaleCase
 from cases.forms import AnswerForm
 from cases.models import Attachment, Case, Event, Task
 from cases.selectors.locator import locator
+from cases.selectors.recurrence import recurrence
 from cases.selectors.row_words import place_words
 from cases.selectors.telephones import said_to
 from cases.selectors.timeline import events_of
@@ -162,6 +163,7 @@ def _task_page(request: UserRequest, task: Task, form: AnswerForm, *, status: in
         "declined": _declined_words(case) if kind == Task.Kind.AUDIT_DECLINE else "",
         "before": [photo for photo in photos if photo.kind in _BEFORE],
         "after": [photo for photo in photos if photo.kind == Attachment.Kind.AFTER],
+        "recurrence": recurrence(case, request.user, at=now),
         "doubts": [DOUBT_WORDS[code] for code in case.photo_doubts] if is_handled else [],
         "lines": timeline(events, request.user, said=said),
         "locator": locator(case),

@@ -29,7 +29,7 @@ from tests.support.spine import report
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("days")]
 NOVEMBER = "2026-11"
-COLUMNS = ("reported", "filed", "closed", "overdue")
+COLUMNS = ("reported", "filed", "closed", "overdue", "recurrent")
 
 
 def client_of(user):
@@ -71,7 +71,7 @@ def hecheng():
 
 
 @pytest.mark.parametrize(("zoom", "length"), [(11, 12), (15, 15)])
-@pytest.mark.parametrize("count", COLUMNS)
+@pytest.mark.parametrize("count", COLUMNS[:4])  # nothing comes back within so few days
 def test_heat_equals_a_recount_of_the_log(city, count, zoom, length):
     found = read(city, count=count, zoom=zoom)
 

@@ -1,7 +1,6 @@
 """The tabs of the case page: what each shows, to whom, and what is written down of who looked."""
 
 import re
-from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -194,21 +193,18 @@ def test_a_case_on_the_same_component_is_listed_wherever_it_lies(people, conditi
     assert row.away_m > RADIUS_M
 
 
-def test_what_came_back_within_days_of_its_closing_is_called_so(people, condition):
-    old, _unit = closed(people, condition)
-    number = dispatched(people, condition)
+def test_what_came_back_is_called_so_in_the_list(people, condition):
     condition.minor.recurs = True
     condition.minor.save()
-    closed_at = case_of(number).filed_at - timedelta(days=2)
-    Case.objects.filter(number=old).update(closed_at=closed_at)
+    old, _unit = closed(people, condition)
+    number, other = dispatched(people, condition), dispatched(people, condition)
+    Case.objects.filter(number=other).update(point="SRID=4326;POINT(109.9775 27.5505)")
 
-    assert rows_of(number, people.dispatcher)[old].is_recurrence
-    assert rows_of(old, people.dispatcher)[number].is_recurrence
-    assert "Came back: 1 case of this class here" in page_of(
-        people.dispatcher, number, "?tab=place"
-    )
-    Case.objects.filter(number=old).update(closed_at=closed_at - timedelta(days=6))
-    assert not rows_of(number, people.dispatcher)[old].is_recurrence
+    page = page_of(people.dispatcher, number, "?tab=place")
+    rows = page[page.index('id="place"') :].split("<li>")[1:]
+
+    assert {one for one in (old, other) for row in rows if one in row} == {old, other}
+    assert [row for row in rows if "came back" in row] == [row for row in rows if old in row]
 
 
 def test_nothing_of_another_district_is_at_the_same_place(people, condition):

@@ -9,7 +9,8 @@ import pytest
 from django.core.management import call_command
 
 from cases.choices import Action, ClockKind
-from cases.models import DistrictHead, Event, Rollup, RollupCase, RollupState, StageClock
+from cases.models import Case, DistrictHead, Event, Rollup, RollupCase, RollupState, StageClock
+from cases.plane import metres
 from cases.selectors.rollup import shares_wrong, sums_wrong
 from cases.services import rollup
 from cases.services.deadlines import scan_deadlines
@@ -23,7 +24,7 @@ from tests.support.spine import act, case_of, closed, dispatched, report
 UNTIL = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 OUT = {"voided", "merged", "declined"}
-COLUMNS = ("reported", "filed", "closed", "overdue")
+COLUMNS = ("reported", "filed", "closed", "overdue", "recurrent")
 
 
 def day_of(text):
@@ -33,8 +34,12 @@ def day_of(text):
 
 def recounted(events):
     """Count cases in plain Python: {(grain, start, place, district, minor): counts}."""
-    states, stages, late = {}, {}, {}
+    states, stages, late, recurs, ends = {}, {}, {}, {}, {}
     for event in events:
+        if event.action in ("file", "reclassify"):
+            recurs[event.case_id] = event.data["facts"]["recurs"]
+        if event.to_stage == "closed" and event.from_stage != "closed":
+            ends[event.case_id] = event.action
         states.setdefault(event.case_id, {}).update(event.data["set"])
         stages[event.case_id] = event.to_stage
         due = None
@@ -44,7 +49,7 @@ def recounted(events):
             due = event.clock_due_at.isoformat()
         if due:
             late.setdefault(event.case_id, []).append(datetime.fromisoformat(due))
-    found = {}
+    found, back = {}, came_back(states, stages, recurs, ends)
     for key, state in states.items():
         if stages[key] in OUT:
             continue
@@ -52,12 +57,40 @@ def recounted(events):
         words = (place, state.get("district") or "", state["minor_id"])
         days = [state.get(f"{name}_at") for name in COLUMNS[:3]]
         days.append(min(late[key]) if key in late else None)
+        days.append(state["closed_at"] if key in back else None)
         for column, moment in zip(COLUMNS, days, strict=True):
             if moment:
                 day = day_of(moment)
                 for grain, start in (("day", day), ("month", day.replace(day=1))):
                     found.setdefault((grain, start, *words), Counter())[column] += 1
     return found
+
+
+def came_back(states, stages, recurs, ends):
+    """Return the keys of the cases that came back after their closing, each looked at with each."""
+    live = [
+        key
+        for key, state in states.items()
+        if recurs.get(key)
+        and stages[key] not in OUT
+        and state.get("point")
+        and not state.get("is_self_handled")
+    ]
+
+    def moment(key, name):
+        return datetime.fromisoformat(states[key][name])
+
+    def is_return(one, other):
+        return (
+            one != other
+            and states[one]["minor_id"] == states[other]["minor_id"]
+            and timedelta(0) <= moment(other, "filed_at") - moment(one, "closed_at")
+            and moment(other, "filed_at") - moment(one, "closed_at") <= timedelta(days=7)
+            and metres(states[one]["point"], states[other]["point"]) <= 50
+        )
+
+    closings = [key for key in live if stages[key] == "closed" and ends[key] == "close"]
+    return {one for one in closings if any(is_return(one, other) for other in live)}
 
 
 def kept():
@@ -225,3 +258,81 @@ def test_a_batch_leaves_the_rest_for_the_next(huaihua, people, condition, monkey
 
     assert len(found) > 1
     assert is_true()
+
+
+# --- what came back -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recurring(condition):
+    condition.minor.recurs = True
+    condition.minor.save()
+    return condition
+
+
+def days_of(*numbers):
+    rows = RollupCase.objects.filter(case__number__in=numbers).select_related("case")
+    return {row.case.number: row.recurrent_on for row in rows}
+
+
+def recurrent():
+    return sum(row.recurrent for row in Rollup.objects.filter(grain="day"))
+
+
+@pytest.mark.django_db
+def test_what_came_back_is_counted_on_the_day_of_the_closing(huaihua, people, recurring):
+    old, _unit = closed(people, recurring)
+    advance_rollup()
+    assert recurrent() == 0
+    was, earlier = case_of(old), timedelta(days=2)
+    days = {name: getattr(was, name) - earlier for name in ("reported_at", "closed_at")}
+    Case.objects.filter(number=old).update(**days)
+    number = dispatched(people, recurring)
+    advance_rollup()
+
+    day = day_of(case_of(old).closed_at)
+    assert days_of(old, number) == {old: day, number: None}
+    assert Rollup.objects.get(grain="day", start=day, recurrent__gt=0).recurrent == 1
+    assert recurrent() == 1
+
+
+@pytest.mark.django_db
+def test_a_closing_is_counted_anew_with_what_it_came_back_as(huaihua, people, recurring):
+    old, _unit = closed(people, recurring)
+    first, second = dispatched(people, recurring), dispatched(people, recurring)
+    advance_rollup()
+    assert recurrent() == 1  # once, however often it came back
+    act(first, Action.VOID, people.chief, reason="wrong_report", note="a")
+    advance_rollup()
+    assert recurrent() == 1
+    assert RollupCase.objects.get(case__number=old).recurred_in == case_of(second).pk
+    assert is_true()
+    act(second, Action.VOID, people.chief, reason="wrong_report", note="a")
+    advance_rollup()
+
+    assert recurrent() == 0
+    assert is_true()
+
+
+@pytest.mark.django_db
+def test_a_return_not_yet_read_is_no_mistake(huaihua, people, recurring):
+    closed(people, recurring)
+    advance_rollup()
+    number = dispatched(people, recurring)
+    assert shares_wrong(0, 10**9) == []
+    advance_rollup()
+    act(number, Action.VOID, people.chief, reason="wrong_report", note="a")
+
+    assert shares_wrong(0, 10**9) == []
+    advance_rollup()
+    assert is_true()
+
+
+@pytest.mark.django_db
+def test_a_return_that_was_missed_is_found(huaihua, people, recurring):
+    old, _unit = closed(people, recurring)
+    dispatched(people, recurring)
+    advance_rollup()
+    RollupCase.objects.filter(case__number=old).update(recurrent_on=None, recurred_in=None)
+
+    assert shares_wrong(0, 10**9) == [("hecheng", old)]

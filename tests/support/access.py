@@ -852,6 +852,10 @@ def class_at_place(world: World, client: Client, address: str, word: str, whose:
     return client.get(address, {**PLACES["mine"], "category": CONDITION["category"]})
 
 
+def class_in_cell(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    return client.get(address, {"place": "431202001001001", "category": CONDITION["category"]})
+
+
 def take_rule_back(world: World, client: Client, address: str, word: str, whose: str) -> Any:
     return client.post(f"{address}?rule=a", {"forget": "1"})
 
@@ -979,6 +983,7 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("PUT", "api/v1/cases/<str:number>/photos/<str:sha256>/"): put_photo,
     ("PUT", "api/v1/photos/<str:sha256>/"): put_photo,
     ("GET", "api/v1/cases/near/"): class_at_place,
+    ("GET", "desk/hotspots/cases/"): class_in_cell,
 }
 
 # The stage of the case a route is tried on, where it is not a case being checked.

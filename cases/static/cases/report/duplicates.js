@@ -1,5 +1,6 @@
 // Says before a report is sent that the same may be reported already, with what tells: photo,
-// distance, age. Without a connection it says nothing.
+// distance, age; and that it is something closed lately, come back. Without a connection it says
+// nothing.
 
 const PAUSE_MS = 400;
 
@@ -11,6 +12,7 @@ export class Duplicates {
   constructor(box, onSame) {
     this.box = box;
     this.onSame = onSame;
+    this.cameBack = document.getElementById("came-back");
     this.row = box.querySelector("template");
     this.list = box.querySelector("#twin-list");
     /** Numbers the person said are another thing, for this draft. */
@@ -26,6 +28,7 @@ export class Duplicates {
     this.asked = asked;
     clearTimeout(this.timer);
     this._show([]);
+    this._say();
     if (asked) this.timer = setTimeout(() => this._ask(asked, point, minor), PAUSE_MS);
   }
 
@@ -34,7 +37,9 @@ export class Duplicates {
     try {
       const answer = await fetch(`${this.box.dataset.address}?${query}`);
       if (!answer.ok || asked !== this.asked) return;
-      this._show((await answer.json()).cases);
+      const { cases, came_back: back } = await answer.json();
+      this._show(cases);
+      this._say(back);
     } catch {
       if (asked === this.asked) this.asked = ""; // asked again with the next change
     }
@@ -52,6 +57,17 @@ export class Duplicates {
       "{n}",
       this.twins.length,
     );
+  }
+
+  /** Say how often the same class was closed here lately; the rule's numbers come with it. */
+  _say(back) {
+    this.cameBack.hidden = !back?.closings;
+    if (!back?.closings) return;
+    const { once, often } = this.cameBack.dataset;
+    this.cameBack.textContent = (back.closings === 1 ? once : often)
+      .replace("{n}", back.closings)
+      .replace("{m}", back.metres)
+      .replace("{d}", back.days);
   }
 
   _facts({ condition, distance_m, age_min }) {

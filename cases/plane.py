@@ -27,10 +27,9 @@ def metres_sql(one: str, other: str) -> str:
     return f"sqrt(({north}) ^ 2 + ({east}) ^ 2)"
 
 
-def box_sql(point: str, metres_around: int) -> str:
-    """Return a box over a PostGIS point in degrees that holds all within so many metres.
+def degrees(metres: float) -> float:
+    """Return degrees that span at least `metres` at the city's latitude, to ask an index."""
+    return metres / _METRES_IN_DEGREE
 
-    Somewhat larger than that: a degree is at least 110 km wide, on its parallel by the cosine.
-    """
-    high = f"{metres_around} / 110000.0"
-    return f"ST_Expand({point}, {high} / cos(radians(ST_Y({point}))), {high})"
+
+_METRES_IN_DEGREE = 90_000  # of longitude, rounded down; of latitude there are more
