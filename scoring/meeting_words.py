@@ -7,7 +7,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from cases.choices import CITY
 from cases.models import Area, Case, MinorClass, Unit
@@ -21,7 +21,7 @@ from scoring.words import period_words
 CASES_SHOWN = 12  # of a place with many
 CHANGED_WORDS = {
     "text": gettext_lazy("decision"),
-    "unit": gettext_lazy("owner"),
+    "unit": gettext_lazy("responsible unit"),
     "due_on": gettext_lazy("last day"),
     "was": gettext_lazy("last day before"),
 }
@@ -29,7 +29,7 @@ FIELD_WORDS = {
     "period": gettext_lazy("month"),
     "number": gettext_lazy("case number"),
     "text": gettext_lazy("text"),
-    "unit": gettext_lazy("owner"),
+    "unit": gettext_lazy("responsible unit"),
     "due_on": gettext_lazy("last day"),
     "held_on": gettext_lazy("held on"),
     "reason": gettext_lazy("reason"),
@@ -173,10 +173,11 @@ def item_row(item: ActionItem, names: dict[str, str], *, on: date, times: int) -
 def state_words(item: ActionItem) -> str:
     """Return how an item stands."""
     if item.confirmed_at is not None:
-        return _("confirmed done")
+        return pgettext("item", "confirmed done")
     if item.dropped_at is not None:
-        return _("replaced") if hasattr(item, "replaced_by") else _("dropped")
-    return _("waits to be confirmed") if item.asked_at is not None else _("open")
+        is_replaced = hasattr(item, "replaced_by")
+        return pgettext("item", "replaced") if is_replaced else pgettext("item", "dropped")
+    return _("waits to be confirmed") if item.asked_at is not None else pgettext("item", "open")
 
 
 def change_words(change: ItemChange, units: dict[str, str]) -> list[tuple[str, str]]:
