@@ -4,10 +4,19 @@ from typing import Any
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext_lazy
 
 from scoring.periods import Period, periods_between
 from scoring.selectors import log_span
 from scoring.words import period_words
+
+# Of what has a last day, as shape and word: colour never says it alone.
+LIGHTS = {
+    "normal": ("○", pgettext_lazy("light", "on time")),
+    "soon": ("▲", pgettext_lazy("light", "due soon")),
+    "late": ("■", pgettext_lazy("light", "overdue")),
+    "met": ("✓", pgettext_lazy("light", "met")),
+}
 
 
 def inputs_of(period: str) -> list[tuple[str, str, str]]:

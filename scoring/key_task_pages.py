@@ -1,7 +1,6 @@
 """The list of key tasks by district with its lights, and a task: its milestones, forms and log."""
 
 from collections import defaultdict
-from datetime import date
 from typing import Any
 
 from django.contrib import messages
@@ -10,9 +9,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from cases.choices import DISTRICT_SLUGS
@@ -20,7 +18,7 @@ from cases.errors import InvalidInput, NotAllowed, PeriodClosed, Refusal
 from cases.models import Unit
 from cityops.accounts.models import User
 from scoring.frame import period_of, require_reader
-from scoring.inputs_words import frame_of
+from scoring.inputs_words import LIGHTS, frame_of
 from scoring.key_tasks import (
     Step,
     add_milestone,
@@ -35,17 +33,12 @@ from scoring.key_tasks import (
 )
 from scoring.measured import KeyTask, Milestone
 from scoring.periods import CITY_TIME
+from scoring.posted import day_of, posted_number, posted_text
 from scoring.rules import half_up
 from scoring.sheet import body_names
 from scoring.versions import may_edit
 
 NEW_MILESTONES = 6  # lines of the form of a new task
-LIGHTS = {
-    "normal": ("○", pgettext_lazy("light", "on time")),
-    "soon": ("▲", pgettext_lazy("light", "due soon")),
-    "late": ("■", pgettext_lazy("light", "overdue")),
-    "met": ("✓", pgettext_lazy("light", "met")),
-}
 CHANGE_WORDS = {
     "title": gettext_lazy("title"),
     "body": gettext_lazy("district"),
@@ -65,21 +58,6 @@ def _office(request: HttpRequest) -> User:
     if not may_edit(user):
         raise PermissionDenied
     return user
-
-
-def _said(request: HttpRequest, name: str) -> str:
-    return str(request.POST.get(name, "")).strip()
-
-
-def _day(text: str, field: str = "due_on") -> date:
-    """Return the day a form names; raises InvalidInput."""
-    try:
-        day = parse_date(text)
-    except ValueError:
-        day = None
-    if day is None or not 2000 <= day.year < 2100:
-        raise InvalidInput(_("Nothing was changed."), fields={field: _("a day like 2026-10-31")})
-    return day
 
 
 @require_safe
@@ -145,10 +123,10 @@ def key_task_add(request: HttpRequest, period: str) -> HttpResponse:
     if request.method == "POST":
         try:
             task = add_task(
-                title=_said(request, "title"),
-                body=_said(request, "body"),
-                unit=_said(request, "unit"),
-                about=_said(request, "about"),
+                title=posted_text(request, "title"),
+                body=posted_text(request, "body"),
+                unit=posted_text(request, "unit"),
+                about=posted_text(request, "about"),
                 steps=_steps(request),
                 actor=user,
             )
@@ -164,7 +142,7 @@ def key_task_add(request: HttpRequest, period: str) -> HttpResponse:
         "units": _units(),
         "posted": request.POST,
         "lines": [
-            (number, _said(request, f"name{number}"), _said(request, f"due{number}"))
+            (number, posted_text(request, f"name{number}"), posted_text(request, f"due{number}"))
             for number in range(1, NEW_MILESTONES + 1)
         ],
     }
@@ -176,9 +154,9 @@ def _steps(request: HttpRequest) -> list[Step]:
     """Return the milestones of the form's lines that are filled in."""
     steps = []
     for number in range(1, NEW_MILESTONES + 1):
-        name, due = _said(request, f"name{number}"), _said(request, f"due{number}")
+        name, due = posted_text(request, f"name{number}"), posted_text(request, f"due{number}")
         if name or due:
-            steps.append(Step(name, _day(due, f"milestones[{number}]")))
+            steps.append(Step(name, day_of(due, f"milestones[{number}]")))
     return steps
 
 
@@ -240,14 +218,16 @@ def _words_of(said: dict[str, Any], names: dict[str, str]) -> list[tuple[str, st
 
 def _act(request: HttpRequest, pk: int, user: User) -> None:
     """Do what the form asks; raises InvalidInput for what is no number and no day."""
-    what = _said(request, "do")
-    common: dict[str, Any] = {"pk": pk, "seen": _number(request, "seen"), "actor": user}
-    reason: dict[str, Any] = {"reason": _said(request, "reason")}
+    what = posted_text(request, "do")
+    common: dict[str, Any] = {"pk": pk, "seen": posted_number(request, "seen"), "actor": user}
+    reason: dict[str, Any] = {"reason": posted_text(request, "reason")}
     if what == "change":
-        words: dict[str, Any] = {name: _said(request, name) for name in ("title", "unit", "about")}
+        words: dict[str, Any] = {
+            name: posted_text(request, name) for name in ("title", "unit", "about")
+        }
         change_task(**common, **words, **reason)
     elif what == "add":
-        step = Step(_said(request, "name"), _day(_said(request, "due_on")))
+        step = Step(posted_text(request, "name"), day_of(posted_text(request, "due_on")))
         add_milestone(**common, step=step, **reason)
     else:
         _act_on_milestone(request, what, common, reason)
@@ -256,28 +236,21 @@ def _act(request: HttpRequest, pk: int, user: User) -> None:
 def _act_on_milestone(
     request: HttpRequest, what: str, common: dict[str, Any], reason: dict[str, Any]
 ) -> None:
-    common |= {"milestone": _number(request, "milestone")}
+    common |= {"milestone": posted_number(request, "milestone")}
     if what == "move":
-        step = Step(_said(request, "name"), _day(_said(request, "due_on")))
+        step = Step(posted_text(request, "name"), day_of(posted_text(request, "due_on")))
         change_milestone(**common, step=step, **reason)
     elif what == "drop":
         drop_milestone(**common, **reason)
     elif what == "report":
-        met_on = _said(request, "met_on")
+        met_on = posted_text(request, "met_on")
         report_progress(
             **common,
-            progress=_number(request, "progress"),
-            met_on=_day(met_on, "met_on") if met_on else None,
-            evidence=_said(request, "evidence"),
+            progress=posted_number(request, "progress"),
+            met_on=day_of(met_on, "met_on") if met_on else None,
+            evidence=posted_text(request, "evidence"),
         )
     elif what in ("confirm", "send_back"):
         judge_milestone(**common, is_met=what == "confirm", **reason)
     else:
         raise InvalidInput(_("Nothing was changed."))
-
-
-def _number(request: HttpRequest, name: str) -> int:
-    text = _said(request, name)
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise InvalidInput(_("Nothing was changed."), fields={name: _("a whole number")})
-    return int(text)

@@ -14,6 +14,7 @@ from django.utils.translation import pgettext_lazy
 
 from cases.models.area import in_language
 from scoring import measured as measured  # Django finds models through this file
+from scoring import minutes as minutes
 
 
 class State(models.TextChoices):

@@ -27,6 +27,7 @@ PAGES = (
     Page("/m/report/", _("Report a problem"), frozenset({Role.INSPECTOR, Role.OPERATOR})),
     Page("/unit/", _("Inbox"), frozenset({Role.UNIT, Role.UNIT_HEAD})),
     Page("/m/", _("Tasks"), frozenset({Role.UNIT, Role.UNIT_HEAD})),
+    Page("/score/meetings/items/", _("Action items"), frozenset({Role.UNIT, Role.UNIT_HEAD})),
     Page("/score/leader/", _("Overview"), frozenset({Role.LEADER})),
     Page("/score/", _("Ranking"), frozenset({Role.LEADER, Role.ASSESSOR})),
     Page("/desk/", _("Desk"), frozenset({*_DESK, Role.OPERATOR, Role.LEADER, Role.ADMIN})),

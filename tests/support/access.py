@@ -54,6 +54,7 @@ from scoring.bulletin_texts import SHIPPED_TEMPLATE
 from scoring.key_tasks import Step as Milestone
 from scoring.key_tasks import add_task
 from scoring.measured import KeyTask
+from scoring.meetings import finish_meeting, prepare_meeting, record_item
 from scoring.models import Edition, Run, Scheme, ScoredPeriod
 from scoring.objections import raise_objection
 from scoring.onsite import draw_points
@@ -172,6 +173,7 @@ class World:
         self.points = self._points()
         self.tasks = {whose: self._key_task(whose) for whose in PLACES}
         self.surveys = {whose: self._survey(whose) for whose in PLACES}
+        self.items = self._action_items()
         self.before = fingerprint()
         self.cookies = {name: _cookie(user) for name, user in self.actors.items() if user}
         User.objects.filter(username="off").update(is_active=False)
@@ -320,6 +322,18 @@ class World:
         step = Milestone("a", timezone.localdate())
         words = {"title": "a", "body": DISTRICTS[whose], "unit": UNITS[whose], "about": ""}
         return int(add_task(**words, steps=[step], actor=self.fresh("ASS")).pk)
+
+    def _action_items(self) -> dict[str, int]:
+        """Let last month's meeting decide something for a unit of each district, and finish it."""
+        office, today = self.fresh("ASS"), timezone.localdate()
+        meeting = prepare_meeting(period=LAST_MONTH, actor=office)
+        items = {}
+        for seen, (whose, unit) in enumerate(UNITS.items(), start=1):
+            words = {"line": None, "text": "a", "unit": unit, "due_on": today}
+            made = record_item(period=meeting.period, seen=seen, **words, actor=office)
+            items[whose] = int(made.pk)
+        finish_meeting(period=meeting.period, seen=len(UNITS) + 1, held_on=today, actor=office)
+        return items
 
     def _survey(self, whose: str) -> int:
         """Import a file of one answer about the district."""
@@ -969,6 +983,11 @@ REQUESTS: dict[tuple[str, str], Send] = {
         due1=lambda: timezone.localdate().isoformat(),
     ),
     ("POST", "score/key-tasks/task/<int:pk>/"): report_on_task,
+    ("POST", "score/meetings/"): form(period=lambda: month_of(timezone.now()).name),
+    ("POST", "score/meetings/<str:period>/"): form(
+        do="correct", seen=str(len(UNITS) + 2), text="b"
+    ),
+    ("POST", "score/meetings/items/<int:pk>/"): form(do="report", seen="1", note="b"),
     ("POST", "score/satisfaction/<str:period>/import/"): send_survey,
     ("POST", "score/satisfaction/survey/<int:pk>/withdraw/"): form(reason="a"),
     ("POST", "m/onsite/<int:pk>/"): form(key=lambda: str(uuid.uuid4())),
@@ -1015,7 +1034,7 @@ def _period(world: World, route: str) -> str:
     words = route.split("/")
     if words[:2] == ["score", "<str:period>"] and words[2] in _STANDS:
         return world.periods.months[_STANDS[words[2]]].name
-    if "pool" in route:
+    if "pool" in route or "meetings" in route:
         return LAST_MONTH.name
     return f"{timezone.localdate():%Y-%m}"
 
@@ -1025,6 +1044,7 @@ def address_of(world: World, route: str, word: str, whose: str) -> str:
     stage = ACTIONS[word].case if word else STAGES.get(route, "checking")
     whose = whose or "mine"
     keys = {
+        "meetings/items": world.items[whose],
         "alarms": world.alarms[whose],
         "notices": world.notices[whose],
         "handover": world.handovers[whose],
