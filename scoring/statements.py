@@ -5,6 +5,7 @@ came after, it stands once more as it was just before that, to tell whether it w
 """
 
 from cases.plane import degrees, metres_sql
+from cases.recurrence import NEAR_M
 
 _LOG = """
 WITH wanted AS MATERIALIZED (
@@ -454,4 +455,4 @@ UNION SELECT f.id
 """
 # A box apart, since to guess how many points it holds takes longer than to find them.
 _AROUND = "(SELECT * FROM cases_case WHERE point && ST_Expand(w.point, @high@) OFFSET 0)"
-TOGETHER = TOGETHER.replace("@around@", _AROUND.replace("@high@", str(degrees(50))))
+TOGETHER = TOGETHER.replace("@around@", _AROUND.replace("@high@", str(degrees(NEAR_M))))

@@ -96,7 +96,7 @@ DROP FUNCTION scoring_meeting_stands();
 class Migration(migrations.Migration):
     dependencies = [
         ("cases", "0031_desk_alarm"),
-        ("scoring", "0007_bulletin"),
+        ("scoring", "0008_sums"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
