@@ -15,13 +15,13 @@ from cases.ledger import canonical
 from cases.models import Case
 from cityops.accounts.models import User
 from scoring.annexes import case_rows
-from scoring.bulletin_texts import texts_at
+from scoring.bulletin_texts import texts_of
 from scoring.changes import annex_of, changes_between
 from scoring.exported import heads_of
 from scoring.frame import history_of, newest_run
-from scoring.lifecycle import Standing
+from scoring.lifecycle import edition_of
 from scoring.models import Run
-from scoring.periods import CITY_TIME, Period
+from scoring.periods import CITY_TIME, Period, parse_period
 from scoring.results import rates_of, summed
 from scoring.sentence import sentence_of
 from scoring.sheet import ALL, Number, address_of, body_names, sheet_of
@@ -164,19 +164,15 @@ class Bulletin:
         return f"{word}_{self.period.name}_{self.stamp}{edition}.{ending}"
 
 
-def bulletin_of(
-    run: Run, standing: Standing, reader: User, annexes: Sequence[str] = tuple(ANNEXES)
-) -> Bulletin:
+def bulletin_of(run: Run, reader: User, annexes: Sequence[str] = tuple(ANNEXES)) -> Bulletin:
     """Return the bulletin of a run in the language that is active.
 
-    That of an edition in force says what the office had written when it was approved, and stays;
-    any other is provisional.
+    That of a published edition says what the office had written when it was approved, and stays,
+    also once another has taken its place; any other is provisional.
     """
-    published = standing.published
-    if published and published.run_id != run.pk:
-        published = None
+    published = edition_of(run)
     at = published.approved_at if published else None
-    period = standing.period
+    period = parse_period(run.period)
     past = history_of(run, period, 1)
     said = sheet_of(run, past.before, past.runs)
     heads = {scope: f"{h['dseq']}:{str(h['hash'])[:16]}" for scope, h in heads_of(run).items()}
@@ -198,7 +194,7 @@ def bulletin_of(
         table_heads=list(map(str, HEADS)),
         rows=_rows(run, said["bodies"], counts),
         notes=_notes(said),
-        paragraphs=_paragraphs(said, every, counts, earlier, texts_at(period, at), run),
+        paragraphs=_paragraphs(said, every, counts, earlier, texts_of(period, published), run),
         annexes=[
             *(_annex(run, key, reader) for key in ANNEXES if key in annexes),
             *([_late_rulings(run, period)] if published and LATE_RULINGS in annexes else []),

@@ -170,6 +170,11 @@ def stand_of(period: Period, *, reader: User | None = None, at: datetime | None 
     )
 
 
+def edition_of(run: Run) -> Edition | None:
+    """Return the published edition a run is, in force or replaced since; None of any other run."""
+    return run.editions.filter(approved_at__isnull=False).first()
+
+
 def _state(
     dates: ScoredPeriod, published: Edition | None, pending: Edition | None, now: datetime
 ) -> Stand:
