@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from cases.errors import InvalidInput, NotAllowed, PeriodClosed
 from cases.ledger import retrying
 from cityops.accounts.models import User
-from scoring.lifecycle import lock_period, stand_of
+from scoring.lifecycle import lock_period, moment_of_action, stand_of
 from scoring.models import BulletinTemplate, BulletinText, Edition
 from scoring.periods import Period
 from scoring.versions import may_edit
@@ -55,7 +55,9 @@ def write_text(*, period: Period, key: str, text: str, actor: User) -> None:
             _("The paragraph was not kept."), fields={key: _("at most %d characters") % TEXT_MAX}
         )
     if texts_of(period).get(key, "") != said:
-        BulletinText.objects.create(period=period.name, key=key, text=said, by=actor)
+        BulletinText.objects.create(
+            period=period.name, key=key, text=said, by=actor, at=moment_of_action()
+        )
 
 
 def template_at(at: datetime | None) -> bytes:
@@ -74,5 +76,5 @@ def keep_template(*, content: bytes, name: str, actor: User) -> BulletinTemplate
         raise NotAllowed(_("Only an assessor of the whole city changes the template."))
     digest = hashlib.sha256(content).hexdigest()
     return BulletinTemplate.objects.create(
-        content=content, name=name[:100], digest=digest, by=actor
+        content=content, name=name[:100], digest=digest, by=actor, at=moment_of_action()
     )

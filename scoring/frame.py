@@ -128,6 +128,7 @@ def frame(period: Period, run: Run | None, reader: User) -> dict[str, Any]:
     """Return what each page says of the period, of where it stands and how far it is counted."""
     span = log_span()
     periods = periods_between(*span) if span else []
+    edition = edition_of(run) if run else None
     return {
         "period": period,
         "period_words": period_words(period),
@@ -139,7 +140,7 @@ def frame(period: Period, run: Run | None, reader: User) -> dict[str, Any]:
         "scopes": SCOPES.items(),
         "is_running": run is not None and run.as_of < period.end,
         "standing": stand_of(period, reader=reader),
-        "edition": edition_of(run) if run else None,
+        "edition": edition if edition and edition.is_published else None,
     }
 
 

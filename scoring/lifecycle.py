@@ -171,8 +171,8 @@ def stand_of(period: Period, *, reader: User | None = None, at: datetime | None 
 
 
 def edition_of(run: Run) -> Edition | None:
-    """Return the published edition a run is, in force or replaced since; None of any other run."""
-    return run.editions.filter(approved_at__isnull=False).first()
+    """Return the edition a run is: in force, replaced since, or waiting; None of any other run."""
+    return run.editions.filter(returned_at=None).select_related("template").first()
 
 
 def _state(

@@ -10,6 +10,7 @@ from cases.errors import InvalidInput, NotAllowed, PeriodClosed, StalePeriod, St
 from cases.ledger import retrying
 from cityops.accounts.models import User
 from scoring.changes import decided_since, rulings_since
+from scoring.history import kept_runs
 from scoring.lifecycle import (
     DAYS_MAX,
     Stand,
@@ -23,8 +24,10 @@ from scoring.lifecycle import (
     stored_dates,
 )
 from scoring.models import Edition, Run, ScoredPeriod
-from scoring.periods import Period
-from scoring.services import compute_run, is_as_read, recompute
+from scoring.periods import Period, earlier
+from scoring.selectors import log_span
+from scoring.services import NotBegun, compute_run, is_as_read, recompute
+from scoring.versions import UnknownScheme
 
 REASON_MAX = 400
 _STALE = gettext_lazy("The numbers have changed since you looked at them. Look again.")
@@ -138,14 +141,32 @@ def submit_run(*, period: Period, seen_run: int, reason: str, actor: User) -> Ed
     seen = Run.objects.filter(pk=seen_run, period=period.name, scheme=run.scheme).first()
     if seen is None or seen.seal != run.seal:
         raise StalePeriod(str(_STALE))
+    compared = _compared(period)
     try:
-        return _submit(period=period, run=run, reason=reason.strip(), actor=actor)
+        return _submit(
+            period=period, run=run, compared=compared, reason=reason.strip(), actor=actor
+        )
     except IntegrityError as error:  # the run was forgotten in the same moment
         raise StalePeriod(str(_STALE)) from error
 
 
+def _compared(period: Period) -> str:
+    """Return the result that a bulletin compares a period with: of the one before, as it stands.
+
+    Empty where there is none. It is kept with the edition, for what stands there may change.
+    """
+    span, before = log_span(), earlier(period, 1)
+    kept = kept_runs(before, "district")
+    if before and not kept and span and span[0] < before[0].end:
+        try:
+            return compute_run(before[0]).result
+        except (UnknownScheme, NotBegun):
+            return ""
+    return "".join(run.result for run in kept.values())
+
+
 @retrying
-def _submit(*, period: Period, run: Run, reason: str, actor: User) -> Edition:
+def _submit(*, period: Period, run: Run, compared: str, reason: str, actor: User) -> Edition:
     lock_period(period, within=True)
     now = moment_of_action()
     standing = stand_of(period, at=now)
@@ -169,6 +190,7 @@ def _submit(*, period: Period, run: Run, reason: str, actor: User) -> Edition:
         number=standing.edition + 1,
         run=run,
         reason=reason if standing.published else "",
+        compared=compared,
         submitted_by=actor,
         submitted_at=now,
     )

@@ -71,11 +71,11 @@ def published(city, office):
     return publish(office)
 
 
-def publish(office, reason=""):
-    run = compute_run(OCTOBER)
-    edition = submit_run(period=OCTOBER, seen_run=run.pk, reason=reason, actor=office[0])
+def publish(office, reason="", period=OCTOBER):
+    run = compute_run(period)
+    edition = submit_run(period=period, seen_run=run.pk, reason=reason, actor=office[0])
     return approve_edition(
-        period=OCTOBER, number=edition.number, seen_seal=run.seal, actor=office[1]
+        period=period, number=edition.number, seen_seal=run.seal, actor=office[1]
     )
 
 
