@@ -94,7 +94,7 @@ class Standing:
 
     @cached_property
     def decided_since(self) -> int:
-        """How many appeals and adjustments were granted since the waiting run was read."""
+        """How many rulings that act in the period came since the waiting run was read."""
         return decided_since(self.pending.run, self.period) if self.pending else 0
 
     @cached_property

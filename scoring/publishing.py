@@ -217,8 +217,9 @@ def return_edition(*, period: Period, number: int, reason: str, actor: User) -> 
 def approve_edition(*, period: Period, number: int, seen_seal: str, actor: User) -> Edition:
     """Publish 核定 the very run that another submitted, after computing it anew.
 
-    Raises NotAllowed (also for who submitted it), StalePeriod (also when an appeal or adjustment
-    was granted since), StillDisputed, and NotTheSame when the log does not give the sealed bytes.
+    Raises NotAllowed (also for who submitted it), StalePeriod (also when a ruling that acts in the
+    period came since, or something it reads was entered), PeriodClosed, StillDisputed, and
+    NotTheSame when the log does not give the sealed bytes.
     """
     require_office(actor)
     edition = _pending(period, number)
@@ -242,7 +243,7 @@ def _approve(*, period: Period, pk: int, actor: User) -> Edition:
     _require_settled(standing)
     if decided_since(edition.run, period):
         raise StalePeriod(
-            _("Appeals or adjustments were decided after this run was read: send it back.")
+            _("Rulings that act in this period came after this run was read: send it back.")
         )
     edition.approved_by, edition.approved_at = actor, now
     edition.save(update_fields=["approved_by", "approved_at"])

@@ -290,7 +290,8 @@ def test_an_open_appeal_or_adjustment_blocks_submission_and_approval(city, offic
 @pytest.mark.parametrize(
     ("action", "facts"),
     [("decide_appeal", {"level": "acceptor", "upheld": True}),
-     ("adjust", {"period": "2026-10", "effect": "exempt", "approved": True})],
+     ("adjust", {"period": "2026-10", "effect": "exempt", "approved": True}),
+     ("confirm_exit", {"reason": "移交"}), ("recompute_deadline", {"calendar_version": 2})],
 )  # fmt: skip
 def test_what_was_granted_after_the_submission_is_not_lost(city, office, action, facts):
     edition = submitted(office)
