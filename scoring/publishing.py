@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 
 from django.db import IntegrityError
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
 from cases.errors import InvalidInput, NotAllowed, PeriodClosed, StalePeriod, StillDisputed
 from cases.ledger import retrying
@@ -173,6 +173,7 @@ def _submit(*, period: Period, run: Run, compared: str, reason: str, actor: User
     if standing.pending:
         raise StalePeriod(_("A run waits for approval already."))
     _require_window_over(standing)
+    _require_past_inside(standing)
     _require_settled(standing)
     if standing.published:
         if not 0 < len(reason) <= REASON_MAX:
@@ -240,7 +241,12 @@ def _approve(*, period: Period, pk: int, actor: User) -> Edition:
     edition = standing.pending
     if edition is None or edition.pk != pk:
         raise StalePeriod(_("This run waits for approval no more."))
+    _require_past_inside(standing)
     _require_settled(standing)
+    if not is_as_read(edition.run):
+        raise StalePeriod(
+            _("Points, answers or reference data changed after this run was read: send it back.")
+        )
     if decided_since(edition.run, period):
         raise StalePeriod(
             _("Rulings that act in this period came after this run was read: send it back.")
@@ -264,6 +270,14 @@ def _require_window_over(standing: Standing) -> None:
         raise PeriodClosed(_("This period is not closed yet."))
     if standing.state == Stand.OBJECTIONS:
         raise PeriodClosed(_("This period is still open to objections."))
+
+
+def _require_past_inside(standing: Standing) -> None:
+    if standing.open_inside:
+        raise PeriodClosed(
+            _("Periods within this one are not past their days of objections: %s.")
+            % pgettext("list", ", ").join(standing.open_inside)
+        )
 
 
 def _require_settled(standing: Standing) -> None:
