@@ -15,13 +15,13 @@ from cases.ledger import canonical
 from cases.models import Case
 from cityops.accounts.models import User
 from scoring.annexes import case_rows
-from scoring.bulletin_texts import texts_at
+from scoring.bulletin_texts import texts_of
 from scoring.changes import annex_of, changes_between
 from scoring.exported import heads_of
 from scoring.frame import history_of, newest_run
-from scoring.lifecycle import Standing
-from scoring.models import Run
-from scoring.periods import CITY_TIME, Period
+from scoring.lifecycle import edition_of
+from scoring.models import Edition, Run
+from scoring.periods import CITY_TIME, Period, earlier, parse_period
 from scoring.results import rates_of
 from scoring.sentence import sentence_of
 from scoring.services import lists_of_run
@@ -165,27 +165,25 @@ class Bulletin:
         return f"{word}_{self.period.name}_{self.stamp}{edition}.{ending}"
 
 
-def bulletin_of(
-    run: Run, standing: Standing, reader: User, annexes: Sequence[str] = tuple(ANNEXES)
-) -> Bulletin:
+def bulletin_of(run: Run, reader: User, annexes: Sequence[str] = tuple(ANNEXES)) -> Bulletin:
     """Return the bulletin of a run in the language that is active.
 
-    That of an edition in force says what the office had written when it was approved, and stays;
-    any other is provisional.
+    That of a published edition says what the office had written when it was approved, compares
+    with what stood when it was submitted, and stays, also once another has taken its place. Any
+    other is provisional.
     """
-    published = standing.published
-    if published and published.run_id != run.pk:
-        published = None
+    sealed = edition_of(run)
+    published = sealed if sealed and sealed.is_published else None
     at = published.approved_at if published else None
-    period = standing.period
-    past = history_of(run, period, 1)
-    said = sheet_of(run, past.before, past.runs)
+    period = parse_period(run.period)
+    before = _before(run, period, sealed)
+    said = sheet_of(run, before)
     heads = {scope: f"{h['dseq']}:{str(h['hash'])[:16]}" for scope, h in heads_of(run).items()}
     counts = _sums(said["bodies"])
     every = {name: Number(COUNT_NAMES[name], counts.get(name, 0), address_of(run, ALL, name))
              for name in COUNT_NAMES}  # fmt: skip
     words = period_words(period)
-    earlier = period_words(past.periods[-1]) if past.periods else ""
+    compared = period_words(parse_period(before.period)) if before else ""
     return Bulletin(
         period=period,
         period_words=words,
@@ -199,13 +197,21 @@ def bulletin_of(
         table_heads=list(map(str, HEADS)),
         rows=_rows(run, said["bodies"], counts),
         notes=_notes(said),
-        paragraphs=_paragraphs(said, every, counts, earlier, texts_at(period, at), run),
+        paragraphs=_paragraphs(said, every, counts, compared, texts_of(period, published), run),
         annexes=[
             *(_annex(run, key, reader) for key in ANNEXES if key in annexes),
             *([_late_rulings(run, period)] if published and LATE_RULINGS in annexes else []),
         ],
         code=canonical({"heads": heads, "period": period.name, "seal": run.seal}),
     )
+
+
+def _before(run: Run, period: Period, sealed: Edition | None) -> Run | None:
+    """Return what a run is compared with: of one that was submitted what stood at that moment."""
+    if sealed is None:
+        return history_of(run, period, 1).before
+    kept = earlier(period, 1)
+    return Run(period=kept[-1].name, result=sealed.compared) if kept and sealed.compared else None
 
 
 def _sums(bodies: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -292,7 +298,7 @@ def _paragraphs(
     said: Mapping[str, Any],
     every: Mapping[str, Number],
     counts: Mapping[str, int],
-    earlier: str,
+    compared: str,
     written: Mapping[str, str],
     run: Run,
 ) -> list[Paragraph]:
@@ -300,7 +306,7 @@ def _paragraphs(
     no = 0
     made: dict[str, tuple[str, list[Number]]] = {
         "overall": _overall(every, counts, run),
-        "ranks": _ranks(said, earlier),
+        "ranks": _ranks(said, compared),
         "weak": _weak(said["bodies"]),
         "commended": ("", []),
         "next": _next(every),
@@ -336,7 +342,7 @@ def _percent(text: str | None) -> str:
     return "–" if text is None else f"{text}%"
 
 
-def _ranks(said: Mapping[str, Any], earlier: str) -> tuple[str, list[Number]]:
+def _ranks(said: Mapping[str, Any], compared: str) -> tuple[str, list[Number]]:
     ranked = [body for body in said["bodies"] if body["rank"] is not None]
     if not ranked:
         return _("Nobody is ranked: too few cases."), []
@@ -347,7 +353,7 @@ def _ranks(said: Mapping[str, Any], earlier: str) -> tuple[str, list[Number]]:
         for body in ranked
     ]  # fmt: skip
     text = _("In order: %s.") % pgettext("ranks", "; ").join(listed)
-    sentence = sentence_of(said["bodies"], said["was"], earlier)
+    sentence = sentence_of(said["bodies"], said["was"], compared)
     if sentence is None:
         return text, []
     joined = pgettext("sentences", "%(one)s %(other)s") % {"one": text, "other": sentence.text}

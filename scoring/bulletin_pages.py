@@ -24,10 +24,10 @@ from scoring.bulletin import (
 )
 from scoring.bulletin_excel import excel_of
 from scoring.bulletin_pdf import pdf_of
-from scoring.bulletin_texts import TEXT_MAX, keep_template, template_at, texts_at, write_text
+from scoring.bulletin_texts import TEXT_MAX, keep_template, template_at, texts_of, write_text
 from scoring.bulletin_word import TEMPLATE_MAX, require_template, word_of
 from scoring.frame import frame, period_of, require_reader, run_of
-from scoring.lifecycle import Standing, stand_of
+from scoring.lifecycle import stand_of
 from scoring.models import Run
 from scoring.periods import Period
 from scoring.services import NotBegun
@@ -67,13 +67,12 @@ def _shown(
 ) -> HttpResponse:
     standing = stand_of(period, reader=user)
     with translation.override(PAPER_LANGUAGE):
-        made = bulletin_of(run, standing, user, _annexes(request))
-    may_write = may_edit(user) and not standing.pending and not standing.published
-    written = texts_at(period, None)
+        made = bulletin_of(run, user, _annexes(request))
+    written = texts_of(period)
     generated = {one.key: one for one in made.paragraphs}
     said = {
         "bulletin": made,
-        "may_write": may_write,
+        "may_write": may_edit(user) and not standing.pending,
         "may_edit_template": may_edit(user),
         "written": [
             {
@@ -128,12 +127,11 @@ def _written(request: HttpRequest, user: User, period: Period) -> HttpResponse:
 # --- files --------------------------------------------------------------------------------------
 
 
-def _made(request: HttpRequest, period: str) -> tuple[Bulletin, Standing]:
+def _made(request: HttpRequest, period: str) -> Bulletin:
     user = require_reader(request)
     wanted = period_of(period)
     run = _run(request, wanted)
-    standing = stand_of(wanted, reader=user)
-    return bulletin_of(run, standing, user, _annexes(request)), standing
+    return bulletin_of(run, user, _annexes(request))
 
 
 def _file(content: bytes, kind: str, name: str) -> HttpResponse:
@@ -149,8 +147,8 @@ def _file(content: bytes, kind: str, name: str) -> HttpResponse:
 def bulletin_word(request: HttpRequest, period: str) -> HttpResponse:
     """Send the Word file."""
     with translation.override(PAPER_LANGUAGE):
-        made, standing = _made(request, period)
-        template = template_at(None if made.is_draft else standing.published_at)
+        made = _made(request, period)
+        template = template_at(made.dated if made.edition else None)
         return _file(word_of(made, template), WORD, made.file_name("docx"))
 
 
@@ -159,7 +157,7 @@ def bulletin_word(request: HttpRequest, period: str) -> HttpResponse:
 def bulletin_pdf(request: HttpRequest, period: str) -> HttpResponse:
     """Send the PDF."""
     with translation.override(PAPER_LANGUAGE):
-        made, _standing = _made(request, period)
+        made = _made(request, period)
         return _file(pdf_of(made), "application/pdf", made.file_name("pdf"))
 
 
@@ -168,7 +166,7 @@ def bulletin_pdf(request: HttpRequest, period: str) -> HttpResponse:
 def bulletin_excel(request: HttpRequest, period: str) -> HttpResponse:
     """Send the Excel file."""
     with translation.override(PAPER_LANGUAGE):
-        made, _standing = _made(request, period)
+        made = _made(request, period)
         return _file(excel_of(made), EXCEL, made.file_name("xlsx"))
 
 
@@ -191,7 +189,7 @@ def bulletin_template(request: HttpRequest, period: str) -> HttpResponse:
             )
         content = sent.read()
         with translation.override(PAPER_LANGUAGE):
-            require_template(content, bulletin_of(run, stand_of(wanted), user))
+            require_template(content, bulletin_of(run, user))
         keep_template(content=content, name=sent.name, actor=user)
     except InvalidInput as error:
         return _shown(request, user, wanted, run, dict(error.fields))

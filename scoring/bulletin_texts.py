@@ -6,11 +6,11 @@ from pathlib import Path
 
 from django.utils.translation import gettext as _
 
-from cases.errors import InvalidInput, NotAllowed
+from cases.errors import InvalidInput, NotAllowed, PeriodClosed
 from cases.ledger import retrying
 from cityops.accounts.models import User
-from scoring.lifecycle import require_open
-from scoring.models import BulletinTemplate, BulletinText
+from scoring.lifecycle import lock_period, moment_of_action, stand_of
+from scoring.models import BulletinTemplate, BulletinText, Edition
 from scoring.periods import Period
 from scoring.versions import may_edit
 
@@ -18,11 +18,19 @@ SHIPPED_TEMPLATE = Path(__file__).parent / "data" / "bulletin.docx"
 TEXT_MAX = 2_000
 
 
-def texts_at(period: Period, at: datetime | None) -> dict[str, str]:
-    """Return what the office wrote into each paragraph by a moment, the last of each; up to now."""
+def texts_of(period: Period, edition: Edition | None = None) -> dict[str, str]:
+    """Return what the office wrote for a published edition, the last of each paragraph.
+
+    Without one for the edition that comes next. Words written for an edition speak of its numbers,
+    so each edition begins without any.
+    """
     among = BulletinText.objects.filter(period=period.name)
-    if at is not None:
-        among = among.filter(at__lte=at)
+    earlier = Edition.objects.filter(period=period.name, approved_at__isnull=False)
+    if edition is not None:
+        among = among.filter(at__lte=edition.approved_at)
+        earlier = earlier.filter(number__lt=edition.number)
+    if before := earlier.order_by("number").last():
+        among = among.filter(at__gt=before.approved_at)
     return dict(among.order_by("pk").values_list("key", "text"))
 
 
@@ -30,18 +38,26 @@ def texts_at(period: Period, at: datetime | None) -> dict[str, str]:
 def write_text(*, period: Period, key: str, text: str, actor: User) -> None:
     """Put the office's words in place of a generated paragraph; none brings that back.
 
-    What stood there before stays on record. Raises NotAllowed, PeriodClosed, InvalidInput.
+    Of a published period they are those of the re-issue to come. What stood there before stays on
+    record. Raises NotAllowed, PeriodClosed while a run waits for approval, InvalidInput.
     """
     if not may_edit(actor):
         raise NotAllowed(_("Only an assessor of the whole city writes the bulletin."))
-    require_open(period, actor=actor)
+    lock_period(period)
+    if stand_of(period).pending:
+        raise PeriodClosed(
+            _("%(period)s waits for approval: its bulletin is written no more.")
+            % {"period": period.name}
+        )
     said = text.strip().replace("\r\n", "\n")
     if len(said) > TEXT_MAX:
         raise InvalidInput(
             _("The paragraph was not kept."), fields={key: _("at most %d characters") % TEXT_MAX}
         )
-    if texts_at(period, None).get(key, "") != said:
-        BulletinText.objects.create(period=period.name, key=key, text=said, by=actor)
+    if texts_of(period).get(key, "") != said:
+        BulletinText.objects.create(
+            period=period.name, key=key, text=said, by=actor, at=moment_of_action()
+        )
 
 
 def template_at(at: datetime | None) -> bytes:
@@ -60,5 +76,5 @@ def keep_template(*, content: bytes, name: str, actor: User) -> BulletinTemplate
         raise NotAllowed(_("Only an assessor of the whole city changes the template."))
     digest = hashlib.sha256(content).hexdigest()
     return BulletinTemplate.objects.create(
-        content=content, name=name[:100], digest=digest, by=actor
+        content=content, name=name[:100], digest=digest, by=actor, at=moment_of_action()
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from cases.choices import CITY
 from cases.models import Event
@@ -97,7 +97,11 @@ def rulings_since(run: Run, period: Period) -> int:
 
 
 def decided_since(run: Run, period: Period) -> int:
-    """Return how many appeals were upheld and adjustments approved for a period after a run."""
+    """Return how many rulings that act in a period were made since its run was read.
+
+    Appeals upheld, adjustments approved, exits confirmed and deadlines put right: what a run that
+    waits for approval would lose.
+    """
     names = [one.name for one in periods_within(period.start, period.end)]
     later = Event.objects.filter(at__gt=run.as_of)
     upheld = later.filter(
@@ -110,7 +114,10 @@ def decided_since(run: Run, period: Period) -> int:
     adjusted = later.filter(
         action="adjust", data__facts__approved=True, data__facts__period__in=names
     )
-    return upheld.count() + adjusted.count()
+    said = _later(run, period).filter(action__in=["confirm_exit", "recompute_deadline"])
+    # One closed for good before the period is in no count of it.
+    said = said.filter(Q(case__closed_at=None) | Q(case__closed_at__gte=period.start))
+    return upheld.count() + adjusted.count() + said.count()
 
 
 def annex_of(run: Run, newer: Run, period: Period, changes: Changes) -> list[Ruling]:

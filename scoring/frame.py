@@ -12,7 +12,7 @@ from cases.choices import CITY, Source
 from cases.errors import Busy
 from cityops.accounts.models import User
 from scoring.history import kept_runs
-from scoring.lifecycle import stand_of
+from scoring.lifecycle import edition_of, stand_of
 from scoring.models import Run
 from scoring.periods import BadPeriod, Period, earlier, parse_period, periods_between
 from scoring.selectors import log_span
@@ -128,6 +128,7 @@ def frame(period: Period, run: Run | None, reader: User) -> dict[str, Any]:
     """Return what each page says of the period, of where it stands and how far it is counted."""
     span = log_span()
     periods = periods_between(*span) if span else []
+    edition = edition_of(run) if run else None
     return {
         "period": period,
         "period_words": period_words(period),
@@ -139,7 +140,7 @@ def frame(period: Period, run: Run | None, reader: User) -> dict[str, Any]:
         "scopes": SCOPES.items(),
         "is_running": run is not None and run.as_of < period.end,
         "standing": stand_of(period, reader=reader),
-        "edition": run.editions.filter(approved_at__isnull=False).first() if run else None,
+        "edition": edition if edition and edition.is_published else None,
     }
 
 

@@ -94,7 +94,7 @@ class Standing:
 
     @cached_property
     def decided_since(self) -> int:
-        """How many appeals and adjustments were granted since the waiting run was read."""
+        """How many rulings that act in the period came since the waiting run was read."""
         return decided_since(self.pending.run, self.period) if self.pending else 0
 
     @cached_property
@@ -109,6 +109,11 @@ class Standing:
             return []
         names = {one.slug: one.short_name for one in District.objects.all()}
         return [{**row, "name": names[row["body"]]} for row in totals_moved(sealed, newest)]
+
+    @cached_property
+    def open_inside(self) -> list[str]:
+        """The shorter periods within it that may still be objected to: it waits for their end."""
+        return open_inside(self.period, at=self.at)
 
     @property
     def is_over(self) -> bool:
@@ -168,6 +173,11 @@ def stand_of(period: Period, *, reader: User | None = None, at: datetime | None 
         may_approve=may_act and submitter != reader,
         may_object=state == Stand.OBJECTIONS and reader is not None and bool(sides_of(reader)),
     )
+
+
+def edition_of(run: Run) -> Edition | None:
+    """Return the edition a run is: in force, replaced since, or waiting; None of any other run."""
+    return run.editions.filter(returned_at=None).select_related("template").first()
 
 
 def _state(
@@ -285,17 +295,28 @@ def require_office(actor: User) -> None:
 def lock_period(period: Period, *, shared: bool = False, within: bool = False) -> None:
     """Let who acts on a period come one after another, until the transaction ends.
 
-    With `within`, nothing is done meanwhile about the shorter periods that lie in it either. A
-    longer period is locked before those within, so that no two wait for each other.
+    With `within`, nothing is done meanwhile about the shorter periods that lie in it, nor entered
+    into whatever its run reads. Longer ones are locked first, so that no two wait for each other.
     """
     how = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-    names = {one.name for one in periods_within(period.start, period.end)} - {period.name}
+    read = periods_within(period.wide_start, period.end) if within else [period]
+    locked = [one for one in read if one.months <= period.months]
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {how}(%s, hashtext(%s))", [_PERIOD_LOCK, period.name])
-        for name in sorted(names) if within else ():
-            cursor.execute(
-                "SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [_PERIOD_LOCK, name]
-            )
+        for one in sorted(locked, key=lambda one: (-one.months, one.name)):
+            cursor.execute(f"SELECT {how}(%s, hashtext(%s))", [_PERIOD_LOCK, one.name])
+
+
+def periods_inside(period: Period) -> list[Period]:
+    """Return the shorter periods that lie in one."""
+    return [one for one in periods_within(period.start, period.end) if one != period]
+
+
+def open_inside(period: Period, *, at: datetime) -> list[str]:
+    """Return the shorter periods within one that are not past their days of objections."""
+    inner = {one.name: one for one in periods_inside(period)}
+    stored = ScoredPeriod.objects.in_bulk(list(inner))
+    dates = [stored.get(name) or default_dates(one) for name, one in inner.items()]
+    return sorted(one.name for one in dates if at < one.window_until)
 
 
 def stored_dates(period: Period) -> ScoredPeriod:

@@ -305,6 +305,10 @@ class Edition(models.Model):
     number = models.PositiveIntegerField(_("edition"))
     run = models.ForeignKey(Run, models.PROTECT, related_name="editions")
     reason = models.CharField(_("reason"), max_length=400, blank=True)  # of a re-issue
+    compared = models.TextField(default="")  # the result its bulletin compares with; empty: none
+    template = models.ForeignKey(  # its bulletin is printed with; null: the shipped one
+        "BulletinTemplate", models.PROTECT, null=True, related_name="+"
+    )
     submitted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("submitted by")
     )
@@ -470,13 +474,16 @@ class ObjectionAdjustment(models.Model):
 
 
 class BulletinText(models.Model):
-    """What the office wrote in place of a paragraph of a period's bulletin; the last one counts."""
+    """What the office wrote in place of a paragraph of a period's bulletin; the last one counts.
+
+    Of an edition what was written between the approval of the one before and its own.
+    """
 
     period = models.CharField(_("period"), max_length=8)
     key = models.CharField(max_length=20)
     text = models.TextField(blank=True)  # empty: the generated one again
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    at = models.DateTimeField(auto_now_add=True)
+    at = models.DateTimeField()  # by the database's clock, as approvals are
 
     objects: ClassVar[models.Manager["BulletinText"]] = models.Manager()
 
@@ -490,19 +497,36 @@ class BulletinText(models.Model):
 
 
 class BulletinTemplate(models.Model):
-    """A Word template the office uploaded for its bulletins; the last one counts."""
+    """A Word template one assessor uploaded for the bulletins; used once another confirmed it.
+
+    The last that was confirmed counts. A trigger keeps what was confirmed (migration 0012).
+    """
 
     name = models.CharField(_("name"), max_length=100)
     content = models.BinaryField()
     digest = models.CharField(_("seal"), max_length=64)  # SHA-256 of content
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    at = models.DateTimeField(auto_now_add=True)
+    at = models.DateTimeField()  # by the database's clock, as approvals are
+    confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    confirmed_at = models.DateTimeField(null=True)
 
     objects: ClassVar[models.Manager["BulletinTemplate"]] = models.Manager()
 
     class Meta:
         verbose_name = _("template of the bulletin")
         verbose_name_plural = _("templates of the bulletin")
+        constraints = [
+            models.CheckConstraint(
+                name="template_confirmed_by_another",
+                condition=Q(confirmed_by=None, confirmed_at=None)
+                | (
+                    Q(confirmed_by__isnull=False, confirmed_at__isnull=False)
+                    & ~Q(confirmed_by=F("by"))
+                ),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

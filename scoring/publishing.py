@@ -4,12 +4,13 @@ from datetime import date, datetime, timedelta
 
 from django.db import IntegrityError
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
 from cases.errors import InvalidInput, NotAllowed, PeriodClosed, StalePeriod, StillDisputed
 from cases.ledger import retrying
 from cityops.accounts.models import User
 from scoring.changes import decided_since, rulings_since
+from scoring.history import kept_runs
 from scoring.lifecycle import (
     DAYS_MAX,
     Stand,
@@ -23,8 +24,10 @@ from scoring.lifecycle import (
     stored_dates,
 )
 from scoring.models import Edition, Run, ScoredPeriod
-from scoring.periods import Period
-from scoring.services import compute_run, is_as_read, recompute
+from scoring.periods import Period, earlier
+from scoring.selectors import log_span
+from scoring.services import NotBegun, compute_run, is_as_read, recompute
+from scoring.versions import UnknownScheme
 
 REASON_MAX = 400
 _STALE = gettext_lazy("The numbers have changed since you looked at them. Look again.")
@@ -138,20 +141,39 @@ def submit_run(*, period: Period, seen_run: int, reason: str, actor: User) -> Ed
     seen = Run.objects.filter(pk=seen_run, period=period.name, scheme=run.scheme).first()
     if seen is None or seen.seal != run.seal:
         raise StalePeriod(str(_STALE))
+    compared = _compared(period)
     try:
-        return _submit(period=period, run=run, reason=reason.strip(), actor=actor)
+        return _submit(
+            period=period, run=run, compared=compared, reason=reason.strip(), actor=actor
+        )
     except IntegrityError as error:  # the run was forgotten in the same moment
         raise StalePeriod(str(_STALE)) from error
 
 
+def _compared(period: Period) -> str:
+    """Return the result that a bulletin compares a period with: of the one before, as it stands.
+
+    Empty where there is none. It is kept with the edition, for what stands there may change.
+    """
+    span, before = log_span(), earlier(period, 1)
+    kept = kept_runs(before, "district")
+    if before and not kept and span and span[0] < before[0].end:
+        try:
+            return compute_run(before[0]).result
+        except (UnknownScheme, NotBegun):
+            return ""
+    return "".join(run.result for run in kept.values())
+
+
 @retrying
-def _submit(*, period: Period, run: Run, reason: str, actor: User) -> Edition:
+def _submit(*, period: Period, run: Run, compared: str, reason: str, actor: User) -> Edition:
     lock_period(period, within=True)
     now = moment_of_action()
     standing = stand_of(period, at=now)
     if standing.pending:
         raise StalePeriod(_("A run waits for approval already."))
     _require_window_over(standing)
+    _require_past_inside(standing)
     _require_settled(standing)
     if standing.published:
         if not 0 < len(reason) <= REASON_MAX:
@@ -169,6 +191,7 @@ def _submit(*, period: Period, run: Run, reason: str, actor: User) -> Edition:
         number=standing.edition + 1,
         run=run,
         reason=reason if standing.published else "",
+        compared=compared,
         submitted_by=actor,
         submitted_at=now,
     )
@@ -195,8 +218,9 @@ def return_edition(*, period: Period, number: int, reason: str, actor: User) -> 
 def approve_edition(*, period: Period, number: int, seen_seal: str, actor: User) -> Edition:
     """Publish 核定 the very run that another submitted, after computing it anew.
 
-    Raises NotAllowed (also for who submitted it), StalePeriod (also when an appeal or adjustment
-    was granted since), StillDisputed, and NotTheSame when the log does not give the sealed bytes.
+    Raises NotAllowed (also for who submitted it), StalePeriod (also when a ruling that acts in the
+    period came since, or something it reads was entered), PeriodClosed, StillDisputed, and
+    NotTheSame when the log does not give the sealed bytes.
     """
     require_office(actor)
     edition = _pending(period, number)
@@ -217,10 +241,15 @@ def _approve(*, period: Period, pk: int, actor: User) -> Edition:
     edition = standing.pending
     if edition is None or edition.pk != pk:
         raise StalePeriod(_("This run waits for approval no more."))
+    _require_past_inside(standing)
     _require_settled(standing)
+    if not is_as_read(edition.run):
+        raise StalePeriod(
+            _("Points, answers or reference data changed after this run was read: send it back.")
+        )
     if decided_since(edition.run, period):
         raise StalePeriod(
-            _("Appeals or adjustments were decided after this run was read: send it back.")
+            _("Rulings that act in this period came after this run was read: send it back.")
         )
     edition.approved_by, edition.approved_at = actor, now
     edition.save(update_fields=["approved_by", "approved_at"])
@@ -241,6 +270,14 @@ def _require_window_over(standing: Standing) -> None:
         raise PeriodClosed(_("This period is not closed yet."))
     if standing.state == Stand.OBJECTIONS:
         raise PeriodClosed(_("This period is still open to objections."))
+
+
+def _require_past_inside(standing: Standing) -> None:
+    if standing.open_inside:
+        raise PeriodClosed(
+            _("Periods within this one are not past their days of objections: %s.")
+            % pgettext("list", ", ").join(standing.open_inside)
+        )
 
 
 def _require_settled(standing: Standing) -> None:

@@ -20,23 +20,29 @@ EACH = 31  # cases a district, enough to be ranked
 LATE = "HHhecheng0"  # closed late, so an appeal that is upheld moves it
 
 
-def story(number, district, on, *, late=False):
-    """Tell a quick case of October from its filing to its closing."""
-    begun = day("10-01") + timedelta(days=on % 25, hours=on)
+def story(number, district, on, *, late=False, month="10"):
+    """Tell a quick case of a month from its filing to its closing."""
+    begun = day(f"{month}-01") + timedelta(days=on % 25, hours=on)
     due = begun + timedelta(hours=4)
     told = Story(number, district, grid_cell=f"c{on}").filed(begun).given(begun, due)
     end = due + timedelta(hours=1 if late else -1)
     return told.signed(begun).finished(end).checked(end).closed(end)
 
 
-def october(folder):
-    """Load the city and a month of it: in each district one case more was late than in the last."""
+def october(folder, *, with_september=False):
+    """Load the city and a month of it: in each district one case more was late than in the last.
+
+    And a month before in which one was late in each: HHhecheng900.
+    """
     open_logs()
     load_city(SmallCity(folder).write(), since=None, progress=lambda line: None)
     rows = []
     for place, district in enumerate(DISTRICTS):
         for n in range(EACH):
             rows += story(f"HH{district}{n}", district, n, late=n <= place).rows
+            if with_september:
+                number = f"HH{district}9{n:02d}"
+                rows += story(number, district, n, late=not n, month="09").rows
     write(rows)
 
 

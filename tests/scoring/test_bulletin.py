@@ -9,8 +9,10 @@ import pytest
 from docx import Document
 from docx.oxml.ns import qn
 
+from cases.models import Unit
 from cityops.accounts.roles import Role
 from scoring import bulletin_pages
+from scoring.annexes import case_rows
 from scoring.bulletin_texts import SHIPPED_TEMPLATE
 from scoring.models import BulletinTemplate, BulletinText
 from scoring.services import run_in_snapshot
@@ -151,6 +153,33 @@ def test_another_district_gets_headers_only(client, run):
     late = {row[1]: row[3:] for row in tables[2][1:]}
     assert late["HH1"] == ["a case of another district", "–", "–", "–"]
     assert late["HH9"][2:] == ["2026-10-07 00:00", "2026-10-11 00:00"]
+
+
+def test_an_annex_shows_a_case_as_it_stood_at_the_end_of_the_period(huaihua, db):
+    one, other = Unit.objects.order_by("code")[:2]
+
+    def told(number):
+        return Story(number).filed(day("10-05")).given(day("10-05"), day("10-30"), unit=one.code)
+
+    given_away = told("HH1").returned(day("11-02"))
+    given_away.given(day("11-02"), day("11-06"), unit=other.code, action="reassign")
+    mended = told("HH2").recomputed(day("11-03"), day("10-31"))
+    mended.returned(day("11-04")).given(day("11-04"), day("11-09"), action="reassign")
+    mended.recomputed(day("11-05"), day("11-10"))
+    held = told("HH3").signed(day("10-06")).suspended(day("10-07"), approved=True)
+    held.resumed(day("11-02"), day("11-25"))
+    numbers = ["HH1", "HH2", "HH3"]
+    write([*given_away.rows, *mended.rows, *held.rows])
+    keep_heads()
+    made = run_in_snapshot(OCTOBER, scheme_of())
+
+    rows = case_rows(made, [("hecheng", number) for number in numbers], set(numbers))
+
+    assert [row[3:] for row in rows] == [
+        [one.name, "2026-10-05 00:00", "2026-10-30 00:00"],
+        [one.name, "2026-10-05 00:00", "2026-10-31 00:00"],
+        [one.name, "2026-10-05 00:00", "–"],
+    ]
 
 
 def test_annexes_may_be_left_out(client, run):

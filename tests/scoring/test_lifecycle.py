@@ -31,6 +31,7 @@ from tests.scoring.periods_city import LATE, OCTOBER, dated, october, rule, touc
 from tests.support.people import person
 
 FAR = parse_period("2098-10")
+SEPTEMBER = parse_period("2026-09")
 
 
 def at_once(*acts):
@@ -71,11 +72,11 @@ def published(city, office):
     return publish(office)
 
 
-def publish(office, reason=""):
-    run = compute_run(OCTOBER)
-    edition = submit_run(period=OCTOBER, seen_run=run.pk, reason=reason, actor=office[0])
+def publish(office, reason="", period=OCTOBER):
+    run = compute_run(period)
+    edition = submit_run(period=period, seen_run=run.pk, reason=reason, actor=office[0])
     return approve_edition(
-        period=OCTOBER, number=edition.number, seen_seal=run.seal, actor=office[1]
+        period=period, number=edition.number, seen_seal=run.seal, actor=office[1]
     )
 
 
@@ -290,7 +291,8 @@ def test_an_open_appeal_or_adjustment_blocks_submission_and_approval(city, offic
 @pytest.mark.parametrize(
     ("action", "facts"),
     [("decide_appeal", {"level": "acceptor", "upheld": True}),
-     ("adjust", {"period": "2026-10", "effect": "exempt", "approved": True})],
+     ("adjust", {"period": "2026-10", "effect": "exempt", "approved": True}),
+     ("confirm_exit", {"reason": "移交"}), ("recompute_deadline", {"calendar_version": 2})],
 )  # fmt: skip
 def test_what_was_granted_after_the_submission_is_not_lost(city, office, action, facts):
     edition = submitted(office)
@@ -314,6 +316,46 @@ def test_what_was_refused_after_the_submission_is_no_hindrance(city, office):
     approve_edition(period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=office[1])
 
     assert Edition.objects.get().is_published
+
+
+@pytest.fixture
+def quarter(transactional_db, tmp_path):
+    """The quarter that ended with September, of which there are cases."""
+    october(tmp_path, with_september=True)
+    return parse_period("2026-Q3")
+
+
+def test_a_run_whose_inputs_changed_since_it_was_submitted_is_not_approved(quarter, office):
+    run = compute_run(quarter)
+    submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
+    ManualEntry.objects.create(
+        scheme=run.scheme, period=quarter.name, body="hecheng", code="A1", points=1,
+        evidence="a", reason="b", by=office[2],
+    )  # fmt: skip
+
+    with pytest.raises(StalePeriod):
+        approve_edition(period=quarter, number=1, seen_seal=run.seal, actor=office[1])
+
+    assert not Edition.objects.get().is_published
+
+
+def test_a_quarter_waits_for_the_objections_to_its_months(quarter, office):
+    run = compute_run(quarter)
+
+    def submit():
+        return submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
+
+    dated(SEPTEMBER)
+    assert stand_of(quarter).open_inside == ["2026-09"]
+    with pytest.raises(PeriodClosed):
+        submit()
+    assert Edition.objects.count() == 0
+    window_over(SEPTEMBER)
+    submit()
+    dated(SEPTEMBER)
+    with pytest.raises(PeriodClosed):
+        approve_edition(period=quarter, number=1, seen_seal=run.seal, actor=office[1])
+    assert not Edition.objects.get().is_published
 
 
 def test_a_run_that_cannot_be_computed_again_is_not_approved(city, office):
@@ -565,6 +607,54 @@ def _release_when_waited_for(go):
                     go.set()
     finally:
         connection.close()
+
+
+def test_points_entered_into_a_month_come_before_its_quarter_is_submitted_or_not_at_all(
+    quarter, office, monkeypatch
+):
+    scheme, run = scheme_of("example-jinhua"), compute_run(quarter)
+    monkeypatch.setattr(publishing, "is_as_read", lambda run: not ManualEntry.objects.exists())
+    held, go = threading.Event(), threading.Event()
+
+    def enter():
+        with transaction.atomic():
+            entered(scheme, office[1], SEPTEMBER)
+            held.set()
+            go.wait(10)
+
+    came = at_once(
+        enter,
+        lambda: (held.wait(10), _after(go, lambda: submit_run(
+            period=quarter, seen_run=run.pk, reason="", actor=office[0]))),
+    )  # fmt: skip
+
+    assert came == ["done", "StalePeriod"]
+    assert (Edition.objects.count(), ManualEntry.objects.count()) == (0, 1)
+
+
+def test_points_entered_into_a_month_come_before_its_quarter_is_approved_or_not_at_all(
+    quarter, office, monkeypatch
+):
+    scheme, run = scheme_of("example-jinhua"), compute_run(quarter)
+    submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
+    pending = Edition.objects.get()
+    monkeypatch.setattr(publishing, "is_as_read", lambda run: not ManualEntry.objects.exists())
+    held, go = threading.Event(), threading.Event()
+
+    def enter():
+        with transaction.atomic():
+            entered(scheme, office[1], SEPTEMBER)
+            held.set()
+            go.wait(10)
+
+    came = at_once(
+        enter,
+        lambda: (held.wait(10), _after(go, lambda: approve_edition(
+            period=quarter, number=1, seen_seal=pending.run.seal, actor=office[1]))),
+    )  # fmt: skip
+
+    assert came == ["done", "StalePeriod"]
+    assert not Edition.objects.get().is_published
 
 
 def test_an_objection_of_the_last_moment_wins_over_the_submission_that_waited_for_it(
