@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from cases.errors import InvalidInput, NotAllowed
 from cases.ledger import retrying
 from cityops.accounts.models import User
-from scoring.lifecycle import require_open
+from scoring.lifecycle import require_unsubmitted
 from scoring.models import BulletinTemplate, BulletinText
 from scoring.periods import Period
 from scoring.versions import may_edit
@@ -34,7 +34,7 @@ def write_text(*, period: Period, key: str, text: str, actor: User) -> None:
     """
     if not may_edit(actor):
         raise NotAllowed(_("Only an assessor of the whole city writes the bulletin."))
-    require_open(period, actor=actor)
+    require_unsubmitted(period)
     said = text.strip().replace("\r\n", "\n")
     if len(said) > TEXT_MAX:
         raise InvalidInput(

@@ -248,17 +248,22 @@ def sides_of(user: User) -> list[str]:
 # --- what every change of a period begins with --------------------------------------------------
 
 
-def require_open(period: Period, *, actor: User | None = None) -> None:
+def require_open(
+    period: Period, *, actor: User | None = None, at: datetime | None = None
+) -> None:
     """Let something be entered into a period, until the transaction ends; raises PeriodClosed.
 
-    While it is provisional anybody may whose input it is, then the office alone, and from its
-    submission on nobody. Needs a transaction: until that ends nobody submits or closes the period.
+    While it is provisional anybody may whose input it is, while it is open to objections the
+    office alone, then nobody: no number moves that nobody may object to. Needs a transaction: until
+    that ends nobody submits or closes the period. `at` is given for demonstrations only.
     """
-    lock_period(period, shared=True)
-    standing = stand_of(period, at=moment_of_action())
-    if standing.pending or standing.published:
+    standing = require_unsubmitted(period, at=at)
+    if standing.state == Stand.CLOSED:
         raise PeriodClosed(
-            _("%(period)s was submitted for approval or is published: nothing enters it any more.")
+            _(
+                "The days of objections to %(period)s are over: nothing enters it, unless the "
+                "office lets it be objected to for longer."
+            )
             % {"period": period.name}
         )
     if standing.state != Stand.LIVE and not (actor is not None and may_edit(actor)):
@@ -266,6 +271,33 @@ def require_open(period: Period, *, actor: User | None = None) -> None:
             _("%(period)s is closed: only the assessors of the whole city enter anything now.")
             % {"period": period.name}
         )
+
+
+def require_provisional(period: Period, *, at: datetime | None = None) -> None:
+    """Let something be measured that is of the period itself, as `require_open`: not once closed.
+
+    What is found on the streets of another month is not of this one, whoever finds it.
+    """
+    if require_unsubmitted(period, at=at).state != Stand.LIVE:
+        raise PeriodClosed(
+            _("%(period)s is closed: nothing is drawn or inspected for it any more.")
+            % {"period": period.name}
+        )
+
+
+def require_unsubmitted(period: Period, *, at: datetime | None = None) -> Standing:
+    """Return where a period stands, until the transaction ends; raises PeriodClosed if submitted.
+
+    For what moves no number, such as the words of the bulletin, this is enough.
+    """
+    lock_period(period, shared=True)
+    standing = stand_of(period, at=at or moment_of_action())
+    if standing.pending or standing.published:
+        raise PeriodClosed(
+            _("%(period)s was submitted for approval or is published: nothing enters it any more.")
+            % {"period": period.name}
+        )
+    return standing
 
 
 def moment_of_action() -> datetime:

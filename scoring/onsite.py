@@ -17,7 +17,7 @@ from typing import Any
 
 from django.contrib.gis.geos import Point
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -29,7 +29,7 @@ from cases.models.area import in_language
 from cases.selectors.draws import heads_before, in_order, seed_of
 from cityops.accounts.models import Grant, User
 from cityops.accounts.roles import Role, ScopeKind
-from scoring.lifecycle import require_office, require_open
+from scoring.lifecycle import require_office, require_provisional
 from scoring.measured import OnsiteAnswer, OnsiteDraw, OnsiteFinding, OnsitePoint
 from scoring.office import TEXT_MAX, require_begun
 from scoring.periods import Period, parse_period, periods_within
@@ -75,7 +75,7 @@ def draw_points(*, period: Period, actor: User, at: datetime | None = None) -> O
     """
     require_office(actor)
     require_begun(period)
-    require_open(period, actor=actor)
+    require_provisional(period, at=at)
     if not period.is_month:
         raise InvalidInput(_("Points are drawn for a month."), fields={"period": _("a month")})
     now = at or timezone.now()
@@ -250,7 +250,7 @@ def answer_point(
     """
     if point.assessor_id != actor.pk or not actor.holds(Role.ASSESSOR):
         raise NotAllowed(_("This point was drawn for somebody else."))
-    require_open(parse_period(point.draw.period), actor=actor)
+    require_provisional(parse_period(point.draw.period), at=at)
     items = {item["code"]: item for item in point.draw.checklist["items"]}
     _require_sound(found, items, remark, actor)
     now = at or timezone.now()
@@ -338,6 +338,14 @@ def cases_of(findings: Iterable[OnsiteFinding]) -> dict[int, str]:
 
 
 # --- the measure --------------------------------------------------------------------------------
+
+
+def points_waiting(start: datetime, end: datetime) -> dict[str, tuple[int, int]]:
+    """Return of each body in [start, end) how many points drawn wait for an answer, of how many."""
+    months = [p.name for p in periods_within(start, end) if p.is_month]
+    rows = OnsitePoint.objects.filter(draw__period__in=months).order_by()
+    counted = rows.values_list("body").annotate(waiting=Count("pk", filter=Q(answer=None)), of=Count("pk"))
+    return {body: (waiting, of) for body, waiting, of in counted if waiting}
 
 
 def onsite_measures(start: datetime, end: datetime) -> dict[str, Measure]:

@@ -227,7 +227,7 @@ def import_survey(
     """
     require_office(actor)
     require_begun(period)
-    require_open(period, actor=actor)
+    require_open(period, actor=actor, at=at)
     fields = {}
     if not period.is_month:
         fields["period"] = _("a month")

@@ -30,6 +30,7 @@ from scoring.services import run_in_snapshot
 from scoring.versions import scheme_of
 from tests.scoring.ledger import write
 from tests.scoring.logs import DISTRICTS, Story
+from tests.scoring.periods_city import dated, window_over
 from tests.support.people import person
 
 pytestmark = pytest.mark.usefixtures("huaihua", "db")
@@ -38,6 +39,12 @@ MONTH = month_of(NOW)
 LAST = month_of(MONTH.start - timedelta(days=1))
 DAY = LAST.start.astimezone(CITY_TIME).date().replace(day=5).isoformat()
 HEAD = "编号,区县,评价,日期"
+
+
+@pytest.fixture(autouse=True)
+def provisional(db):
+    """Let last month still be open to all."""
+    dated(LAST, closed=timedelta(days=2), window=timedelta(days=9))
 
 
 @pytest.fixture
@@ -184,6 +191,19 @@ def test_a_period_that_was_submitted_takes_no_survey(office):
         imported(office, f"1,鹤城区,5,{DAY}")
 
     assert (Survey.objects.count(), SurveyAnswer.objects.count()) == (0, 0)
+
+
+def test_after_the_days_of_objections_no_survey_is_taken_or_taken_back(office):
+    survey = imported(office, f"1,鹤城区,5,{DAY}")
+    window_over(LAST)
+
+    with pytest.raises(PeriodClosed, match="days of objections"):
+        imported(office, f"2,鹤城区,5,{DAY}")
+    with pytest.raises(PeriodClosed):
+        withdraw_survey(pk=survey.pk, reason="a", actor=office)
+
+    survey.refresh_from_db()
+    assert (Survey.objects.count(), survey.withdrawn_at) == (1, None)
 
 
 # --- revisits and the measure -------------------------------------------------------------------
