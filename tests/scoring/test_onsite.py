@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import uuid
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -15,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cases.choices import DISTRICT_SLUGS
-from cases.errors import InvalidInput, NotAllowed
+from cases.errors import InvalidInput, NotAllowed, PeriodClosed
 from cases.models import Area, Attachment, Case, Component, DistrictHead, Effect
 from cases.services.effects import run_effect
 from cityops.accounts.models import User
@@ -34,11 +35,13 @@ from scoring.services import run_in_snapshot
 from scoring.versions import scheme_of
 from tests.scoring.ledger import write
 from tests.scoring.logs import Story
+from tests.scoring.periods_city import dated
 from tests.support.browsers import picture
 from tests.support.people import person
 from tests.support.spine import photo
 
 MONTH = month_of(timezone.now())
+LAST = month_of(MONTH.start - timedelta(days=1))
 
 
 @pytest.fixture
@@ -110,16 +113,18 @@ def test_kinds_of_place_follow_the_register_and_the_communities(office):
     assert [c for kind in ("main", "back", "facility") for c in pool[kind] if c[:12] in codes] == []
 
 
-def test_anybody_repeats_the_draw_from_what_its_page_prints(client, draw):
-    """By nothing of ours: hashlib, the page and the file."""
+def test_anybody_repeats_the_draw_from_what_its_page_prints(client, office):
+    """Once the month is closed, by nothing of ours: hashlib, the page and the file."""
+    dated(LAST)
+    draw = draw_points(period=LAST, actor=office, at=LAST.start + timedelta(hours=9))
     client.force_login(person("l1", Role.LEADER, "zhongfang"))
-    page = client.get(f"/score/onsite/{MONTH.name}/")
+    page = client.get(f"/score/onsite/{LAST.name}/")
     rows = list(csv.DictReader(io.StringIO(
-        client.get(f"/score/onsite/{MONTH.name}/pool.csv").content.decode())))  # fmt: skip
+        client.get(f"/score/onsite/{LAST.name}/pool.csv").content.decode())))  # fmt: skip
     shown = page.content.decode()
     heads = [draw.heads[slug] for slug in DISTRICT_SLUGS]
 
-    seed = hashlib.sha256(b"".join(map(bytes.fromhex, heads)) + f"onsite-{MONTH.name}".encode())
+    seed = hashlib.sha256(b"".join(map(bytes.fromhex, heads)) + f"onsite-{LAST.name}".encode())
     assert all(f"<code>{text}</code>" in shown for text in (*heads, seed.hexdigest(), draw.name))
 
     def lot(text):
@@ -158,6 +163,23 @@ def test_a_month_is_drawn_once_and_only_by_the_office(draw, office):
 
     assert OnsiteDraw.objects.count() == 1
     assert OnsitePoint.objects.count() == 96
+
+
+def test_a_month_that_is_closed_is_neither_drawn_nor_inspected(office):
+    """Streets of November are not October's, not even for the office."""
+    dated(LAST)
+    before = LAST.start + timedelta(hours=9)
+
+    with pytest.raises(PeriodClosed, match="inspected"):
+        draw_points(period=LAST, actor=office)
+    assert OnsiteDraw.objects.count() == 0
+    point = draw_points(period=LAST, actor=office, at=before).points.first()
+    with pytest.raises(PeriodClosed):
+        answer(point, "S1")
+    assert (OnsiteAnswer.objects.count(), Effect.objects.filter(kind="finding").count()) == (0, 0)
+    answer(point, "S1", at=before + timedelta(days=1))
+
+    assert OnsiteAnswer.objects.count() == 1
 
 
 def test_a_body_with_no_stranger_to_send_is_not_drawn(huaihua, db):
@@ -373,12 +395,67 @@ def test_nobody_else_sees_the_checklist_and_units_see_no_draw(client, draw):
     ):
         client.force_login(who)
         assert client.get(f"/score/onsite/{MONTH.name}/").status_code == page
-        assert client.get(f"/score/onsite/{MONTH.name}/pool.csv").status_code == page
+        pool = client.get(f"/score/onsite/{MONTH.name}/pool.csv").status_code
+        assert pool == (404 if who.username == "l1" else page)
         assert client.get(f"/m/onsite/{point.pk}/").status_code == phone
 
     client.force_login(User.objects.get(username="l1"))
     assert client.post(f"/score/onsite/{MONTH.name}/").status_code == 403
     assert client.get("/m/onsite/").status_code == 404
+
+
+def texts_of(point):
+    """Return what tells where a point lies and who goes there, as the page writes it."""
+    return f"<code>{point.cell}</code>", f"<td>{point.assessor.name}</td>"
+
+
+def test_the_inspected_learn_of_a_point_when_it_was_inspected(client, draw):
+    """Before that only the office and the assessor drawn know; all once the month is closed."""
+    first, second = draw.points.filter(body="hecheng", assessor__username="a1")[:2]
+    own = draw.points.filter(body="zhongfang", assessor__username="h1").first()
+    answer(first)
+    address, pool = f"/score/onsite/{MONTH.name}/", f"/score/onsite/{MONTH.name}/pool.csv"
+    secrets = (draw.seed, *draw.heads.values(), *texts_of(second))
+
+    for who, knows in (
+        (person("d1", Role.DISPATCHER, "hecheng"), ()),
+        (person("l1", Role.LEADER), ()),
+        (User.objects.with_grants().get(username="h1"), texts_of(own)),
+    ):
+        client.force_login(who)
+        page = client.get(address).content.decode()
+        assert [text for text in secrets if text in page and text != f"<td>{own.assessor}</td>"] == [
+            f"<td>{first.assessor.name}</td>"  # of the point that was inspected
+        ]
+        assert [text for text in knows if text not in page] == []
+        assert texts_of(first)[0] in page
+        assert page.count("data-point=") == 96
+        assert client.get(pool).status_code == 404
+
+    client.force_login(User.objects.get(username="a2"))
+    page = client.get(address).content.decode()
+    assert [text for text in secrets if text not in page] == []
+    assert client.get(pool).status_code == 200
+
+
+def test_what_is_said_of_a_case_is_read_by_who_may_see_it(client, draw):
+    point = draw.points.filter(body="zhongfang").first()
+    answer(point, found=[Found("S1", note="三单元王某家", photo=photo("near").as_note())],
+           remark="二楼无人")  # fmt: skip
+    address = f"/score/onsite/{MONTH.name}/"
+    waiting = [Effect.objects.get(kind="finding").pk]
+
+    def read_by(who):
+        client.force_login(who)
+        page = client.get(address).content.decode()
+        return [text for text in ("三单元王某家", "二楼无人") if text in page]
+
+    people = [person("c1", Role.ACCEPTOR, "hecheng"), person("c2", Role.ACCEPTOR, "zhongfang"),
+              User.objects.get(pk=point.assessor_id), person("l1", Role.LEADER)]  # fmt: skip
+    assert [len(read_by(who)) for who in people] == [0, 1, 2, 1]  # no case yet that one could see
+    for pk in waiting:
+        run_effect(pk)
+    assert [len(read_by(who)) for who in people] == [0, 2, 2, 2]
 
 
 def test_the_page_draws_for_an_assessor(client, office):
