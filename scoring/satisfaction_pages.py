@@ -30,6 +30,7 @@ from scoring.rules import half_up
 from scoring.satisfaction import (
     MOST_BYTES,
     import_survey,
+    means_of,
     read_survey,
     revisited,
     satisfaction_measures,
@@ -82,17 +83,18 @@ def _page(
         word = SATISFACTION_WORDS[str(one.mark)]
         asked[one.body].append({"answer": one, "word": word, "is_visible": one.number in visible})
     names, told = body_names(), surveyed(start, wanted.end)
-    measures = satisfaction_measures(start, wanted.end, now)
+    measures, beside = satisfaction_measures(start, wanted.end, now), means_of(told)
     bodies = []
     for body in DISTRICT_SLUGS:
         of_revisits = Counter(row["answer"].mark for row in asked[body])
-        measure = measures.get(body)
+        measure, survey = measures.get(body), beside.get(body)
         bodies.append(
             {
                 "body": body,
                 "name": names.get(body, body),
                 "mean": half_up(measure.value) if measure and measure.value is not None else None,
                 "answers": measure.groups if measure else 0,
+                "survey_mean": half_up(survey.value) if survey and survey.value is not None else None,
                 "marks": [
                     (SATISFACTION_WORDS[str(mark)], f"{worth}", of_revisits[mark],
                      told.get((body, mark), 0))
