@@ -1,7 +1,9 @@
 """The list of key tasks by district with its lights, and a task: its milestones, forms and log."""
 
+import uuid
 from collections import defaultdict
 from datetime import date
+from itertools import groupby
 from typing import Any
 
 from django.contrib import messages
@@ -29,6 +31,7 @@ from scoring.key_tasks import (
     change_task,
     drop_milestone,
     judge_milestone,
+    keep_milestone,
     key_task_measures,
     milestones_due,
     report_progress,
@@ -45,6 +48,7 @@ LIGHTS = {
     "soon": ("▲", pgettext_lazy("light", "due soon")),
     "late": ("■", pgettext_lazy("light", "overdue")),
     "met": ("✓", pgettext_lazy("light", "met")),
+    "met_late": ("✓", pgettext_lazy("light", "met late")),
 }
 CHANGE_WORDS = {
     "title": gettext_lazy("title"),
@@ -151,6 +155,7 @@ def key_task_add(request: HttpRequest, period: str) -> HttpResponse:
                 about=_said(request, "about"),
                 steps=_steps(request),
                 actor=user,
+                key=_key(request),
             )
         except (InvalidInput, PeriodClosed) as refused:
             refusal = refused
@@ -161,8 +166,12 @@ def key_task_add(request: HttpRequest, period: str) -> HttpResponse:
     said = {
         "refusal": refusal,
         "bodies": [(body, names.get(body, body)) for body in DISTRICT_SLUGS],
-        "units": _units(),
+        "units": [
+            (names.get(body, body), list(those))
+            for body, those in groupby(_units(), key=lambda unit: unit[2])
+        ],
         "posted": request.POST,
+        "key": _said(request, "key") or uuid.uuid4(),
         "lines": [
             (number, _said(request, f"name{number}"), _said(request, f"due{number}"))
             for number in range(1, NEW_MILESTONES + 1)
@@ -170,6 +179,14 @@ def key_task_add(request: HttpRequest, period: str) -> HttpResponse:
     }
     page = frame_of("key_tasks", wanted) | said
     return render(request, "scoring/key_task_add.html", page, status=422 if refusal else 200)
+
+
+def _key(request: HttpRequest) -> uuid.UUID:
+    """Return the key of the form, which makes of a double submit one task; raises InvalidInput."""
+    try:
+        return uuid.UUID(_said(request, "key"))
+    except ValueError as error:
+        raise InvalidInput(_("Nothing was changed."), fields={"key": "UUID"}) from error
 
 
 def _steps(request: HttpRequest) -> list[Step]:
@@ -205,11 +222,16 @@ def key_task(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, _("Kept."))
             return redirect("score_key_task", pk=pk)
     task = KeyTask.objects.select_related("unit").get(pk=pk)
-    names = body_names() | {unit.pk: unit.name for unit in Unit.objects.filter(district=task.body)}
-    milestones = task.milestones.select_related("reported_by", "confirmed_by")
-    changes = task.changes.select_related("by", "milestone").order_by("-pk")
+    milestones = task.milestones.select_related("reported_by", "confirmed_by", "drop_asked_by")
+    changes = list(task.changes.select_related("by", "milestone").order_by("-pk"))
+    named = {one.said["unit"] for one in changes if "unit" in one.said}
+    names = body_names() | {unit.pk: unit.name for unit in Unit.objects.filter(pk__in=named)}
+    units = [unit for unit in _units() if unit[2] == task.body]
+    if task.unit and task.unit_id not in {unit[0] for unit in units}:
+        units.insert(0, (task.unit.pk, task.unit.name, task.body))  # whatever became of it since
     rows = [
-        milestone_row(one) | {"is_own": one.reported_by_id == user.pk}
+        milestone_row(one)
+        | {"is_own": one.reported_by_id == user.pk, "is_my_drop": one.drop_asked_by_id == user.pk}
         for one in milestones
         if one.dropped_at is None
     ]
@@ -220,7 +242,7 @@ def key_task(request: HttpRequest, pk: int) -> HttpResponse:
         "dropped": [one for one in milestones if one.dropped_at is not None],
         "changes": [{"change": one, "said": _words_of(one.said, names)} for one in changes],
         "may_enter": may_edit(user),
-        "units": [unit for unit in _units() if unit[2] == task.body],
+        "units": units,
         "refusal": refusal,
         "month": f"{timezone.now().astimezone(CITY_TIME):%Y-%m}",
     }
@@ -262,6 +284,8 @@ def _act_on_milestone(
         change_milestone(**common, step=step, **reason)
     elif what == "drop":
         drop_milestone(**common, **reason)
+    elif what == "keep":
+        keep_milestone(**common, **reason)
     elif what == "report":
         met_on = _said(request, "met_on")
         report_progress(
