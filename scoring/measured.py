@@ -27,7 +27,8 @@ class OnsiteDraw(models.Model):
     """The points of a month, drawn once with their assessors; anybody can draw them again.
 
     seed = SHA-256(the four heads before the month ‖ name); cells of a kind follow each other by
-    SHA-256(seed ‖ cell), assessors of a body by SHA-256(seed ‖ body/user name): docs/onsite.md.
+    SHA-256(seed ‖ cell), assessors of a body by SHA-256(seed ‖ body/user name). See
+    docs/assessment-inputs.md.
     """
 
     period = models.CharField(_("period"), max_length=8, unique=True)

@@ -1,7 +1,6 @@
 """On-site inspection: the draw with its points and how to repeat it, and the phone's checklist."""
 
 import csv
-import uuid
 from collections import defaultdict
 from fractions import Fraction
 from typing import Any
@@ -26,7 +25,7 @@ from cityops.accounts.roles import Role, ScopeKind
 from scoring.frame import period_of, require_reader
 from scoring.inputs_words import frame_of
 from scoring.lifecycle import Stand, stand_of
-from scoring.measured import OnsiteDraw, OnsiteFinding, OnsitePoint
+from scoring.measured import OnsiteAnswer, OnsiteDraw, OnsiteFinding, OnsitePoint
 from scoring.office import TEXT_MAX
 from scoring.onsite import NOTE_MAX, Found, answer_point, cases_of, draw_points, points_of
 from scoring.periods import Period, parse_period, periods_within
@@ -52,12 +51,13 @@ def onsite(request: HttpRequest, period: str) -> HttpResponse:
             messages.success(request, _("The points are drawn."))
             return redirect("score_onsite", period=wanted.name)
     draws = list(OnsiteDraw.objects.filter(period__in=_months(wanted, request)).order_by("period"))
-    told = [draw for draw in draws if _may_repeat(draw, user)]
+    over = {draw.pk for draw in draws if _is_over(draw)}
+    told = [draw for draw in draws if draw.pk in over or may_edit(user)]
     said = {
         "draws": [{"draw": draw, "kinds": _kinds(draw), "lots": _lots(draw)} for draw in told],
         "is_drawn": bool(draws),
         "is_told": told == draws,
-        "bodies": _bodies(draws, told, user),
+        "bodies": _bodies(draws, told, over, user),
         "may_draw": may_edit(user) and wanted.is_month and not draws,
         "has_points": bool(points_of(user)),
         "refusal": refusal,
@@ -72,13 +72,12 @@ def _months(period: Period, request: HttpRequest) -> list[str]:
     return [one.name for one in periods_within(start, period.end) if one.is_month]
 
 
-def _may_repeat(draw: OnsiteDraw, user: User) -> bool:
-    """Tell whether a reader may know where is still to be inspected, and by whom.
+def _is_over(draw: OnsiteDraw) -> bool:
+    """Tell whether a month is closed: nothing is inspected any more, so anybody repeats its draw.
 
-    The office at any time, everybody once the month is closed: nothing is inspected any more. Who
-    could repeat the draw before would sweep the cells, or ring the assessor.
+    Before that only the office does. Others would sweep the cells, or ring the assessor.
     """
-    return may_edit(user) or stand_of(parse_period(draw.period)).state != Stand.LIVE
+    return stand_of(parse_period(draw.period)).state != Stand.LIVE
 
 
 def _kinds(draw: OnsiteDraw) -> dict[str, str]:
@@ -99,7 +98,7 @@ def _lots(draw: OnsiteDraw) -> list[tuple[str, str, str]]:
 
 
 def _bodies(
-    draws: list[OnsiteDraw], told: list[OnsiteDraw], user: User
+    draws: list[OnsiteDraw], told: list[OnsiteDraw], over: set[int], user: User
 ) -> list[dict[str, Any]]:
     """Return the points of each body in their order, with the mean of those answered.
 
@@ -128,6 +127,7 @@ def _bodies(
         rows[point.body].append(
             {
                 "point": point,
+                "is_over": point.draw_id in over,
                 "is_told": bool(answer) or is_own or point.draw_id in open_draws,
                 "kind": kinds.get(point.kind, point.kind),
                 "place": places[point.cell],
@@ -199,7 +199,7 @@ def onsite_pool(request: HttpRequest, period: str) -> HttpResponse:
     """Hand out the cells a month was drawn from, with their kinds: what repeats the draw."""
     user = require_reader(request)
     draw = get_object_or_404(OnsiteDraw, period=period_of(period).name)
-    if not _may_repeat(draw, user):
+    if not may_edit(user) and not _is_over(draw):
         raise Http404
     answer = HttpResponse(content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{draw.name}.csv"'
@@ -233,6 +233,7 @@ class InspectionForm(RefusableForm):
         self.items = checklist["items"]
         self.photo_kinds = {f"photo_{i['code']}": Attachment.Kind.NEAR for i in self.items}
         super().__init__(*args, **kwargs)
+        del self.fields["key"]  # a point has one answer, whatever the form was sent with
         for item in self.items:
             code = item["code"]
             self.fields |= {
@@ -253,14 +254,14 @@ class InspectionForm(RefusableForm):
             }
 
     def clean(self) -> dict[str, Any]:
-        """Ask for a photo of each finding that becomes a case."""
+        """Ask for a photo of each finding: it is what backs the deduction."""
         said = super().clean()
         for item in self.items:
             code = item["code"]
             photo = f"photo_{code}"
-            is_new = said.get(f"found_{code}") and not said.get(f"known_{code}")
-            if is_new and said.get(photo) is None and photo not in self.errors:
-                self.add_error(photo, _("What becomes a case needs a photo."))
+            is_found = said.get(f"found_{code}")
+            if is_found and said.get(photo) is None and photo not in self.errors:
+                self.add_error(photo, _("What is found needs a photo."))
         return said
 
     def refuse(self, refusal: Refusal) -> None:
@@ -330,9 +331,11 @@ def phone_onsite_point(request: HttpRequest, pk: int) -> HttpResponse:
     user = _assessor(request)
     mine = OnsitePoint.objects.filter(assessor=user).select_related("draw", "answer")
     point = get_object_or_404(mine, pk=pk)
+    if request.method == "POST" and hasattr(point, "answer"):
+        return _answered_before(request)
     checklist = point.draw.checklist
     if request.method != "POST":
-        form = InspectionForm(user=user, checklist=checklist, initial={"key": uuid.uuid4()})
+        form = InspectionForm(user=user, checklist=checklist)
         return _point_page(request, point, form, status=200)
     form = InspectionForm(request.POST, request.FILES, user=user, checklist=checklist)
     if not form.is_valid():
@@ -341,9 +344,17 @@ def phone_onsite_point(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         answer = answer_point(point=point, actor=user, **said)
     except Refusal as refusal:
+        if OnsiteAnswer.objects.filter(point=point).exists():
+            return _answered_before(request)
         form.refuse(refusal)
         return _point_page(request, point, form, status=refusal.status)
     messages.success(request, _("Kept: %s points.") % half_up(Fraction(answer.score)))
+    return redirect("phone_onsite")
+
+
+def _answered_before(request: HttpRequest) -> HttpResponse:
+    """Lead on who sends an answer again: the phone did not hear that it was kept."""
+    messages.info(request, _("You answered this point before."))
     return redirect("phone_onsite")
 
 
