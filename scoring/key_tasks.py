@@ -333,9 +333,7 @@ def _day_of(moment: datetime) -> date:
     return moment.astimezone(CITY_TIME).date()
 
 
-def _wrong_words(
-    title: str, body: str, unit: str, about: str, *, kept: str = ""
-) -> dict[str, str]:
+def _wrong_words(title: str, body: str, unit: str, about: str, *, kept: str = "") -> dict[str, str]:
     """Return what is wrong; the unit a task has may be `kept`, whatever became of it since."""
     fields = {}
     if not 0 < len(title.strip()) <= TITLE_MAX:

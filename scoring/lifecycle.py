@@ -248,9 +248,7 @@ def sides_of(user: User) -> list[str]:
 # --- what every change of a period begins with --------------------------------------------------
 
 
-def require_open(
-    period: Period, *, actor: User | None = None, at: datetime | None = None
-) -> None:
+def require_open(period: Period, *, actor: User | None = None, at: datetime | None = None) -> None:
     """Let something be entered into a period, until the transaction ends; raises PeriodClosed.
 
     While it is provisional anybody may whose input it is, while it is open to objections the

@@ -3,6 +3,7 @@
 import base64
 import zlib
 from collections import Counter, defaultdict
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -26,7 +27,7 @@ from scoring.frame import period_of, require_reader
 from scoring.inputs_words import frame_of
 from scoring.measured import Survey
 from scoring.periods import Period
-from scoring.rules import half_up
+from scoring.rules import Measure, half_up
 from scoring.satisfaction import (
     MOST_BYTES,
     import_survey,
@@ -87,14 +88,14 @@ def _page(
     bodies = []
     for body in DISTRICT_SLUGS:
         of_revisits = Counter(row["answer"].mark for row in asked[body])
-        measure, survey = measures.get(body), beside.get(body)
+        measure = measures.get(body)
         bodies.append(
             {
                 "body": body,
                 "name": names.get(body, body),
-                "mean": half_up(measure.value) if measure and measure.value is not None else None,
+                "mean": _rounded(measure),
                 "answers": measure.groups if measure else 0,
-                "survey_mean": half_up(survey.value) if survey and survey.value is not None else None,
+                "survey_mean": _rounded(beside.get(body)),
                 "marks": [
                     (SATISFACTION_WORDS[str(mark)], f"{worth}", of_revisits[mark],
                      told.get((body, mark), 0))
@@ -113,6 +114,10 @@ def _page(
     status = more.pop("status", 200)
     page = frame_of("satisfaction", wanted) | said | more
     return render(request, "scoring/satisfaction.html", page, status=status)
+
+
+def _rounded(measure: Measure | None) -> Decimal | None:
+    return half_up(measure.value) if measure and measure.value is not None else None
 
 
 @require_POST

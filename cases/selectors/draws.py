@@ -66,9 +66,7 @@ def revisits_due(user: User, draws: Iterable[Draw]) -> list[Case]:
 
     Who was asked before it was not asked by lot: that answer is in no score.
     """
-    since = {
-        number: draw.end for draw in draws for row in draw.numbers.values() for number in row
-    }
+    since = {number: draw.end for draw in draws for row in draw.numbers.values() for number in row}
     asked = Event.objects.filter(action=Action.REVISIT, case__number__in=since)
     newest = dict(asked.order_by("at").values_list("case__number", "at"))
     waiting = [n for n, drawn in since.items() if n not in newest or newest[n] < drawn]

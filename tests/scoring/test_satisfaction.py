@@ -272,8 +272,9 @@ def closed(number, at, *answers, district="hecheng"):
 
 def drawn(start, name="", **numbers):
     end = start + timedelta(days=7)
-    Draw.objects.create(name=name or f"revisit-{start:%j}", kind="revisit", start=start, end=end, heads={},
-                        seed="", drawn_at=end, numbers=numbers)  # fmt: skip
+    name = name or f"revisit-{start:%j}"
+    Draw.objects.create(name=name, kind="revisit", start=start, end=end, heads={}, seed="",
+                        drawn_at=end, numbers=numbers)  # fmt: skip
 
 
 def test_only_revisits_drawn_by_lot_count_each_once(office):
