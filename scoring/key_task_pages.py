@@ -8,7 +8,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -21,8 +20,7 @@ from cases.choices import DISTRICT_SLUGS
 from cases.errors import InvalidInput, NotAllowed, PeriodClosed, Refusal
 from cases.models import Unit
 from cityops.accounts.models import User
-from scoring.frame import period_of, require_reader
-from scoring.inputs_words import frame_of
+from scoring.frame import frame_of, period_of, require_office_reader, require_reader
 from scoring.key_tasks import (
     Step,
     add_milestone,
@@ -62,13 +60,6 @@ CHANGE_WORDS = {
     "met_on": gettext_lazy("met on"),
 }
 NAMED = ("body", "unit")
-
-
-def _office(request: HttpRequest) -> User:
-    user = require_reader(request)
-    if not may_edit(user):
-        raise PermissionDenied
-    return user
 
 
 def _said(request: HttpRequest, name: str) -> str:
@@ -144,7 +135,7 @@ def milestone_row(one: Milestone) -> dict[str, Any]:
 @login_required
 def key_task_add(request: HttpRequest, period: str) -> HttpResponse:
     """List a new task with its milestones."""
-    user, wanted = _office(request), period_of(period)
+    user, wanted = require_office_reader(request), period_of(period)
     refusal = None
     if request.method == "POST":
         try:
@@ -213,7 +204,7 @@ def key_task(request: HttpRequest, pk: int) -> HttpResponse:
     get_object_or_404(KeyTask, pk=pk)
     refusal: Refusal | None = None
     if request.method == "POST":
-        _office(request)
+        require_office_reader(request)
         try:
             _act(request, pk, user)
         except (InvalidInput, NotAllowed, PeriodClosed) as refused:

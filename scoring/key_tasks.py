@@ -19,9 +19,8 @@ from cases.errors import InvalidInput, NotAllowed
 from cases.ledger import retrying
 from cases.models import Unit
 from cityops.accounts.models import User
-from scoring.lifecycle import require_office, require_open
+from scoring.lifecycle import TEXT_MAX, require_office, require_open
 from scoring.measured import KeyTask, KeyTaskChange, Milestone
-from scoring.office import TEXT_MAX
 from scoring.periods import CITY_TIME, month_of
 from scoring.rules import Measure, ratio
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cases.choices import CITY, DISTRICT_SLUGS
-from cases.errors import NotAllowed, PeriodClosed
+from cases.errors import InvalidInput, NotAllowed, PeriodClosed
 from cases.models import District, Request
 from cityops.accounts.models import User
 from cityops.accounts.roles import Role, ScopeKind
@@ -27,7 +27,19 @@ from scoring.periods import CITY_TIME, Period, periods_within
 from scoring.versions import may_edit
 
 DAYS_MAX = 60  # of a window
+TEXT_MAX = 400  # of a reason, of evidence
 _PERIOD_LOCK = 743_003  # with the period's name: held by who acts on it, shared by who enters
+READERS = frozenset(
+    {
+        Role.LEADER,
+        Role.ASSESSOR,
+        Role.SUPERVISOR,
+        Role.DISPATCHER,
+        Role.ACCEPTOR,
+        Role.DUTY_CHIEF,
+        Role.ADMIN,
+    }
+)
 _OBJECTORS = frozenset({Role.LEADER, Role.SUPERVISOR, Role.ASSESSOR})
 
 
@@ -234,6 +246,14 @@ def midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=CITY_TIME)
 
 
+def may_read(user: User) -> bool:
+    """Tell whether a user may see scores: posts of the centres and leaders, city or district."""
+    return user.is_active and any(
+        grant.role in READERS and grant.scope_kind in (ScopeKind.CITY, ScopeKind.DISTRICT)
+        for grant in user.grants
+    )
+
+
 def sides_of(user: User) -> list[str]:
     """Return whom a user may speak for in objections: districts, `city` first for the office."""
     if not user.is_active:
@@ -304,6 +324,13 @@ def moment_of_action() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         now: datetime = cursor.fetchone()[0]
     return now
+
+
+def require_begun(period: Period) -> None:
+    """Raise InvalidInput for a period to come."""
+    if timezone.now() < period.start:
+        sentence = _("%s has not begun.") % period.name
+        raise InvalidInput(sentence, fields={"period": _("choose one that has begun")})
 
 
 def require_office(actor: User) -> None:

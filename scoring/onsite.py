@@ -1,6 +1,6 @@
 """On-site inspection 实地考评: points and assessors drawn by lot, checklists answered, the mean.
 
-Both lots are drawn (双随机) from one published seed; docs/assessment-inputs.md says how to repeat it.
+Both lots are drawn (双随机) from one published seed; see docs/assessment-inputs.md.
 """
 
 import json
@@ -29,9 +29,8 @@ from cases.models.area import in_language
 from cases.selectors.draws import heads_before, in_order, seed_of
 from cityops.accounts.models import Grant, User
 from cityops.accounts.roles import Role, ScopeKind
-from scoring.lifecycle import require_office, require_provisional
+from scoring.lifecycle import TEXT_MAX, require_begun, require_office, require_provisional
 from scoring.measured import OnsiteAnswer, OnsiteDraw, OnsiteFinding, OnsitePoint
-from scoring.office import TEXT_MAX, require_begun
 from scoring.periods import Period, parse_period, periods_within
 from scoring.rules import Measure
 

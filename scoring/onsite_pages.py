@@ -22,11 +22,9 @@ from cases.models import Area, Attachment, Case
 from cases.models.area import in_language
 from cityops.accounts.models import User
 from cityops.accounts.roles import Role, ScopeKind
-from scoring.frame import period_of, require_reader
-from scoring.inputs_words import frame_of
-from scoring.lifecycle import Stand, stand_of
+from scoring.frame import frame_of, period_of, require_reader
+from scoring.lifecycle import TEXT_MAX, Stand, stand_of
 from scoring.measured import OnsiteAnswer, OnsiteDraw, OnsiteFinding, OnsitePoint
-from scoring.office import TEXT_MAX
 from scoring.onsite import NOTE_MAX, Found, answer_point, cases_of, draw_points, points_of
 from scoring.periods import Period, parse_period, periods_within
 from scoring.rules import half_up

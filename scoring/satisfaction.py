@@ -26,9 +26,8 @@ from cases.errors import InvalidInput
 from cases.ledger import retrying
 from cases.models import District
 from cityops.accounts.models import User
-from scoring.lifecycle import require_office, require_open
+from scoring.lifecycle import TEXT_MAX, require_begun, require_office, require_open
 from scoring.measured import Survey, SurveyAnswer
-from scoring.office import TEXT_MAX, require_begun
 from scoring.periods import CITY_TIME, Period, parse_period, periods_within
 from scoring.rules import Measure
 

@@ -10,7 +10,6 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core import signing
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -23,8 +22,7 @@ from cases.errors import InvalidInput, PeriodClosed
 from cases.models import Case
 from cases.views.words import SATISFACTION_WORDS
 from cityops.accounts.models import User
-from scoring.frame import period_of, require_reader
-from scoring.inputs_words import frame_of
+from scoring.frame import frame_of, period_of, require_office_reader, require_reader
 from scoring.measured import Survey
 from scoring.periods import Period
 from scoring.rules import Measure, half_up
@@ -43,13 +41,6 @@ from scoring.sheet import body_names
 from scoring.versions import may_edit
 
 _SIGNER = signing.Signer(salt="scoring.satisfaction_pages")
-
-
-def _office(request: HttpRequest) -> User:
-    user = require_reader(request)
-    if not may_edit(user):
-        raise PermissionDenied
-    return user
 
 
 class SurveyForm(forms.Form):
@@ -124,7 +115,7 @@ def _rounded(measure: Measure | None) -> Decimal | None:
 @login_required
 def survey_import(request: HttpRequest, period: str) -> HttpResponse:
     """Show what a file holds, or what is wrong in it; import it once that was seen."""
-    user, wanted = _office(request), period_of(period)
+    user, wanted = require_office_reader(request), period_of(period)
     if "seen" in request.POST:
         return _confirm(request, user, wanted)
     form = SurveyForm(request.POST, request.FILES)
@@ -170,7 +161,7 @@ def _confirm(request: HttpRequest, user: User, wanted: Period) -> HttpResponse:
 @login_required
 def survey_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """Take an imported file back, with a reason."""
-    user = _office(request)
+    user = require_office_reader(request)
     survey = get_object_or_404(Survey, pk=pk)
     wanted = period_of(survey.period)
     try:
