@@ -6,10 +6,12 @@ Everything goes through the real services; what is said is invented.
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 
-from cases.choices import DISTRICT_SLUGS
+from django.db.models import Q
+
+from cases.choices import DISTRICT_SLUGS, OPEN_STAGES
 from cases.models import Case, Unit
 from cityops.accounts.models import User
 from cityops.accounts.roles import Role
@@ -94,30 +96,35 @@ def _inspect(month: Period, until: datetime, actor: User, random: Random) -> int
         who = people.get(point.assessor_id)
         who = who or User.objects.with_grants().get(pk=point.assessor_id)
         people[who.pk] = who
-        found = _found(point, known, random)
+        found = _found(point, known, at, random)
         answer_point(point=point, found=found, remark="", actor=who, at=at)
         count += 1
     return count
 
 
-def _cases_by_class(month: Period) -> dict[tuple[str, str], list[str]]:
-    """Return the cases of a month by district and class: what is found stands there already."""
+Known = dict[tuple[str, str], list[tuple[str, datetime, datetime]]]
+
+
+def _cases_by_class(month: Period) -> Known:
+    """Return the cases of a month by district and class, each with when it was open.
+
+    What is found stands there already.
+    """
     rows = Case.objects.filter(reported_at__gte=month.start, reported_at__lt=month.end)
-    known: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for district, minor, number in rows.order_by("number").values_list(
-        "district", "minor_id", "number"
-    ):
-        known[district, minor].append(number)
+    rows = rows.filter(Q(stage__in=sorted(OPEN_STAGES)) | Q(closed_at__isnull=False))
+    names = ("district", "minor_id", "number", "reported_at", "closed_at")
+    known: Known = defaultdict(list)
+    for district, minor, number, start, end in rows.order_by("number").values_list(*names):
+        known[district, minor].append((number, start, end or datetime.max.replace(tzinfo=UTC)))
     return known
 
 
-def _found(
-    point: OnsitePoint, known: dict[tuple[str, str], list[str]], random: Random
-) -> list[Found]:
+def _found(point: OnsitePoint, known: Known, at: datetime, random: Random) -> list[Found]:
     odds = LIKENESS[point.body].found
     found = []
     for item in point.draw.checklist["items"]:
-        numbers = known.get((point.body, item["category"]), [])
+        there = known.get((point.body, item["category"]), [])
+        numbers = [number for number, start, end in there if start <= at < end]
         if random.random() < odds and numbers:
             found.append(Found(item["code"], known_case=random.choice(numbers)))
     return found

@@ -12,14 +12,12 @@ from cases.errors import InvalidInput, NotAllowed
 from cases.ledger import retrying
 from cases.models import Area, Unit
 from cityops.accounts.models import User
-from scoring.lifecycle import require_open
+from scoring.lifecycle import TEXT_MAX, require_open
 from scoring.models import ManualEntry, Scheme
 from scoring.periods import Period
 from scoring.rollup import all_items
 from scoring.schemes import is_number
 from scoring.versions import may_edit
-
-TEXT_MAX = 400
 
 
 def manual_items(scheme: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -6,20 +6,20 @@ from typing import Any, NamedTuple
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from cases.choices import CITY, Source
 from cases.errors import Busy
 from cityops.accounts.models import User
 from scoring.history import kept_runs
-from scoring.lifecycle import edition_of, stand_of
+from scoring.lifecycle import edition_of, may_read, stand_of
 from scoring.models import Run
 from scoring.periods import BadPeriod, Period, earlier, parse_period, periods_between
 from scoring.selectors import log_span
 from scoring.services import compute_run
 from scoring.sheet import ALL
-from scoring.versions import UnknownScheme, scheme_for
-from scoring.views import may_read
+from scoring.versions import UnknownScheme, may_edit, scheme_for
 from scoring.words import COUNT_NAMES, REPORT_COUNTS, period_words
 
 SCOPES = {
@@ -46,6 +46,14 @@ def require_reader(request: HttpRequest) -> User:
     if not isinstance(request.user, User) or not may_read(request.user):
         raise PermissionDenied
     return request.user
+
+
+def require_office_reader(request: HttpRequest) -> User:
+    """Return the assessor of the whole city who acts; raises PermissionDenied."""
+    user = require_reader(request)
+    if not may_edit(user):
+        raise PermissionDenied
+    return user
 
 
 def period_of(name: str) -> Period:
@@ -141,6 +149,39 @@ def frame(period: Period, run: Run | None, reader: User) -> dict[str, Any]:
         "is_running": run is not None and run.as_of < period.end,
         "standing": stand_of(period, reader=reader),
         "edition": edition if edition and edition.is_published else None,
+    }
+
+
+# --- inputs measured outside the cases ----------------------------------------------------------
+
+INPUTS = {
+    "onsite": _("On-site inspection"),
+    "satisfaction": _("Satisfaction"),
+    "key_tasks": _("Key tasks"),
+}
+
+
+def inputs_of(period: str) -> list[tuple[str, Any, str]]:
+    """Return (name, words, address) of each page of inputs for a period."""
+    return [
+        (name, words, reverse(f"score_{name}", args=[period])) for name, words in INPUTS.items()
+    ]
+
+
+def frame_of(here: str, period: Period) -> dict[str, Any]:
+    """Return what each page of inputs says of its period, and the ways to others."""
+    span = log_span()
+    periods = periods_between(*span) if span else []
+    return {
+        "here": here,
+        "period": period,
+        "period_words": period_words(period),
+        "others": [
+            (period_words(one), reverse(f"score_{here}", args=[one.name]))
+            for one in periods
+            if one != period
+        ],
+        "inputs": inputs_of(period.name),
     }
 
 

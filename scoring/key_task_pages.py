@@ -1,11 +1,12 @@
 """The list of key tasks by district with its lights, and a task: its milestones, forms and log."""
 
+import uuid
 from collections import defaultdict
+from itertools import groupby
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -17,8 +18,7 @@ from cases.choices import DISTRICT_SLUGS
 from cases.errors import InvalidInput, NotAllowed, PeriodClosed, Refusal
 from cases.models import Unit
 from cityops.accounts.models import User
-from scoring.frame import period_of, require_reader
-from scoring.inputs_words import LIGHTS, frame_of
+from scoring.frame import frame_of, period_of, require_office_reader, require_reader
 from scoring.key_tasks import (
     Step,
     add_milestone,
@@ -27,6 +27,7 @@ from scoring.key_tasks import (
     change_task,
     drop_milestone,
     judge_milestone,
+    keep_milestone,
     key_task_measures,
     milestones_due,
     report_progress,
@@ -37,6 +38,7 @@ from scoring.posted import day_of, posted_number, posted_text
 from scoring.rules import half_up
 from scoring.sheet import body_names
 from scoring.versions import may_edit
+from scoring.words import LIGHTS
 
 NEW_MILESTONES = 6  # lines of the form of a new task
 CHANGE_WORDS = {
@@ -51,13 +53,6 @@ CHANGE_WORDS = {
     "met_on": gettext_lazy("met on"),
 }
 NAMED = ("body", "unit")
-
-
-def _office(request: HttpRequest) -> User:
-    user = require_reader(request)
-    if not may_edit(user):
-        raise PermissionDenied
-    return user
 
 
 @require_safe
@@ -118,7 +113,7 @@ def milestone_row(one: Milestone) -> dict[str, Any]:
 @login_required
 def key_task_add(request: HttpRequest, period: str) -> HttpResponse:
     """List a new task with its milestones."""
-    user, wanted = _office(request), period_of(period)
+    user, wanted = require_office_reader(request), period_of(period)
     refusal = None
     if request.method == "POST":
         try:
@@ -129,6 +124,7 @@ def key_task_add(request: HttpRequest, period: str) -> HttpResponse:
                 about=posted_text(request, "about"),
                 steps=_steps(request),
                 actor=user,
+                key=_key(request),
             )
         except (InvalidInput, PeriodClosed) as refused:
             refusal = refused
@@ -139,8 +135,12 @@ def key_task_add(request: HttpRequest, period: str) -> HttpResponse:
     said = {
         "refusal": refusal,
         "bodies": [(body, names.get(body, body)) for body in DISTRICT_SLUGS],
-        "units": _units(),
+        "units": [
+            (names.get(body, body), list(those))
+            for body, those in groupby(_units(), key=lambda unit: unit[2])
+        ],
         "posted": request.POST,
+        "key": posted_text(request, "key") or uuid.uuid4(),
         "lines": [
             (number, posted_text(request, f"name{number}"), posted_text(request, f"due{number}"))
             for number in range(1, NEW_MILESTONES + 1)
@@ -148,6 +148,14 @@ def key_task_add(request: HttpRequest, period: str) -> HttpResponse:
     }
     page = frame_of("key_tasks", wanted) | said
     return render(request, "scoring/key_task_add.html", page, status=422 if refusal else 200)
+
+
+def _key(request: HttpRequest) -> uuid.UUID:
+    """Return the key of the form, which makes of a double submit one task; raises InvalidInput."""
+    try:
+        return uuid.UUID(posted_text(request, "key"))
+    except ValueError as error:
+        raise InvalidInput(_("Nothing was changed."), fields={"key": "UUID"}) from error
 
 
 def _steps(request: HttpRequest) -> list[Step]:
@@ -174,7 +182,7 @@ def key_task(request: HttpRequest, pk: int) -> HttpResponse:
     get_object_or_404(KeyTask, pk=pk)
     refusal: Refusal | None = None
     if request.method == "POST":
-        _office(request)
+        require_office_reader(request)
         try:
             _act(request, pk, user)
         except (InvalidInput, NotAllowed, PeriodClosed) as refused:
@@ -183,11 +191,16 @@ def key_task(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, _("Kept."))
             return redirect("score_key_task", pk=pk)
     task = KeyTask.objects.select_related("unit").get(pk=pk)
-    names = body_names() | {unit.pk: unit.name for unit in Unit.objects.filter(district=task.body)}
-    milestones = task.milestones.select_related("reported_by", "confirmed_by")
-    changes = task.changes.select_related("by", "milestone").order_by("-pk")
+    milestones = task.milestones.select_related("reported_by", "confirmed_by", "drop_asked_by")
+    changes = list(task.changes.select_related("by", "milestone").order_by("-pk"))
+    named = {one.said["unit"] for one in changes if "unit" in one.said}
+    names = body_names() | {unit.pk: unit.name for unit in Unit.objects.filter(pk__in=named)}
+    units = [unit for unit in _units() if unit[2] == task.body]
+    if task.unit and task.unit_id not in {unit[0] for unit in units}:
+        units.insert(0, (task.unit.pk, task.unit.name, task.body))  # whatever became of it since
     rows = [
-        milestone_row(one) | {"is_own": one.reported_by_id == user.pk}
+        milestone_row(one)
+        | {"is_own": one.reported_by_id == user.pk, "is_my_drop": one.drop_asked_by_id == user.pk}
         for one in milestones
         if one.dropped_at is None
     ]
@@ -198,7 +211,7 @@ def key_task(request: HttpRequest, pk: int) -> HttpResponse:
         "dropped": [one for one in milestones if one.dropped_at is not None],
         "changes": [{"change": one, "said": _words_of(one.said, names)} for one in changes],
         "may_enter": may_edit(user),
-        "units": [unit for unit in _units() if unit[2] == task.body],
+        "units": units,
         "refusal": refusal,
         "month": f"{timezone.now().astimezone(CITY_TIME):%Y-%m}",
     }
@@ -242,6 +255,8 @@ def _act_on_milestone(
         change_milestone(**common, step=step, **reason)
     elif what == "drop":
         drop_milestone(**common, **reason)
+    elif what == "keep":
+        keep_milestone(**common, **reason)
     elif what == "report":
         met_on = posted_text(request, "met_on")
         report_progress(

@@ -3,13 +3,14 @@
 Every change is a line of the task's log; what a closed period counted does not move any more.
 """
 
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -18,9 +19,8 @@ from cases.errors import InvalidInput, NotAllowed
 from cases.ledger import retrying
 from cases.models import Unit
 from cityops.accounts.models import User
-from scoring.lifecycle import require_office, require_open
+from scoring.lifecycle import TEXT_MAX, require_office, require_open
 from scoring.measured import KeyTask, KeyTaskChange, Milestone
-from scoring.office import TEXT_MAX
 from scoring.periods import CITY_TIME, month_of
 from scoring.rules import Measure, ratio
 
@@ -49,29 +49,37 @@ def add_task(
     about: str,
     steps: Iterable[Step],
     actor: User,
+    key: uuid.UUID | None = None,
     at: datetime | None = None,
 ) -> KeyTask:
     """List a task with its milestones; `unit` is the code of the responsible one, or empty.
 
-    Raises NotAllowed, and InvalidInput by field. `at` is given for demonstrations only.
+    With the same `key` again it is the same task. Raises NotAllowed, and InvalidInput by field.
+    `at` is given for demonstrations only.
     """
     require_office(actor)
     steps = list(steps)
+    now = at or timezone.now()
     fields = _wrong_words(title, body, unit, about)
     if not steps:
         fields["milestones"] = _("at least one")
     for number, step in enumerate(steps, start=1):
-        if wrong := _wrong_step(step):
+        if wrong := _wrong_name(step) or _wrong_day(step, now):
             fields[f"milestones[{number}]"] = wrong
     _require(fields)
     for step in steps:
-        _require_open_for(step.due_on, actor)
-    now = at or timezone.now()
-    task = KeyTask.objects.create(
-        title=title.strip(), body=body, unit_id=unit or None, about=about.strip(), added_at=now
-    )
-    said: dict[str, Any] = {"title": task.title, "body": body, "unit": unit, "about": task.about}
+        _require_open_for(step.due_on, actor, at=at)
+    said: dict[str, Any] = {"title": title.strip(), "body": body, "unit": unit}
+    said |= {"about": about.strip()}
     said["milestones"] = [[step.name.strip(), step.due_on.isoformat()] for step in steps]
+    words = {"title": said["title"], "body": body, "unit_id": unit or None, "about": said["about"]}
+    task, is_new = KeyTask.objects.get_or_create(
+        key=key or uuid.uuid4(), defaults=words | {"added_at": now}
+    )
+    if not is_new:
+        if task.changes.get(kind=Kind.ADDED).said != said:
+            raise InvalidInput(_("This form listed another task before. Open it anew."))
+        return task
     Milestone.objects.bulk_create(
         Milestone(task=task, name=step.name.strip(), due_on=step.due_on) for step in steps
     )
@@ -91,7 +99,8 @@ def change_task(
     """
     require_office(actor)
     task = _lock(pk, seen)
-    _require(_wrong_words(title, task.body, unit, about) | _wrong_reason(reason))
+    wrong = _wrong_words(title, task.body, unit, about, kept=task.unit_id or "")
+    _require(wrong | _wrong_reason(reason))
     task.title, task.unit_id, task.about = title.strip(), unit or None, about.strip()
     said = {"title": task.title, "unit": unit, "about": task.about}
     _write(task, None, Kind.CHANGED, said, reason, actor)
@@ -103,8 +112,12 @@ def add_milestone(*, pk: int, seen: int, step: Step, reason: str, actor: User) -
     """Add a milestone to a task, due in a period that is open. Raises as `change_task` does."""
     require_office(actor)
     task = _lock(pk, seen)
-    wrong = _wrong_step(step)
-    _require(({"milestone": wrong} if wrong else {}) | _wrong_reason(reason))
+    fields = _wrong_reason(reason)
+    if wrong := _wrong_name(step):
+        fields["milestone"] = wrong
+    if wrong := _wrong_day(step, timezone.now()):
+        fields["due_on"] = wrong
+    _require(fields)
     _require_open_for(step.due_on, actor)
     row = Milestone.objects.create(task=task, name=step.name.strip(), due_on=step.due_on)
     said = {"name": row.name, "due_on": row.due_on.isoformat()}
@@ -124,10 +137,12 @@ def change_milestone(
     task = _lock(pk, seen)
     row = _unmet(task, milestone)
     fields = _wrong_reason(reason)
-    if wrong := _wrong_step(step):
+    if wrong := _wrong_name(step):
         fields["milestone"] = wrong
-    elif step.due_on != row.due_on and row.due_on < _today():
+    if step.due_on != row.due_on and row.due_on < _day_of(timezone.now()):
         fields["due_on"] = _("its day is over, so it stays")
+    elif step.due_on != row.due_on and (wrong := _wrong_day(step, timezone.now())):
+        fields["due_on"] = wrong
     _require(fields)
     if step.due_on != row.due_on:
         _require_open_for(row.due_on, actor)
@@ -143,19 +158,39 @@ def change_milestone(
 def drop_milestone(*, pk: int, milestone: int, seen: int, reason: str, actor: User) -> Milestone:
     """Take a milestone out of every count: it should not have been listed.
 
-    Not once its day is over, for that would wash out a late one. Raises as `change_task` does.
+    Once its day is over it might wash out a late one: so one proposes it and another does it.
+    Raises as `change_task` does.
     """
     require_office(actor)
     task = _lock(pk, seen)
     row = _unmet(task, milestone)
-    fields = _wrong_reason(reason)
-    if row.due_on < _today():
-        fields["due_on"] = _("its day is over, so it stays")
-    _require(fields)
+    _require(_wrong_reason(reason))
     _require_open_for(row.due_on, actor)
-    row.dropped_at = timezone.now()
-    row.save(update_fields=["dropped_at"])
+    if row.due_on < _day_of(timezone.now()) and row.drop_asked_by_id is None:
+        row.drop_asked_by = actor
+        row.save(update_fields=["drop_asked_by"])
+        _write(task, row, Kind.DROP_ASKED, {}, reason, actor)
+        return row
+    if row.drop_asked_by_id == actor.pk:
+        raise NotAllowed(_("Who proposed to drop it does not decide: a second assessor does."))
+    row.dropped_at, row.dropped_by = timezone.now(), actor
+    row.save(update_fields=["dropped_at", "dropped_by"])
     _write(task, row, Kind.DROPPED, {}, reason, actor)
+    return row
+
+
+@retrying
+def keep_milestone(*, pk: int, milestone: int, seen: int, reason: str, actor: User) -> Milestone:
+    """Keep an overdue milestone that was proposed to be dropped. Raises as `change_task` does."""
+    require_office(actor)
+    task = _lock(pk, seen)
+    row = _milestone(task, milestone)
+    if row.drop_asked_by_id is None:
+        raise InvalidInput(_("Nobody proposed to drop this milestone."))
+    _require(_wrong_reason(reason))
+    row.drop_asked_by = None
+    row.save(update_fields=["drop_asked_by"])
+    _write(task, row, Kind.DROP_KEPT, {}, reason, actor)
     return row
 
 
@@ -176,12 +211,14 @@ def report_progress(
 ) -> Milestone:
     """Write down how far a milestone is; at 100 per cent the day it was met, and the evidence.
 
-    It counts once another assessor confirms it. Raises as `change_task` does.
+    It counts once another assessor confirms it. What was met late moves no count, so it is
+    followed up after its month was published, too. Raises as `change_task` does.
     """
     require_office(actor)
     task = _lock(pk, seen)
     row = _unmet(task, milestone)
-    _require_open_for(row.due_on, actor)
+    if met_on is not None and met_on <= row.due_on:
+        _require_open_for(row.due_on, actor, at=at)
     now = at or timezone.now()
     fields = {}
     if not 0 <= progress <= MET:
@@ -192,7 +229,7 @@ def report_progress(
         fields["met_on"] = _("the day it was met")
     elif progress != MET and met_on is not None:
         fields["met_on"] = _("only with 100 per cent")
-    elif met_on is not None and met_on > now.astimezone(CITY_TIME).date():
+    elif met_on is not None and met_on > _day_of(now):
         fields["met_on"] = _("not a day to come")
     _require(fields)
     row.progress, row.evidence = progress, evidence.strip()
@@ -219,7 +256,7 @@ def judge_milestone(
 ) -> Milestone:
     """Confirm a milestone reported as met, or send it back; never by who reported it.
 
-    As long as the period it was due in is open. Raises as `change_task` does.
+    On time only as long as the period it was due in is open. Raises as `change_task` does.
     """
     require_office(actor)
     task = _lock(pk, seen)
@@ -229,7 +266,8 @@ def judge_milestone(
     if row.reported_by_id == actor.pk:
         raise NotAllowed(_("Who reported it does not confirm it: a second assessor does."))
     _require({} if is_met else _wrong_reason(reason))
-    _require_open_for(row.due_on, actor)
+    if is_met and row.met_on <= row.due_on:
+        _require_open_for(row.due_on, actor, at=at)
     if is_met:
         row.confirmed_by, row.confirmed_at = actor, at or timezone.now()
         row.save(update_fields=["confirmed_by", "confirmed_at"])
@@ -284,17 +322,18 @@ def _require(fields: dict[str, str]) -> None:
         raise InvalidInput(_("Nothing was changed."), fields=fields)
 
 
-def _require_open_for(due_on: date, actor: User) -> None:
-    """Raise InvalidInput where the month a milestone counts in takes no entries any more."""
+def _require_open_for(due_on: date, actor: User, *, at: datetime | None = None) -> None:
+    """Raise PeriodClosed where the month a milestone counts in takes no entries any more."""
     noon = datetime(due_on.year, due_on.month, due_on.day, 12, tzinfo=CITY_TIME)
-    require_open(month_of(noon), actor=actor)
+    require_open(month_of(noon), actor=actor, at=at)
 
 
-def _today() -> date:
-    return timezone.now().astimezone(CITY_TIME).date()
+def _day_of(moment: datetime) -> date:
+    return moment.astimezone(CITY_TIME).date()
 
 
-def _wrong_words(title: str, body: str, unit: str, about: str) -> dict[str, str]:
+def _wrong_words(title: str, body: str, unit: str, about: str, *, kept: str = "") -> dict[str, str]:
+    """Return what is wrong; the unit a task has may be `kept`, whatever became of it since."""
     fields = {}
     if not 0 < len(title.strip()) <= TITLE_MAX:
         fields["title"] = _("1 to %d characters") % TITLE_MAX
@@ -302,13 +341,18 @@ def _wrong_words(title: str, body: str, unit: str, about: str) -> dict[str, str]
         fields["about"] = _("at most %d characters") % ABOUT_MAX
     if body not in DISTRICT_SLUGS:
         fields["body"] = _("one of the districts")
-    elif unit and not Unit.objects.filter(pk=unit, district=body).exists():
+    elif unit and unit != kept and not Unit.objects.filter(pk=unit, district=body).exists():
         fields["unit"] = _("a unit of this district")
     return fields
 
 
-def _wrong_step(step: Step) -> str:
+def _wrong_name(step: Step) -> str:
     return "" if 0 < len(step.name.strip()) <= TITLE_MAX else _("1 to %d characters") % TITLE_MAX
+
+
+def _wrong_day(step: Step, now: datetime) -> str:
+    """Say what is wrong with a day that is over: a mistyped one would be late at once, for good."""
+    return _("today or a day to come") if step.due_on < _day_of(now) else ""
 
 
 def _wrong_reason(reason: str) -> dict[str, str]:
@@ -327,6 +371,12 @@ def milestones_due(
     until = end if as_of is None else min(end, as_of)
     first, after = (moment.astimezone(CITY_TIME).date() for moment in (start, until))
     return Milestone.objects.filter(due_on__gte=first, due_on__lt=after, dropped_at=None)
+
+
+def milestones_waiting(start: datetime, end: datetime) -> QuerySet[Milestone]:
+    """Return those due in [start, end) that were reported as met in time and nobody confirmed."""
+    waiting = milestones_due(start, end).filter(met_on__lte=F("due_on"), confirmed_at=None)
+    return waiting.select_related("task").order_by("task__body", "due_on", "pk")
 
 
 def key_task_measures(start: datetime, end: datetime, as_of: datetime) -> dict[str, Measure]:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cases.choices import CITY, DISTRICT_SLUGS
-from cases.errors import NotAllowed, PeriodClosed
+from cases.errors import InvalidInput, NotAllowed, PeriodClosed
 from cases.models import District, Request
 from cityops.accounts.models import User
 from cityops.accounts.roles import Role, ScopeKind
@@ -27,7 +27,19 @@ from scoring.periods import CITY_TIME, Period, periods_within
 from scoring.versions import may_edit
 
 DAYS_MAX = 60  # of a window
+TEXT_MAX = 400  # of a reason, of evidence
 _PERIOD_LOCK = 743_003  # with the period's name: held by who acts on it, shared by who enters
+READERS = frozenset(
+    {
+        Role.LEADER,
+        Role.ASSESSOR,
+        Role.SUPERVISOR,
+        Role.DISPATCHER,
+        Role.ACCEPTOR,
+        Role.DUTY_CHIEF,
+        Role.ADMIN,
+    }
+)
 _OBJECTORS = frozenset({Role.LEADER, Role.SUPERVISOR, Role.ASSESSOR})
 
 
@@ -244,6 +256,14 @@ def midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=CITY_TIME)
 
 
+def may_read(user: User) -> bool:
+    """Tell whether a user may see scores: posts of the centres and leaders, city or district."""
+    return user.is_active and any(
+        grant.role in READERS and grant.scope_kind in (ScopeKind.CITY, ScopeKind.DISTRICT)
+        for grant in user.grants
+    )
+
+
 def sides_of(user: User) -> list[str]:
     """Return whom a user may speak for in objections: districts, `city` first for the office."""
     if not user.is_active:
@@ -258,17 +278,20 @@ def sides_of(user: User) -> list[str]:
 # --- what every change of a period begins with --------------------------------------------------
 
 
-def require_open(period: Period, *, actor: User | None = None) -> None:
+def require_open(period: Period, *, actor: User | None = None, at: datetime | None = None) -> None:
     """Let something be entered into a period, until the transaction ends; raises PeriodClosed.
 
-    While it is provisional anybody may whose input it is, then the office alone, and from its
-    submission on nobody. Needs a transaction: until that ends nobody submits or closes the period.
+    While it is provisional anybody may whose input it is, while it is open to objections the
+    office alone, then nobody: no number moves that nobody may object to. Needs a transaction: until
+    that ends nobody submits or closes the period. `at` is given for demonstrations only.
     """
-    lock_period(period, shared=True)
-    standing = stand_of(period, at=moment_of_action())
-    if standing.pending or standing.published:
+    standing = require_unsubmitted(period, at=at)
+    if standing.state == Stand.CLOSED:
         raise PeriodClosed(
-            _("%(period)s was submitted for approval or is published: nothing enters it any more.")
+            _(
+                "The days of objections to %(period)s are over: nothing enters it, unless the "
+                "office lets it be objected to for longer."
+            )
             % {"period": period.name}
         )
     if standing.state != Stand.LIVE and not (actor is not None and may_edit(actor)):
@@ -278,12 +301,46 @@ def require_open(period: Period, *, actor: User | None = None) -> None:
         )
 
 
+def require_provisional(period: Period, *, at: datetime | None = None) -> None:
+    """Let something be measured that is of the period itself, as `require_open`: not once closed.
+
+    What is found on the streets of another month is not of this one, whoever finds it.
+    """
+    if require_unsubmitted(period, at=at).state != Stand.LIVE:
+        raise PeriodClosed(
+            _("%(period)s is closed: nothing is drawn or inspected for it any more.")
+            % {"period": period.name}
+        )
+
+
+def require_unsubmitted(period: Period, *, at: datetime | None = None) -> Standing:
+    """Return where a period stands, until the transaction ends; raises PeriodClosed if submitted.
+
+    For what moves no number, such as the words of the bulletin, this is enough.
+    """
+    lock_period(period, shared=True)
+    standing = stand_of(period, at=at or moment_of_action())
+    if standing.pending or standing.published:
+        raise PeriodClosed(
+            _("%(period)s was submitted for approval or is published: nothing enters it any more.")
+            % {"period": period.name}
+        )
+    return standing
+
+
 def moment_of_action() -> datetime:
     """Return the database's clock, the one by which all machines act."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         now: datetime = cursor.fetchone()[0]
     return now
+
+
+def require_begun(period: Period) -> None:
+    """Raise InvalidInput for a period to come."""
+    if timezone.now() < period.start:
+        sentence = _("%s has not begun.") % period.name
+        raise InvalidInput(sentence, fields={"period": _("choose one that has begun")})
 
 
 def require_office(actor: User) -> None:

@@ -12,13 +12,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from cases.choices import CITY, Action
+from cases.choices import CITY, DISTRICT_SLUGS, Action
 from cases.errors import Busy, InvalidInput
 from cases.models import Case, Request
 from cases.views.words import EFFECT_WORDS
 from cityops.accounts.models import User
 from scoring.changes import Changes, annex_of, changes_between, totals_moved
 from scoring.frame import period_of, require_reader
+from scoring.key_tasks import milestones_waiting
 from scoring.lifecycle import Standing, appeals_of, sides_of, stand_of
 from scoring.models import Edition, Objection, ObjectionAdjustment, Run
 from scoring.objections import (
@@ -33,6 +34,7 @@ from scoring.objections import (
     value_in,
     withdraw_objection,
 )
+from scoring.onsite import points_waiting
 from scoring.periods import Period, parse_period
 from scoring.publishing import (
     approve_edition,
@@ -100,8 +102,22 @@ def _show(
         "days": (stands.window_until - stands.closes_at).days,
         "posted": request.POST,
         "refusal": refusal,
+        **(_unanswered(period) if run else {}),
     }
     return render(request, "scoring/standing.html", said, status=422 if refusal else 200)
+
+
+def _unanswered(period: Period) -> dict[str, Any]:
+    """Return what the run goes without: points nobody inspected, milestones nobody confirmed."""
+    names = body_names()
+    points = points_waiting(period.start, period.end)
+    return {
+        "points_waiting": [(names.get(b, b), *points[b]) for b in DISTRICT_SLUGS if b in points],
+        "milestones_waiting": [
+            (one, names.get(one.task.body, one.task.body))
+            for one in milestones_waiting(period.start, period.end)
+        ],
+    }
 
 
 def _present(period: Period) -> Run | None:

@@ -27,7 +27,8 @@ class OnsiteDraw(models.Model):
     """The points of a month, drawn once with their assessors; anybody can draw them again.
 
     seed = SHA-256(the four heads before the month ‖ name); cells of a kind follow each other by
-    SHA-256(seed ‖ cell), assessors of a body by SHA-256(seed ‖ body/user name): docs/onsite.md.
+    SHA-256(seed ‖ cell), assessors of a body by SHA-256(seed ‖ body/user name). See
+    docs/assessment-inputs.md.
     """
 
     period = models.CharField(_("period"), max_length=8, unique=True)
@@ -223,6 +224,7 @@ class KeyTask(models.Model):
     unit = models.ForeignKey("cases.Unit", models.PROTECT, null=True)  # responsible 责任单位
     about = models.CharField(max_length=1000, blank=True)
     version = models.PositiveIntegerField(default=1)  # grows with every change
+    key = models.UUIDField(null=True, unique=True)  # of the form that listed it: sent twice, once
     added_at = models.DateTimeField()
 
     objects: ClassVar[models.Manager["KeyTask"]] = models.Manager()
@@ -250,6 +252,8 @@ class Milestone(models.Model):
     confirmed_by = models.ForeignKey(_USER, models.PROTECT, null=True, related_name="+")
     confirmed_at = models.DateTimeField(null=True)
     dropped_at = models.DateTimeField(null=True)  # it was a mistake: in no count
+    dropped_by = models.ForeignKey(_USER, models.PROTECT, null=True, related_name="+")
+    drop_asked_by = models.ForeignKey(_USER, models.PROTECT, null=True, related_name="+")  # overdue
 
     objects: ClassVar[models.Manager["Milestone"]] = models.Manager()
 
@@ -271,6 +275,12 @@ class Milestone(models.Model):
                 & ~Q(confirmed_by=F("reported_by")),
                 name="milestone_confirmed_by_another",
             ),
+            models.CheckConstraint(
+                condition=Q(dropped_by=None)
+                | Q(drop_asked_by=None)
+                | ~Q(dropped_by=F("drop_asked_by")),
+                name="milestone_dropped_by_another",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -283,9 +293,9 @@ class Milestone(models.Model):
         return is_confirmed and self.met_on is not None and self.met_on <= self.due_on
 
     def light(self, *, on: date) -> str:
-        """Return its light on a day: met, late, soon (a week before) or normal."""
+        """Return its light on a day: met, met_late, late, soon (a week before) or normal."""
         if self.met_on is not None:
-            return "late" if self.met_on > self.due_on else "met"
+            return "met_late" if self.met_on > self.due_on else "met"
         days = (self.due_on - on).days
         return "late" if days < 0 else "soon" if days <= SOON_DAYS else "normal"
 
@@ -307,6 +317,8 @@ class KeyTaskChange(models.Model):
         MET = "met", _("reported as met")
         CONFIRMED = "confirmed", _("confirmed")
         SENT_BACK = "sent_back", _("sent back")
+        DROP_ASKED = "drop_asked", _("drop of an overdue milestone proposed")
+        DROP_KEPT = "drop_kept", _("overdue milestone kept")
         DROPPED = "dropped", _("milestone dropped")
 
     task = models.ForeignKey(KeyTask, models.PROTECT, related_name="changes")

@@ -12,11 +12,10 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 from cases.choices import CITY
 from cases.models import Area, Case, MinorClass, Unit
 from cityops.accounts.models import User
-from scoring.inputs_words import LIGHTS
 from scoring.minutes import ActionItem, AgendaLine, ItemChange
 from scoring.periods import CITY_TIME, parse_period
 from scoring.sheet import body_names
-from scoring.words import period_words
+from scoring.words import LIGHTS, period_words
 
 CASES_SHOWN = 12  # of a place with many
 CHANGED_WORDS = {

@@ -1,12 +1,12 @@
 """On-site inspection 实地考评: points and assessors drawn by lot, checklists answered, the mean.
 
-Both lots are drawn (双随机) from one published seed; docs/onsite.md says how to draw them again.
+Both lots are drawn (双随机) from one published seed; see docs/assessment-inputs.md.
 """
 
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -17,11 +17,11 @@ from typing import Any
 
 from django.contrib.gis.geos import Point
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from cases.choices import DISTRICT_SLUGS
+from cases.choices import DISTRICT_SLUGS, OPEN_STAGES
 from cases.errors import InvalidInput, NotAllowed
 from cases.ledger import retrying
 from cases.models import Case, District, Effect, Unit
@@ -29,9 +29,8 @@ from cases.models.area import in_language
 from cases.selectors.draws import heads_before, in_order, seed_of
 from cityops.accounts.models import Grant, User
 from cityops.accounts.roles import Role, ScopeKind
-from scoring.lifecycle import require_office, require_open
+from scoring.lifecycle import TEXT_MAX, require_begun, require_office, require_provisional
 from scoring.measured import OnsiteAnswer, OnsiteDraw, OnsiteFinding, OnsitePoint
-from scoring.office import TEXT_MAX, require_begun
 from scoring.periods import Period, parse_period, periods_within
 from scoring.rules import Measure
 
@@ -75,7 +74,7 @@ def draw_points(*, period: Period, actor: User, at: datetime | None = None) -> O
     """
     require_office(actor)
     require_begun(period)
-    require_open(period, actor=actor)
+    require_provisional(period, at=at)
     if not period.is_month:
         raise InvalidInput(_("Points are drawn for a month."), fields={"period": _("a month")})
     now = at or timezone.now()
@@ -148,16 +147,40 @@ def _user_name(key: str) -> str:
 
 def _assessors() -> dict[str, tuple[User, frozenset[str]]]:
     """Return the assessors by user name, each with the districts he has any post or unit in."""
+    is_assessor = Q(grant__role=Role.ASSESSOR)
+    found = User.objects.filter(is_assessor, is_active=True).distinct().order_by("username")
+    own = own_districts([user.pk for user in found])
+    return {user.username: (user, frozenset(own[user.pk])) for user in found}
+
+
+def own_districts(users: Collection[int]) -> dict[int, set[str]]:
+    """Return the districts each user has any post, unit or grid cells in."""
     units = dict(Unit.objects.values_list("code", "district"))
     own: dict[int, set[str]] = defaultdict(set)
-    for grant in Grant.objects.exclude(scope_kind=ScopeKind.CITY):
+    for grant in Grant.objects.filter(user__in=users):
         if grant.scope_kind == ScopeKind.DISTRICT:
             own[grant.user_id].add(grant.scope_key)
         elif grant.scope_kind == ScopeKind.UNIT and units.get(grant.scope_key):
             own[grant.user_id].add(str(units[grant.scope_key]))
-    is_assessor = Q(grant__role=Role.ASSESSOR)
-    found = User.objects.filter(is_assessor, is_active=True).distinct().order_by("username")
-    return {user.username: (user, frozenset(own[user.pk])) for user in found}
+    with connection.cursor() as cursor:
+        cursor.execute(_OF_GRIDS, [list(users)])
+        for user, body in cursor.fetchall():
+            own[user].add(body)
+    return own
+
+
+# A zone may lie across streets, so each cell is looked at that the leading digits name.
+_OF_GRIDS = """
+    SELECT DISTINCT held.user_id, place.body
+    FROM (SELECT user_id, unnest(grids) AS digits FROM accounts_grant
+          WHERE scope_kind = 'grids' AND user_id = ANY (%s)) held
+    JOIN cases_area cell ON cell.level = 'cell' AND upper_inf(cell.valid)
+      AND starts_with(cell.code, held.digits)
+    CROSS JOIN LATERAL (
+      SELECT d.district_id AS body FROM cases_area d
+      WHERE d.level = 'district' AND upper_inf(d.valid) AND ST_Covers(d.geom, cell.label)
+      ORDER BY d.precedence DESC, d.code LIMIT 1) place
+"""
 
 
 # A cell's kind, by the first that fits: in a village or not wholly in a built-up area; with a
@@ -245,15 +268,18 @@ def answer_point(
 ) -> OnsiteAnswer:
     """Keep what was found at a point, once; each finding becomes a case soon after.
 
-    An effect brings it in, written with the answer. Raises NotAllowed, and InvalidInput by field.
+    An effect brings it in, or its photo to the case it names, written with the answer. Raises
+    NotAllowed, also for who got a post in the district since the draw, and InvalidInput by field.
     `at` is given for demonstrations only.
     """
     if point.assessor_id != actor.pk or not actor.holds(Role.ASSESSOR):
         raise NotAllowed(_("This point was drawn for somebody else."))
-    require_open(parse_period(point.draw.period), actor=actor)
+    if point.body in own_districts([actor.pk])[actor.pk]:
+        raise NotAllowed(_("You have a post in this district by now, so you do not inspect it."))
+    require_provisional(parse_period(point.draw.period), at=at)
     items = {item["code"]: item for item in point.draw.checklist["items"]}
-    _require_sound(found, items, remark, actor)
     now = at or timezone.now()
+    _require_sound(found, items, remark, point.body, now)
     deducted = sum((Decimal(items[one.code]["points"]) for one in found), Decimal(0))
     words = {"by": actor, "at": now, "deducted": deducted, "remark": remark.strip()}
     words["score"] = max(FULL - deducted, Decimal(0))
@@ -276,25 +302,31 @@ def answer_point(
     Effect.objects.bulk_create(
         _bring_in(point, items[one.code], one, row, actor)
         for one, row in zip(found, findings, strict=True)
-        if row.key is not None
+        if row.key is not None or one.photo
     )
     return answer
 
 
 def _require_sound(
-    found: Sequence[Found], items: Mapping[str, Any], remark: str, actor: User
+    found: Sequence[Found], items: Mapping[str, Any], remark: str, body: str, now: datetime
 ) -> None:
-    """Raise InvalidInput for items the checklist lacks, one found twice, and cases nobody knows."""
+    """Raise InvalidInput for items the checklist lacks, one found twice, and cases that are not it.
+
+    A known case is of the district and of the item's class, and was open then. It is not looked up
+    in the assessor's sight, who is never of the district.
+    """
     fields = {}
     codes = [one.code for one in found]
     known = [one.known_case for one in found if one.known_case]
-    seen = Case.objects.all().visible_to(actor).filter(number__in=known)
-    there = set(seen.values_list("number", flat=True))
+    is_open = Q(stage__in=sorted(OPEN_STAGES)) | Q(closed_at__gt=now)
+    open_then = Case.objects.filter(is_open, number__in=known, district=body, reported_at__lte=now)
+    there = dict(open_then.values_list("number", "minor"))
     for one in found:
         if one.code not in items or codes.count(one.code) > 1:
             fields[f"found_{one.code}"] = _("each item of the checklist once")
-        if one.known_case and one.known_case not in there:
-            fields[f"known_{one.code}"] = _("there is no such case")
+        category = items.get(one.code, {}).get("category")
+        if one.known_case and there.get(one.known_case) != category:
+            fields[f"known_{one.code}"] = _("no open case of this district and class")
         if len(one.note.strip()) > NOTE_MAX:
             fields[f"note_{one.code}"] = _("at most %d characters") % NOTE_MAX
     if len(remark.strip()) > TEXT_MAX:
@@ -306,10 +338,14 @@ def _require_sound(
 def _bring_in(
     point: OnsitePoint, item: Mapping[str, Any], one: Found, row: OnsiteFinding, actor: User
 ) -> Effect:
-    """Return the effect that makes a finding a case: done once, for its key is the case's."""
+    """Return the effect that makes a finding a case: done once, for its key is the case's.
+
+    Of one whose case is known it brings the photo there, which is all that backs the deduction.
+    """
     said = [in_language(item["zh"], item["en"]), one.note.strip()]
     payload = {
-        "key": str(row.key),
+        "key": str(row.key) if row.key else "",
+        "known_case": one.known_case,
         "actor": actor.pk,
         "lon": f"{point.place.x:.7f}",
         "lat": f"{point.place.y:.7f}",
@@ -318,7 +354,7 @@ def _bring_in(
         "photos": [dict(one.photo)] if one.photo else [],
     }
     return Effect(
-        key=f"finding:{row.key}",
+        key=f"finding:{row.key or f'{row.answer_id}:{row.code}'}",
         kind="finding",
         queue=f"dispatch.{point.body}",
         scope=point.body,
@@ -338,6 +374,15 @@ def cases_of(findings: Iterable[OnsiteFinding]) -> dict[int, str]:
 
 
 # --- the measure --------------------------------------------------------------------------------
+
+
+def points_waiting(start: datetime, end: datetime) -> dict[str, tuple[int, int]]:
+    """Return of each body in [start, end) how many points drawn wait for an answer, of how many."""
+    months = [p.name for p in periods_within(start, end) if p.is_month]
+    rows = OnsitePoint.objects.filter(draw__period__in=months).order_by()
+    waiting = Count("pk", filter=Q(answer=None))
+    counted = rows.values_list("body").annotate(waiting=waiting, of=Count("pk"))
+    return {body: (waiting, of) for body, waiting, of in counted if waiting}
 
 
 def onsite_measures(start: datetime, end: datetime) -> dict[str, Measure]:

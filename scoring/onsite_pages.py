@@ -1,7 +1,6 @@
 """On-site inspection: the draw with its points and how to repeat it, and the phone's checklist."""
 
 import csv
-import uuid
 from collections import defaultdict
 from fractions import Fraction
 from typing import Any
@@ -22,13 +21,12 @@ from cases.forms import AlbumInput, RefusableForm
 from cases.models import Area, Attachment, Case
 from cases.models.area import in_language
 from cityops.accounts.models import User
-from cityops.accounts.roles import Role
-from scoring.frame import period_of, require_reader
-from scoring.inputs_words import frame_of
-from scoring.measured import OnsiteDraw, OnsiteFinding, OnsitePoint
-from scoring.office import TEXT_MAX
+from cityops.accounts.roles import Role, ScopeKind
+from scoring.frame import frame_of, period_of, require_reader
+from scoring.lifecycle import TEXT_MAX, Stand, stand_of
+from scoring.measured import OnsiteAnswer, OnsiteDraw, OnsiteFinding, OnsitePoint
 from scoring.onsite import NOTE_MAX, Found, answer_point, cases_of, draw_points, points_of
-from scoring.periods import Period, periods_within
+from scoring.periods import Period, parse_period, periods_within
 from scoring.rules import half_up
 from scoring.sheet import body_names
 from scoring.versions import may_edit
@@ -51,9 +49,13 @@ def onsite(request: HttpRequest, period: str) -> HttpResponse:
             messages.success(request, _("The points are drawn."))
             return redirect("score_onsite", period=wanted.name)
     draws = list(OnsiteDraw.objects.filter(period__in=_months(wanted, request)).order_by("period"))
+    over = {draw.pk for draw in draws if _is_over(draw)}
+    told = [draw for draw in draws if draw.pk in over or may_edit(user)]
     said = {
-        "draws": [{"draw": draw, "kinds": _kinds(draw), "lots": _lots(draw)} for draw in draws],
-        "bodies": _bodies(draws, user),
+        "draws": [{"draw": draw, "kinds": _kinds(draw), "lots": _lots(draw)} for draw in told],
+        "is_drawn": bool(draws),
+        "is_told": told == draws,
+        "bodies": _bodies(draws, told, over, user),
         "may_draw": may_edit(user) and wanted.is_month and not draws,
         "has_points": bool(points_of(user)),
         "refusal": refusal,
@@ -66,6 +68,14 @@ def _months(period: Period, request: HttpRequest) -> list[str]:
     """Return the months of a period; `three` takes those the few-cases rule looks at."""
     start = period.wide_start if "three" in request.GET else period.start
     return [one.name for one in periods_within(start, period.end) if one.is_month]
+
+
+def _is_over(draw: OnsiteDraw) -> bool:
+    """Tell whether a month is closed: nothing is inspected any more, so anybody repeats its draw.
+
+    Before that only the office does. Others would sweep the cells, or ring the assessor.
+    """
+    return stand_of(parse_period(draw.period)).state != Stand.LIVE
 
 
 def _kinds(draw: OnsiteDraw) -> dict[str, str]:
@@ -85,8 +95,13 @@ def _lots(draw: OnsiteDraw) -> list[tuple[str, str, str]]:
     ]
 
 
-def _bodies(draws: list[OnsiteDraw], user: User) -> list[dict[str, Any]]:
-    """Return the points of each body in their order, with the mean of those answered."""
+def _bodies(
+    draws: list[OnsiteDraw], told: list[OnsiteDraw], over: set[int], user: User
+) -> list[dict[str, Any]]:
+    """Return the points of each body in their order, with the mean of those answered.
+
+    Where one that waits lies and who goes there is told of the draws in `told`, and of own points.
+    """
     points = list(
         OnsitePoint.objects.filter(draw__in=draws)
         .select_related("answer", "assessor", "draw")
@@ -95,6 +110,8 @@ def _bodies(draws: list[OnsiteDraw], user: User) -> list[dict[str, Any]]:
     )
     places = places_of_cells({point.cell for point in points})
     words = {draw.pk: (_kinds(draw), _items(draw)) for draw in draws}
+    open_draws = {draw.pk for draw in told}
+    in_sight = _bodies_of(user)
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     answered = [p for p in points if hasattr(p, "answer")]
     findings = [one for point in answered for one in point.answer.findings.all()]
@@ -104,14 +121,19 @@ def _bodies(draws: list[OnsiteDraw], user: User) -> list[dict[str, Any]]:
     for point in points:
         kinds, items = words[point.draw_id]
         answer = getattr(point, "answer", None)
+        is_own = point.assessor_id == user.pk
         rows[point.body].append(
             {
                 "point": point,
+                "is_over": point.draw_id in over,
+                "is_told": bool(answer) or is_own or point.draw_id in open_draws,
                 "kind": kinds.get(point.kind, point.kind),
                 "place": places[point.cell],
                 "answer": answer,
+                "remark": answer.remark if answer and (is_own or point.body in in_sight) else "",
                 "findings": [
-                    _finding(one, items, numbers, visible) for one in answer.findings.all()
+                    _finding(one, items, numbers, visible, is_own=is_own)
+                    for one in answer.findings.all()
                 ]
                 if answer
                 else [],
@@ -130,14 +152,27 @@ def _bodies(draws: list[OnsiteDraw], user: User) -> list[dict[str, Any]]:
     ]
 
 
+def _bodies_of(user: User) -> set[str]:
+    """Return the districts a reader has a post for: all four with one of the whole city."""
+    if any(grant.scope_kind == ScopeKind.CITY for grant in user.grants):
+        return set(DISTRICT_SLUGS)
+    return {grant.scope_key for grant in user.grants if grant.scope_kind == ScopeKind.DISTRICT}
+
+
 def _finding(
-    one: OnsiteFinding, items: dict[str, str], numbers: dict[int, str], visible: set[str]
+    one: OnsiteFinding,
+    items: dict[str, str],
+    numbers: dict[int, str],
+    visible: set[str],
+    *,
+    is_own: bool,
 ) -> dict[str, Any]:
+    """Return a finding in words; its note describes its case, so only who sees that reads it."""
     number = numbers.get(one.pk, "")
     return {
         "name": items.get(one.code, one.code),
         "points": f"{one.points.normalize():f}",
-        "note": one.note,
+        "note": one.note if is_own or number in visible else "",
         "number": number,
         "is_visible": number in visible,
     }
@@ -160,8 +195,10 @@ def places_of_cells(cells: set[str]) -> dict[str, str]:
 @login_required
 def onsite_pool(request: HttpRequest, period: str) -> HttpResponse:
     """Hand out the cells a month was drawn from, with their kinds: what repeats the draw."""
-    require_reader(request)
+    user = require_reader(request)
     draw = get_object_or_404(OnsiteDraw, period=period_of(period).name)
+    if not may_edit(user) and not _is_over(draw):
+        raise Http404
     answer = HttpResponse(content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{draw.name}.csv"'
     rows = csv.writer(answer)
@@ -194,6 +231,7 @@ class InspectionForm(RefusableForm):
         self.items = checklist["items"]
         self.photo_kinds = {f"photo_{i['code']}": Attachment.Kind.NEAR for i in self.items}
         super().__init__(*args, **kwargs)
+        del self.fields["key"]  # a point has one answer, whatever the form was sent with
         for item in self.items:
             code = item["code"]
             self.fields |= {
@@ -214,14 +252,14 @@ class InspectionForm(RefusableForm):
             }
 
     def clean(self) -> dict[str, Any]:
-        """Ask for a photo of each finding that becomes a case."""
+        """Ask for a photo of each finding: it is what backs the deduction."""
         said = super().clean()
         for item in self.items:
             code = item["code"]
             photo = f"photo_{code}"
-            is_new = said.get(f"found_{code}") and not said.get(f"known_{code}")
-            if is_new and said.get(photo) is None and photo not in self.errors:
-                self.add_error(photo, _("What becomes a case needs a photo."))
+            is_found = said.get(f"found_{code}")
+            if is_found and said.get(photo) is None and photo not in self.errors:
+                self.add_error(photo, _("What is found needs a photo."))
         return said
 
     def refuse(self, refusal: Refusal) -> None:
@@ -291,9 +329,11 @@ def phone_onsite_point(request: HttpRequest, pk: int) -> HttpResponse:
     user = _assessor(request)
     mine = OnsitePoint.objects.filter(assessor=user).select_related("draw", "answer")
     point = get_object_or_404(mine, pk=pk)
+    if request.method == "POST" and hasattr(point, "answer"):
+        return _answered_before(request)
     checklist = point.draw.checklist
     if request.method != "POST":
-        form = InspectionForm(user=user, checklist=checklist, initial={"key": uuid.uuid4()})
+        form = InspectionForm(user=user, checklist=checklist)
         return _point_page(request, point, form, status=200)
     form = InspectionForm(request.POST, request.FILES, user=user, checklist=checklist)
     if not form.is_valid():
@@ -302,9 +342,17 @@ def phone_onsite_point(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         answer = answer_point(point=point, actor=user, **said)
     except Refusal as refusal:
+        if OnsiteAnswer.objects.filter(point=point).exists():
+            return _answered_before(request)
         form.refuse(refusal)
         return _point_page(request, point, form, status=refusal.status)
     messages.success(request, _("Kept: %s points.") % half_up(Fraction(answer.score)))
+    return redirect("phone_onsite")
+
+
+def _answered_before(request: HttpRequest) -> HttpResponse:
+    """Lead on who sends an answer again: the phone did not hear that it was kept."""
+    messages.info(request, _("You answered this point before."))
     return redirect("phone_onsite")
 
 

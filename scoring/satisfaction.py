@@ -1,12 +1,13 @@
 """Satisfaction 满意度: answers of random revisits in the log, and of surveys imported from a file.
 
-Five answers are worth 100 to 0; a body's measure is the mean over all of them (assessment.md §6).
+Five answers are worth 100 to 0; a body's measure is the mean over its revisits (assessment.md §6).
 """
 
 import csv
 import hashlib
 import io
 import json
+import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
@@ -25,9 +26,8 @@ from cases.errors import InvalidInput
 from cases.ledger import retrying
 from cases.models import District
 from cityops.accounts.models import User
-from scoring.lifecycle import require_office, require_open
+from scoring.lifecycle import TEXT_MAX, require_begun, require_office, require_open
 from scoring.measured import Survey, SurveyAnswer
-from scoring.office import TEXT_MAX, require_begun
 from scoring.periods import CITY_TIME, Period, parse_period, periods_within
 from scoring.rules import Measure
 
@@ -94,7 +94,8 @@ def read_survey(raw: bytes, period: Period | None = None) -> Read:
     text = _text_of(raw)
     if isinstance(text, Fault):
         return Read(sha256, (), (text,))
-    lines = csv.reader(io.StringIO(text, newline=""))
+    # Strict: else a quotation mark that is never closed would swallow the lines below it.
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         rows = [(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
     except csv.Error:
@@ -150,10 +151,11 @@ class _Lines:
         self.faults: list[Fault] = []
         self.seen: dict[str, int] = {}  # number: its line
         self.bodies = _bodies()
+        self.today = timezone.now().astimezone(CITY_TIME).date()
         self.known: set[str] = set()
         if period is not None:
             kept = SurveyAnswer.objects.filter(period=period.name, counts=True)
-            self.known = set(kept.values_list("number", flat=True))
+            self.known = set(map(plain_number, kept.values_list("number", flat=True)))
 
     def read(self, line: int, row: list[str]) -> Answer | None:
         """Return the answer of a line; None where something is wrong with it."""
@@ -165,7 +167,8 @@ class _Lines:
         body = self.bodies.get(said["body"].lower(), "")
         mark = MARKS.get(said["mark"], 0)
         said_on = _day(said["said_on"])
-        self._check_number(line, said["number"])
+        number = plain_number(said["number"])
+        self._check_number(line, number)
         if not body:
             self._fault(line, "body", _("no district of the four: “%s”") % said["body"])
         if not mark:
@@ -174,9 +177,11 @@ class _Lines:
             self._fault(line, "said_on", _("a day like 2026-10-31: “%s”") % said["said_on"])
         elif self.period is not None and not _lies_in(said_on, self.period):
             self._fault(line, "said_on", _("this day is not in %s") % self.period.name)
+        elif said_on > self.today:
+            self._fault(line, "said_on", _("this day is still to come"))
         if len(self.faults) > before or said_on is None:
             return None
-        return Answer(line, said["number"], body, mark, said_on)
+        return Answer(line, number, body, mark, said_on)
 
     def _check_number(self, line: int, number: str) -> None:
         if not 0 < len(number) <= _NUMBER_MAX:
@@ -190,6 +195,12 @@ class _Lines:
 
     def _fault(self, line: int, name: str, message: str) -> None:
         self.faults.append(Fault(line, self.heads[self.places[name]].strip(), message))
+
+
+def plain_number(text: str) -> str:
+    """Return the number of an interview as it is compared: a spreadsheet makes 1 of 001."""
+    said = unicodedata.normalize("NFKC", text).strip().casefold()
+    return said.lstrip("0") or said[:1]
 
 
 def _bodies() -> dict[str, str]:
@@ -217,7 +228,6 @@ def _lies_in(day: date, period: Period) -> bool:
 # --- keeping it ---------------------------------------------------------------------------------
 
 
-@retrying
 def import_survey(
     *, period: Period, name: str, read: Read, actor: User, at: datetime | None = None
 ) -> Survey:
@@ -225,9 +235,21 @@ def import_survey(
 
     Raises NotAllowed, and InvalidInput by field. `at` is given for demonstrations only.
     """
+    try:
+        return _import_survey(period=period, name=name, read=read, actor=actor, at=at)
+    except IntegrityError as error:  # another import of the same answers was there first
+        raise InvalidInput(
+            _("Nothing was imported."), fields={"file": _("its answers were imported before")}
+        ) from error
+
+
+@retrying
+def _import_survey(
+    *, period: Period, name: str, read: Read, actor: User, at: datetime | None
+) -> Survey:
     require_office(actor)
     require_begun(period)
-    require_open(period, actor=actor)
+    require_open(period, actor=actor, at=at)
     fields = {}
     if not period.is_month:
         fields["period"] = _("a month")
@@ -286,8 +308,9 @@ def withdraw_survey(*, pk: int, reason: str, actor: User) -> Survey:
 
 # --- the measure --------------------------------------------------------------------------------
 
-# Of each case a weekly draw took, the first answer since its week began: an operator chooses
-# neither whom to ask nor which answer counts. By the body whose draw took it; an answer once.
+# Of each case a weekly draw took, the first answer since its instant: an operator chooses neither
+# whom to ask nor which answer counts, and asks nobody whose case may yet be drawn or not. By the
+# body whose draw took it; an answer once.
 _REVISITED = """
     SELECT DISTINCT ON (answer.id) drawn.key, c.number, answer.at,
            (answer.data -> 'facts' ->> 'satisfaction')::int
@@ -297,7 +320,7 @@ _REVISITED = """
     JOIN cases_case c ON c.number = one.number
     CROSS JOIN LATERAL (
       SELECT e.id, e.at, e.data FROM cases_event e
-      WHERE e.case_id = c.id AND e.action = 'revisit' AND e.at >= draw.start
+      WHERE e.case_id = c.id AND e.action = 'revisit' AND e.at >= draw."end"
       ORDER BY e.case_seq LIMIT 1) answer
     WHERE draw.kind = 'revisit' AND draw."end" > %(start)s::timestamptz - interval '90 days'
       AND answer.at >= %(start)s AND answer.at < %(until)s
@@ -334,15 +357,24 @@ def surveyed(start: datetime, end: datetime) -> dict[tuple[str, int], int]:
 
 
 def satisfaction_measures(start: datetime, end: datetime, as_of: datetime) -> dict[str, Measure]:
-    """Return each body's mean worth over the answers of revisits and surveys in [start, end)."""
-    counts: dict[tuple[str, int], int] = defaultdict(int, surveyed(start, end))
+    """Return each body's mean worth over the answers to random revisits in [start, end).
+
+    Surveys are shown beside and are in no count. Source: assessment.md §6.
+    """
+    counts: dict[tuple[str, int], int] = defaultdict(int)
     for one in revisited(start, end, as_of):
         counts[one.body, one.mark] += 1
+    return means_of(counts)
+
+
+def means_of(counts: Mapping[tuple[str, int], int]) -> dict[str, Measure]:
+    """Return the mean worth of each body's answers, of (body, mark) counted."""
     worth = worth_of()
     found: dict[str, Measure] = {}
     for body in DISTRICT_SLUGS:
-        number = sum(counts[body, mark] for mark in worth)
-        total = sum((points * counts[body, mark] for mark, points in worth.items()), Fraction(0))
+        given = {mark: counts.get((body, mark), 0) for mark in worth}
+        number = sum(given.values())
+        total = sum((points * given[mark] for mark, points in worth.items()), Fraction(0))
         if number:
             found[body] = Measure(total / number, number, number)
     return found

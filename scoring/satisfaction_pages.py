@@ -3,13 +3,13 @@
 import base64
 import zlib
 from collections import Counter, defaultdict
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core import signing
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -22,14 +22,14 @@ from cases.errors import InvalidInput, PeriodClosed
 from cases.models import Case
 from cases.views.words import SATISFACTION_WORDS
 from cityops.accounts.models import User
-from scoring.frame import period_of, require_reader
-from scoring.inputs_words import frame_of
+from scoring.frame import frame_of, period_of, require_office_reader, require_reader
 from scoring.measured import Survey
 from scoring.periods import Period
-from scoring.rules import half_up
+from scoring.rules import Measure, half_up
 from scoring.satisfaction import (
     MOST_BYTES,
     import_survey,
+    means_of,
     read_survey,
     revisited,
     satisfaction_measures,
@@ -41,13 +41,6 @@ from scoring.sheet import body_names
 from scoring.versions import may_edit
 
 _SIGNER = signing.Signer(salt="scoring.satisfaction_pages")
-
-
-def _office(request: HttpRequest) -> User:
-    user = require_reader(request)
-    if not may_edit(user):
-        raise PermissionDenied
-    return user
 
 
 class SurveyForm(forms.Form):
@@ -82,7 +75,7 @@ def _page(
         word = SATISFACTION_WORDS[str(one.mark)]
         asked[one.body].append({"answer": one, "word": word, "is_visible": one.number in visible})
     names, told = body_names(), surveyed(start, wanted.end)
-    measures = satisfaction_measures(start, wanted.end, now)
+    measures, beside = satisfaction_measures(start, wanted.end, now), means_of(told)
     bodies = []
     for body in DISTRICT_SLUGS:
         of_revisits = Counter(row["answer"].mark for row in asked[body])
@@ -91,8 +84,9 @@ def _page(
             {
                 "body": body,
                 "name": names.get(body, body),
-                "mean": half_up(measure.value) if measure and measure.value is not None else None,
+                "mean": _rounded(measure),
                 "answers": measure.groups if measure else 0,
+                "survey_mean": _rounded(beside.get(body)),
                 "marks": [
                     (SATISFACTION_WORDS[str(mark)], f"{worth}", of_revisits[mark],
                      told.get((body, mark), 0))
@@ -113,11 +107,15 @@ def _page(
     return render(request, "scoring/satisfaction.html", page, status=status)
 
 
+def _rounded(measure: Measure | None) -> Decimal | None:
+    return half_up(measure.value) if measure and measure.value is not None else None
+
+
 @require_POST
 @login_required
 def survey_import(request: HttpRequest, period: str) -> HttpResponse:
     """Show what a file holds, or what is wrong in it; import it once that was seen."""
-    user, wanted = _office(request), period_of(period)
+    user, wanted = require_office_reader(request), period_of(period)
     if "seen" in request.POST:
         return _confirm(request, user, wanted)
     form = SurveyForm(request.POST, request.FILES)
@@ -163,7 +161,7 @@ def _confirm(request: HttpRequest, user: User, wanted: Period) -> HttpResponse:
 @login_required
 def survey_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """Take an imported file back, with a reason."""
-    user = _office(request)
+    user = require_office_reader(request)
     survey = get_object_or_404(Survey, pk=pk)
     wanted = period_of(survey.period)
     try:

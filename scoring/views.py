@@ -10,30 +10,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from cityops.accounts.models import User
-from cityops.accounts.roles import Role, ScopeKind
-from scoring.lifecycle import stand_of
+from scoring.lifecycle import may_read, stand_of
 from scoring.periods import BadPeriod, parse_period
 from scoring.services import NotBegun, compute_run
-
-READERS = frozenset(
-    {
-        Role.LEADER,
-        Role.ASSESSOR,
-        Role.SUPERVISOR,
-        Role.DISPATCHER,
-        Role.ACCEPTOR,
-        Role.DUTY_CHIEF,
-        Role.ADMIN,
-    }
-)
-
-
-def may_read(user: User) -> bool:
-    """Tell whether a user may see scores: posts of the centres and leaders, city or district."""
-    return user.is_active and any(
-        grant.role in READERS and grant.scope_kind in (ScopeKind.CITY, ScopeKind.DISTRICT)
-        for grant in user.grants
-    )
 
 
 class Assessment(APIView):

@@ -78,6 +78,14 @@ REPORT_COUNTS: dict[str, str | Promise] = {  # by source of the report, not by b
     "decided_reports": pgettext_lazy("count", "Reports decided"),
     "valid_reports": pgettext_lazy("count", "Valid reports"),
 }
+# Of what has a last day, as shape and word: colour never says it alone.
+LIGHTS = {
+    "normal": ("○", pgettext_lazy("light", "on time")),
+    "soon": ("▲", pgettext_lazy("light", "due soon")),
+    "late": ("■", pgettext_lazy("light", "overdue")),
+    "met": ("✓", pgettext_lazy("light", "met")),
+    "met_late": ("✓", pgettext_lazy("light", "met late")),
+}
 LIST_NAMES = {**COUNT_NAMES, **REPORT_COUNTS}
 
 _MONTHS = (

@@ -62,13 +62,14 @@ def drawn_from(kind: str, start: datetime, end: datetime) -> dict[str, set[str]]
 
 
 def revisits_due(user: User, draws: Iterable[Draw]) -> list[Case]:
-    """Return the drawn cases in sight whose reporters were not asked since the week drawn from."""
-    since = {
-        number: draw.start for draw in draws for row in draw.numbers.values() for number in row
-    }
+    """Return the drawn cases in sight whose reporters were not asked since the draw.
+
+    Who was asked before it was not asked by lot: that answer is in no score.
+    """
+    since = {number: draw.end for draw in draws for row in draw.numbers.values() for number in row}
     asked = Event.objects.filter(action=Action.REVISIT, case__number__in=since)
     newest = dict(asked.order_by("at").values_list("case__number", "at"))
-    waiting = [n for n, start in since.items() if n not in newest or newest[n] < start]
+    waiting = [n for n, drawn in since.items() if n not in newest or newest[n] < drawn]
     seen = Case.objects.all().visible_to(user).filter(number__in=waiting)
     ended = seen.filter(stage__in=(Stage.CLOSED, Stage.DECLINED))
     return list(ended.select_related("minor").order_by("number"))

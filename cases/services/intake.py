@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib.gis.geos import Point
 from django.db import IntegrityError, connection
 from django.db.models import Model
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from cases import clock, policy
@@ -89,17 +90,22 @@ def report_finding(effect: Effect) -> str:
     """Bring in what an assessor found at a point drawn for inspection; returns its number.
 
     It counts as seen by the city's own inspectors. Safe to repeat: the key in the payload is the
-    case's for ever, and comes back with the answer it had.
+    case's for ever, and comes back with the answer it had. A finding that names the case there is
+    adds its photo to that as evidence, the same twice is one.
     """
     said = effect.payload
+    photos = tuple(StoredPhoto.from_note(note) for note in said["photos"])
+    actor = User.objects.with_grants().get(pk=said["actor"])
+    if number := said.get("known_case"):
+        shown = [replace(photo, kind=Attachment.Kind.EVIDENCE) for photo in photos]
+        attach(Case.objects.get(number=number), shown, actor=actor, at=timezone.now())
+        return str(number)
     report = Report(
         lon=float(said["lon"]),
         lat=float(said["lat"]),
         category=said["category"],
         description=said["description"],
     )
-    photos = tuple(StoredPhoto.from_note(note) for note in said["photos"])
-    actor = User.objects.with_grants().get(pk=said["actor"])
     answer = _bring_in(report, actor, key=uuid.UUID(said["key"]), photos=photos, at=None)
     return str(answer["number"])
 

@@ -257,4 +257,7 @@ def _kept_s(sha256: str) -> float:
     )
     if "" in (*of_cases, *of_feedback):  # waits for its preparation, or could not be decoded
         return float("inf")
+    findings = Effect.objects.filter(kind="finding", payload__photos__contains=[{"sha256": sha256}])
+    if findings.exclude(state=Effect.State.DONE).exists():  # nothing else backs its deduction
+        return float("inf")
     return PREPARED_KEPT_S if of_cases else UNUSED_KEPT_S

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from cases.choices import DISTRICT_SLUGS, Action, Role, Stage
 from cases.models import Case, CityOptions, Draw, Event, Reply, Task
+from cases.selectors.draws import revisits_due
 from cases.services.draws import draw_samples, make_draw
 from cases.services.ledger_check import verify_ledger
 from tests.cases.test_pages_case import client_of
@@ -112,7 +113,7 @@ def test_operator_gives_an_answer_once_and_revisits(people, condition):
     number = report(people, condition, **words)["number"]
     act(number, Action.DECLINE, people.acceptor, reason="not_in_scope")
     reply = Reply.objects.get()
-    make_draw(Draw.Kind.REVISIT, timezone.now() + timedelta(seconds=1))
+    make_draw(Draw.Kind.REVISIT, timezone.now())
     client = client_of(people.operator)
 
     page = client.get("/replies/").content.decode()
@@ -125,6 +126,18 @@ def test_operator_gives_an_answer_once_and_revisits(people, condition):
     assert Reply.objects.get().given_at == given_at
     act(number, Action.REVISIT, people.operator, satisfaction="4")
     assert f"/cases/{number}/" not in client.get("/replies/").content.decode().split("<main")[1]
+
+
+def test_who_was_asked_before_the_draw_is_asked_again(people, condition):
+    """The answer of one an operator chose to ask is in no score."""
+    number = report(people, condition, source="hotline", order_number="HT-9")["number"]
+    act(number, Action.DECLINE, people.acceptor, reason="not_in_scope")
+    act(number, Action.REVISIT, people.operator, satisfaction="5")
+    draw = make_draw(Draw.Kind.REVISIT, timezone.now())
+
+    assert [case.number for case in revisits_due(people.operator, [draw])] == [number]
+    act(number, Action.REVISIT, people.operator, satisfaction="4")
+    assert revisits_due(people.operator, [draw]) == []
 
 
 def test_second_assessor_finds_what_waits_for_them(people, condition):

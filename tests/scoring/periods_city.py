@@ -75,6 +75,7 @@ def unguarded():
         yield
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE scoring_scoredperiod ENABLE TRIGGER scoring_period_stands")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
 
 def rule(number, action="decide_appeal", **facts):

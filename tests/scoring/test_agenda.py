@@ -4,6 +4,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
+from scoring.plane import metres
 
 from cases.choices import UNIT_STAGES, LimitUnit
 from cases.clock import Limit
@@ -15,7 +16,6 @@ from cityops.accounts.roles import Role
 from scoring.agenda import LATELY, MOST, proposals
 from scoring.models import Objection, Run, ScoredPeriod
 from scoring.periods import month_of
-from scoring.plane import metres
 from scoring.versions import scheme_of
 from tests.support.months import UNTIL, days
 from tests.support.people import person

@@ -1,5 +1,6 @@
 """Key tasks: listed, reported, confirmed by another; met on time over due; all on record."""
 
+import uuid
 from datetime import datetime, timedelta
 from fractions import Fraction
 
@@ -7,7 +8,8 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from cases.errors import InvalidInput, NotAllowed
+from cases.choices import DISTRICT_SLUGS
+from cases.errors import InvalidInput, NotAllowed, PeriodClosed
 from cases.models import Unit
 from cityops.accounts.models import User
 from cityops.accounts.roles import Role
@@ -19,11 +21,14 @@ from scoring.key_tasks import (
     change_task,
     drop_milestone,
     judge_milestone,
+    keep_milestone,
     key_task_measures,
+    milestones_waiting,
     report_progress,
 )
 from scoring.measured import KeyTask, KeyTaskChange, Milestone
 from scoring.periods import CITY_TIME, month_of
+from tests.scoring.periods_city import dated, window_over
 from tests.support.people import person
 
 NOW = timezone.now()
@@ -37,6 +42,12 @@ pytestmark = pytest.mark.usefixtures("huaihua", "db")
 
 def day(number, month=LAST):
     return month.start.astimezone(CITY_TIME).date().replace(day=number)
+
+
+@pytest.fixture(autouse=True)
+def provisional(db):
+    """Let last month still be open to all."""
+    dated(LAST, closed=timedelta(days=2), window=timedelta(days=9))
 
 
 @pytest.fixture
@@ -54,10 +65,11 @@ def unit_of(body):
     return Unit.objects.filter(district=body, is_active=True).earliest("pk").pk
 
 
-def listed(office, *dues, body="hecheng"):
+def listed(office, *dues, body="hecheng", at=LAST.start, **more):
+    """List a task, as it was done before its milestones were due."""
     steps = [Step(f"第{n}步", due) for n, due in enumerate(dues, start=1)]
     words = {"title": "背街小巷改造", "body": body, "unit": unit_of(body), "about": "20 条"}
-    return add_task(steps=steps, actor=office, **words)
+    return add_task(steps=steps, actor=office, at=at, **words | more)
 
 
 def keys(task, number=0):
@@ -125,7 +137,7 @@ def test_a_last_day_counts_once_it_is_over(office):
 
 def test_every_change_is_a_line_of_the_log(office, second):
     task = listed(office, TODAY + timedelta(days=2))
-    add_milestone(pk=task.pk, seen=1, step=Step("第2步", day(20, MONTH)), reason="分步",
+    add_milestone(pk=task.pk, seen=1, step=Step("第2步", TODAY), reason="分步",
                   actor=office)  # fmt: skip
     change_task(pk=task.pk, seen=2, title="改", unit="", about="", reason="更名", actor=second)
     change_milestone(**keys(task), step=Step("首步", TODAY), reason="提前", actor=office)
@@ -164,19 +176,107 @@ def test_who_reported_does_not_confirm(office):
     assert state() == before
 
 
-def test_a_late_milestone_is_neither_moved_nor_dropped(office):
+def test_a_late_milestone_is_not_moved_and_dropped_by_two_alone(office, second):
     task = listed(office, TODAY - timedelta(days=1))
     before = state()
 
+    with pytest.raises(InvalidInput) as refusal:
+        change_milestone(**keys(task), step=Step("a", TODAY), reason="a", actor=office)
+    assert refusal.value.fields == {"due_on": "its day is over, so it stays"}
+    with pytest.raises(InvalidInput):
+        keep_milestone(**keys(task), reason="a", actor=second)
+    assert state() == before
+
+    drop_milestone(**keys(task), reason="应为 12 月", actor=office)
+    proposed = state()
+    with pytest.raises(NotAllowed, match="second assessor"):
+        drop_milestone(**keys(task), reason="a", actor=office)
+    assert state() == proposed
+    keep_milestone(**keys(task), reason="日期无误", actor=second)
+    drop_milestone(**keys(task), reason="应为 12 月", actor=second)
+    assert task.milestones.get().dropped_at is None
+    row = drop_milestone(**keys(task), reason="核实", actor=office)
+
+    with pytest.raises(IntegrityError, match="dropped_by_another"), transaction.atomic():
+        Milestone.objects.update(dropped_by=second)
+    assert (row.dropped_by, row.dropped_at is None) == (office, False)
+    assert [c.kind for c in task.changes.order_by("version")] == [
+        "added", "drop_asked", "drop_kept", "drop_asked", "dropped"]  # fmt: skip
+
+
+def test_a_day_that_is_over_is_no_last_day(office):
+    """A mistyped one would be late at once, and the district would pay for good."""
+    over = Step("a", TODAY - timedelta(days=1))
+    with pytest.raises(InvalidInput) as refusal:
+        listed(office, TODAY, over.due_on, at=None)
+    assert refusal.value.fields == {"milestones[2]": "today or a day to come"}
+    assert KeyTask.objects.count() == 0
+    task = listed(office, TODAY)
+    before = state()
+
     for change in (
-        lambda: change_milestone(**keys(task), step=Step("a", TODAY), reason="a", actor=office),
-        lambda: drop_milestone(**keys(task), reason="a", actor=office),
+        lambda: add_milestone(pk=task.pk, seen=1, step=over, reason="a", actor=office),
+        lambda: change_milestone(**keys(task), step=over, reason="a", actor=office),
     ):
         with pytest.raises(InvalidInput) as refusal:
             change()
-        assert refusal.value.fields == {"due_on": "its day is over, so it stays"}
+        assert refusal.value.fields == {"due_on": "today or a day to come"}
 
     assert state() == before
+
+
+def test_a_form_sent_twice_lists_one_task(office):
+    key = uuid.uuid4()
+    task = listed(office, TODAY, key=key)
+
+    again = listed(office, TODAY, key=key)
+    with pytest.raises(InvalidInput, match="another task"):
+        listed(office, TODAY, key=key, title="另一项")
+
+    assert again == task
+    assert (KeyTask.objects.count(), Milestone.objects.count()) == (1, 1)
+    assert KeyTaskChange.objects.count() == 1
+
+
+def test_a_task_keeps_its_unit_whatever_became_of_it(client, office):
+    """Changing the title of one whose unit was deactivated, or moved, leaves that alone."""
+    task = listed(office, TODAY)
+    Unit.objects.filter(pk=task.unit_id).update(is_active=False, district="zhongfang")
+    client.force_login(office)
+    address = f"/score/key-tasks/task/{task.pk}/"
+
+    page = client.get(address).content.decode()
+    said = {"do": "change", "seen": 1, "title": "改", "about": "", "reason": "更名"}
+    done = client.post(address, said | {"unit": task.unit_id})
+    other = Unit.objects.filter(district="zhongfang").exclude(pk=task.unit_id).earliest("pk")
+    wrong = client.post(address, said | {"seen": 2, "unit": other.pk})
+
+    name = Unit.objects.get(pk=task.unit_id).name
+    assert f'<option value="{task.unit_id}" selected>{name}</option>' in page
+    assert f"responsible unit: {name}" in page
+    assert (done.status_code, wrong.status_code) == (302, 422)
+    before, task = task.unit_id, KeyTask.objects.get()
+    assert (task.title, task.unit_id) == ("改", before)
+
+
+def test_a_late_milestone_is_followed_up_after_its_month_and_moves_no_count(office, second):
+    task = listed(office, day(5), day(6), day(7))
+    met(task, 2, day(7), office)  # nobody confirmed it in time
+    window_over(LAST)
+    counted = key_task_measures(LAST.start, LAST.end, NOW)
+
+    report_progress(**keys(task), progress=60, met_on=None, evidence="a", actor=office)
+    row = met(task, 0, day(8), office)
+    confirmed(task, 0, second)
+    for change in (lambda: met(task, 1, day(6), office), lambda: confirmed(task, 2, second)):
+        with pytest.raises(PeriodClosed):
+            change()
+
+    row.refresh_from_db()
+    assert (row.confirmed_by, row.is_on_time) == (second, False)
+    assert row.light(on=TODAY) == "met_late"
+    assert key_task_measures(LAST.start, LAST.end, NOW) == counted
+    assert [one.name for one in milestones_waiting(LAST.start, LAST.end)] == ["第3步"]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +294,7 @@ def test_a_wrong_task_is_refused_by_field(office, words, fields):
     right = {"title": "a", "body": "hecheng", "unit": "", "about": "", "steps": [Step("a", day(5))]}
 
     with pytest.raises(InvalidInput) as refusal:
-        add_task(**right | words, actor=office)
+        add_task(**right | words, actor=office, at=LAST.start)
 
     assert set(refusal.value.fields) == fields
     assert KeyTask.objects.count() == 0
@@ -236,15 +336,36 @@ def test_districts_enter_nothing(office):
     assert state() == before
 
 
+def test_after_the_days_of_objections_no_count_is_moved(office, second):
+    task = listed(office, day(5), day(6))
+    met(task, 0, day(5), office)
+    window_over(LAST)
+    before = state()
+
+    with pytest.raises(PeriodClosed, match="days of objections"):
+        confirmed(task, 0, second)
+    with pytest.raises(PeriodClosed):
+        met(task, 1, day(6), office)
+
+    assert state() == before
+
+
 def test_the_office_lists_reports_and_confirms_on_the_pages(client, office, second):
     client.force_login(office)
     address = f"/score/key-tasks/{MONTH.name}/"
     form = {"title": "老旧小区", "body": "hecheng", "unit": unit_of("hecheng"), "about": "",
             "name1": "开工", "due1": TODAY.isoformat()}  # fmt: skip
 
+    empty = client.get(f"{address}add/")
+    form["key"] = empty.context["key"]
     wrong = client.post(f"{address}add/", form | {"due1": "x"})
     added = client.post(f"{address}add/", form)
+    twice = client.post(f"{address}add/", form)
     task = KeyTask.objects.get()
+    assert f'name="key" value="{form["key"]}"' in empty.content.decode()
+    assert f'name="key" value="{form["key"]}"' in wrong.content.decode()
+    assert empty.content.decode().count("<optgroup") == len(DISTRICT_SLUGS)
+    assert twice["location"] == added["location"]
     pk = task.milestones.get().pk
     said = {"seen": 1, "milestone": pk, "do": "report", "progress": 100, "evidence": "a",
             "met_on": TODAY.isoformat()}  # fmt: skip

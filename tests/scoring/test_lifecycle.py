@@ -11,9 +11,10 @@ from cases.choices import Role
 from cases.errors import InvalidInput, NotAllowed, PeriodClosed, StalePeriod, StillDisputed
 from cases.models import Case, Request
 from scoring import publishing, services
+from scoring.bulletin_texts import write_text
 from scoring.changes import annex_of, changes_between
 from scoring.entries import enter_points
-from scoring.lifecycle import Stand, require_open, stand_of
+from scoring.lifecycle import Stand, require_open, require_provisional, stand_of
 from scoring.models import Edition, ManualEntry, Objection, Run, RunList, ScoredPeriod
 from scoring.objections import raise_objection
 from scoring.periods import CITY_TIME, parse_period
@@ -480,7 +481,9 @@ def entered(scheme, actor, period=OCTOBER):
 
 def test_points_are_entered_until_the_run_is_submitted(city, office, manual):
     scheme = manual[0]
+    dated()
     entered(scheme, office[0])
+    window_over()
     submitted(office)
 
     with pytest.raises(PeriodClosed):
@@ -499,9 +502,30 @@ def test_a_closed_period_takes_what_the_office_enters_and_no_other(office):
         require_open(OCTOBER, actor=person("x", Role.ASSESSOR, "hecheng"))
     with pytest.raises(PeriodClosed), transaction.atomic():
         require_open(OCTOBER)
+    with pytest.raises(PeriodClosed), transaction.atomic():
+        require_provisional(OCTOBER)
     dated(closed=timedelta(days=1))
     with transaction.atomic():
         require_open(OCTOBER)
+        require_provisional(OCTOBER)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_after_the_days_of_objections_nothing_enters_unless_they_are_made_longer(office, manual):
+    """No number moves that nobody may object to any more; only the bulletin's words still do."""
+    window_over()
+
+    with pytest.raises(PeriodClosed, match="days of objections"):
+        entered(manual[0], office[0])
+    with pytest.raises(PeriodClosed), transaction.atomic():
+        require_provisional(OCTOBER)
+    write_text(period=OCTOBER, key="summary", text="字", actor=office[0])
+
+    assert ManualEntry.objects.count() == 0
+    later = timezone.now().astimezone(CITY_TIME).date() + timedelta(days=3)
+    extend_window(period=OCTOBER, until=later, actor=office[0])
+    entered(manual[0], office[0])
+    assert ManualEntry.objects.count() == 1
 
 
 # --- at the same moment -------------------------------------------------------------------------
@@ -564,7 +588,10 @@ def test_points_entered_while_a_run_is_submitted_come_before_it_or_not_at_all(
     city, office, monkeypatch
 ):
     """The entry holds the period; the submission waits, and then finds other inputs."""
+    dated()
     scheme, run = scheme_of("example-jinhua"), compute_run(OCTOBER)
+    after = stand_of(OCTOBER).window_until + timedelta(seconds=1)
+    monkeypatch.setattr(publishing, "moment_of_action", lambda: after)
     monkeypatch.setattr(publishing, "is_as_read", lambda run: not ManualEntry.objects.exists())
     held, go = threading.Event(), threading.Event()
 

@@ -1,17 +1,20 @@
 """The pages of a period's life: the strip, the forms of the office, editions and objections."""
 
 import io
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
+from django.contrib.gis.geos import Point
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from cases.choices import Role
+from scoring.key_tasks import Step, add_task, report_progress
 from scoring.lifecycle import stand_of
+from scoring.measured import OnsiteAnswer, OnsiteDraw, OnsitePoint
 from scoring.models import Edition, Objection, ScoredPeriod
 from scoring.objections import raise_objection, say
 from scoring.publishing import submit_run
@@ -73,6 +76,40 @@ def test_a_live_period_says_when_it_is_expected_and_the_office_sets_the_day(clie
     assert client.post(f"/score/{month}/dates/", said).status_code == 302
 
     assert f"Not settled yet, expected {day:%m-%d}" in text(client.get(f"/score/{month}/"))
+
+
+def test_the_office_sees_what_the_run_goes_without_before_it_submits(client, city, office):
+    """Points nobody inspected and milestones nobody confirmed are in no count, and it says so."""
+    words = {"name": "onsite-2026-10", "heads": {}, "seed": "", "checklist": {}, "pool": {}}
+    words |= {"assessors": {}, "drawn_by": office[0], "drawn_at": OCTOBER.start}
+    draw = OnsiteDraw.objects.create(period=OCTOBER.name, **words)
+    for number in (1, 2, 3):
+        point = OnsitePoint.objects.create(
+            draw=draw, body="zhongfang", kind="back", cell=f"c{number}", order=number,
+            place=Point(110, 27), assessor=office[0], assessor_of=[],
+        )  # fmt: skip
+    with transaction.atomic():
+        OnsiteAnswer.objects.create(
+            point=point, by=office[0], at=OCTOBER.start, deducted=0, score=100
+        )
+    task = add_task(
+        title="老旧小区", body="hightech", unit="", about="", actor=office[0], at=OCTOBER.start,
+        steps=[Step("开工", date(2026, 10, 9)), Step("完工", date(2026, 10, 20))],
+    )  # fmt: skip
+    first = task.milestones.get(name="开工").pk
+    report_progress(pk=task.pk, milestone=first, seen=1, progress=100, met_on=date(2026, 10, 9),
+                    evidence="a", actor=office[0], at=OCTOBER.end)  # fmt: skip
+    window_over()
+    client.force_login(office[0])
+
+    page = client.get("/score/2026-10/standing/")
+
+    shown = " ".join(page.content.decode().split())
+    assert "2 of 3 points not inspected" in shown
+    assert shown.count("points not inspected") == 1
+    assert "老旧小区 · 开工</a> reported as met, nobody confirmed it" in shown
+    assert "完工" not in shown
+    assert page.context["standing"].action == "submit"
 
 
 def test_a_reader_sees_where_it_stands_but_no_form(client, city, office):

@@ -4,7 +4,9 @@ import csv
 import hashlib
 import io
 import json
-import uuid
+import os
+import time
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -15,9 +17,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cases.choices import DISTRICT_SLUGS
-from cases.errors import InvalidInput, NotAllowed
+from cases.errors import InvalidInput, NotAllowed, PeriodClosed
 from cases.models import Area, Attachment, Case, Component, DistrictHead, Effect
 from cases.services.effects import run_effect
+from cases.services.photo_store import arrived_path, has_arrived, sweep_photos
+from cases.services.photos import store
 from cityops.accounts.models import User
 from cityops.accounts.roles import Role
 from scoring.measured import OnsiteAnswer, OnsiteDraw, OnsiteFinding, OnsitePoint
@@ -27,6 +31,7 @@ from scoring.onsite import (
     checklist_of,
     draw_points,
     onsite_measures,
+    own_districts,
     points_by_kind,
 )
 from scoring.periods import month_of, months_after
@@ -34,11 +39,13 @@ from scoring.services import run_in_snapshot
 from scoring.versions import scheme_of
 from tests.scoring.ledger import write
 from tests.scoring.logs import Story
+from tests.scoring.periods_city import dated
 from tests.support.browsers import picture
 from tests.support.people import person
 from tests.support.spine import photo
 
 MONTH = month_of(timezone.now())
+LAST = month_of(MONTH.start - timedelta(days=1))
 
 
 @pytest.fixture
@@ -110,16 +117,18 @@ def test_kinds_of_place_follow_the_register_and_the_communities(office):
     assert [c for kind in ("main", "back", "facility") for c in pool[kind] if c[:12] in codes] == []
 
 
-def test_anybody_repeats_the_draw_from_what_its_page_prints(client, draw):
-    """By nothing of ours: hashlib, the page and the file."""
+def test_anybody_repeats_the_draw_from_what_its_page_prints(client, office):
+    """Once the month is closed, by nothing of ours: hashlib, the page and the file."""
+    dated(LAST)
+    draw = draw_points(period=LAST, actor=office, at=LAST.start + timedelta(hours=9))
     client.force_login(person("l1", Role.LEADER, "zhongfang"))
-    page = client.get(f"/score/onsite/{MONTH.name}/")
+    page = client.get(f"/score/onsite/{LAST.name}/")
     rows = list(csv.DictReader(io.StringIO(
-        client.get(f"/score/onsite/{MONTH.name}/pool.csv").content.decode())))  # fmt: skip
+        client.get(f"/score/onsite/{LAST.name}/pool.csv").content.decode())))  # fmt: skip
     shown = page.content.decode()
     heads = [draw.heads[slug] for slug in DISTRICT_SLUGS]
 
-    seed = hashlib.sha256(b"".join(map(bytes.fromhex, heads)) + f"onsite-{MONTH.name}".encode())
+    seed = hashlib.sha256(b"".join(map(bytes.fromhex, heads)) + f"onsite-{LAST.name}".encode())
     assert all(f"<code>{text}</code>" in shown for text in (*heads, seed.hexdigest(), draw.name))
 
     def lot(text):
@@ -158,6 +167,23 @@ def test_a_month_is_drawn_once_and_only_by_the_office(draw, office):
 
     assert OnsiteDraw.objects.count() == 1
     assert OnsitePoint.objects.count() == 96
+
+
+def test_a_month_that_is_closed_is_neither_drawn_nor_inspected(office):
+    """Streets of November are not October's, not even for the office."""
+    dated(LAST)
+    before = LAST.start + timedelta(hours=9)
+
+    with pytest.raises(PeriodClosed, match="inspected"):
+        draw_points(period=LAST, actor=office)
+    assert OnsiteDraw.objects.count() == 0
+    point = draw_points(period=LAST, actor=office, at=before).points.first()
+    with pytest.raises(PeriodClosed):
+        answer(point, "S1")
+    assert (OnsiteAnswer.objects.count(), Effect.objects.filter(kind="finding").count()) == (0, 0)
+    answer(point, "S1", at=before + timedelta(days=1))
+
+    assert OnsiteAnswer.objects.count() == 1
 
 
 def test_a_body_with_no_stranger_to_send_is_not_drawn(huaihua, db):
@@ -203,22 +229,87 @@ def test_an_answer_adds_up_and_each_finding_becomes_one_case(draw):
     assert Case.objects.count() == 2
 
 
-def test_a_finding_may_name_the_case_there_is(draw):
-    point = draw.points.first()
+@pytest.fixture
+def known(draw):
+    """A case of 高新区 that an assessor of 鹤城区, who does not see it, brought in."""
+    point = draw.points.filter(body="hightech", assessor__username="h1").first()
     first = answer(point, "S1")
     run_effect(Effect.objects.get(kind="finding").pk)
-    number = Case.objects.get(client_uuid=first.findings.get().key).number
-    second = draw.points.filter(assessor=point.assessor, answer=None).first()
+    return Case.objects.get(client_uuid=first.findings.get().key)
 
-    kept = answer(second, found=[Found("S1", known_case=number)])
+
+def test_a_finding_may_name_the_case_there_is_and_its_photo_is_kept_there(draw, known):
+    second = draw.points.filter(body="hightech", assessor__username="h1", answer=None).first()
+    note = photo("near").as_note() | {"sha256": "ab" * 32}
+
+    kept = answer(second, found=[Found("S1", photo=note, known_case=known.number)])
+    (effect,) = Effect.objects.filter(kind="finding", state="due")
+    outcomes = run_effect(effect.pk), Case.objects.count()
+    Effect.objects.filter(pk=effect.pk).update(state="due", done_at=None, claimed_until=None)
+    again = run_effect(effect.pk)
+
+    assert kept.findings.get().known_case == known.number
+    assert (outcomes, again) == ((known.number, 1), known.number)
+    evidence = Attachment.objects.filter(case=known, kind="evidence")
+    assert [one.sha256 for one in evidence] == ["ab" * 32]
+    assert Effect.objects.filter(kind="photo", payload__sha256="ab" * 32).count() == 1
+
+
+@pytest.mark.parametrize("wrong", ["unknown", "district", "class", "closed", "later"])
+def test_a_known_case_is_of_the_district_and_class_and_open_then(draw, known, wrong):
+    """Else a deduction could name any case there ever was."""
+    body = "zhongfang" if wrong == "district" else "hightech"
+    point = draw.points.filter(body=body, answer=None).first()
+    number = "HH1" if wrong == "unknown" else known.number
+    code = "S3" if wrong == "class" else "S1"
+    if wrong == "closed":
+        Case.objects.update(stage="closed", closed_at=timezone.now())
+    elif wrong == "later":
+        Case.objects.update(reported_at=timezone.now() + timedelta(hours=1))
+
     with pytest.raises(InvalidInput) as refusal:
-        answer(draw.points.filter(assessor=point.assessor, answer=None).first(),
-               found=[Found("S1", known_case="HH1")])  # fmt: skip
+        answer(point, found=[Found(code, photo=photo("near").as_note(), known_case=number)])
 
-    assert kept.findings.get().known_case == number
-    assert refusal.value.fields == {"known_S1": "there is no such case"}
-    assert Effect.objects.filter(kind="finding").count() == 1
-    assert OnsiteAnswer.objects.count() == 2
+    assert refusal.value.fields == {f"known_{code}": "no open case of this district and class"}
+    assert OnsiteAnswer.objects.count() == 1
+
+
+@pytest.mark.parametrize("state", ["due", "dead", "needs_review", "discarded"])
+def test_the_photo_of_a_finding_is_kept_until_it_lies_with_a_case(draw, settings, tmp_path, state):
+    """An effect may stand for days; nothing else backs the deduction when it is objected to."""
+    settings.MEDIA_ROOT = tmp_path
+    answer(draw.points.first(), "S12")
+    lone = photo("far")
+    raw = io.BytesIO(picture("white")["buffer"])
+    stray = store(raw, kind="near", sender=None)
+    for one in (lone.sha256, stray.sha256):
+        path = arrived_path(one)
+        os.utime(path, (time.time() - 26 * 3600,) * 2)
+    Effect.objects.filter(kind="finding").update(state=state)
+
+    assert sweep_photos() == "1 uploads, 0 half files"
+    assert has_arrived(lone.sha256)  # the same picture as of the finding
+    assert not has_arrived(stray.sha256)
+
+
+def test_who_has_grids_in_a_district_is_not_sent_there(office):
+    """An inspector of 鹤城区 who also assesses, and one who came into a post there since."""
+    cell = Area.objects.filter(level="cell", code__startswith="431202001001").first().code
+    office.grant_set.create(role=Role.INSPECTOR, scope_kind="grids", scope_key="own",
+                            grids=[cell[:9]])  # fmt: skip
+
+    draw = draw_points(period=MONTH, actor=office)
+
+    home = {slug for slug in DISTRICT_SLUGS if slug in own_districts([office.pk])[office.pk]}
+    assert "hecheng" in home
+    assert {p.body for p in draw.points.filter(assessor=office)} & home == set()
+    point = draw.points.filter(body="hecheng").first()
+    assert point.assessor.username == "a2"
+    point.assessor.grant_set.create(role=Role.ACCEPTOR, scope_kind="district",
+                                    scope_key="hecheng")  # fmt: skip
+    with pytest.raises(NotAllowed, match="post in this district"):
+        answer(point, "S1")
+    assert (OnsiteAnswer.objects.count(), Effect.objects.filter(kind="finding").count()) == (0, 0)
 
 
 @pytest.mark.parametrize("wrong", ["again", "another", "unknown", "twice"])
@@ -346,18 +437,20 @@ def test_an_assessor_answers_on_the_phone_once(client, draw):
     point = draw.points.first()
     client.force_login(assessor_of(point))
     address = f"/m/onsite/{point.pk}/"
-    said = {"key": str(uuid.uuid4()), "found_S1": "on", "note_S1": "路口", "remark": "好"}
+    said = {"found_S1": "on", "note_S1": "路口", "remark": "好"}
 
     listed = client.get("/m/onsite/")
     without = client.post(address, said)
+    known = client.post(address, said | {"known_S1": "HH1"})
     sent = client.post(address, said | {"photo_S1": io.BytesIO(picture("grey")["buffer"])})
     again = client.post(address, said | {"photo_S1": io.BytesIO(picture("grey")["buffer"])})
 
     assert address in listed.content.decode()
     assert without.status_code == 422
-    assert "What becomes a case needs a photo." in without.content.decode()
-    assert sent.status_code == 302
-    assert again.status_code == 422
+    for refused in (without, known):
+        assert "What is found needs a photo." in refused.content.decode()
+    assert (sent.status_code, sent["location"]) == (302, "/m/onsite/")
+    assert (again.status_code, again["location"]) == (302, "/m/onsite/")
     kept = OnsiteAnswer.objects.get()
     assert (kept.score, kept.findings.get().note) == (Decimal(97), "路口")
     assert len(kept.findings.get().sha256) == 64
@@ -373,12 +466,69 @@ def test_nobody_else_sees_the_checklist_and_units_see_no_draw(client, draw):
     ):
         client.force_login(who)
         assert client.get(f"/score/onsite/{MONTH.name}/").status_code == page
-        assert client.get(f"/score/onsite/{MONTH.name}/pool.csv").status_code == page
+        pool = client.get(f"/score/onsite/{MONTH.name}/pool.csv").status_code
+        assert pool == (404 if who.username == "l1" else page)
         assert client.get(f"/m/onsite/{point.pk}/").status_code == phone
 
     client.force_login(User.objects.get(username="l1"))
     assert client.post(f"/score/onsite/{MONTH.name}/").status_code == 403
     assert client.get("/m/onsite/").status_code == 404
+
+
+def texts_of(point):
+    """Return what tells where a point lies and who goes there, as the page writes it."""
+    return f"<code>{point.cell}</code>", f"<td>{point.assessor.name}</td>"
+
+
+def test_the_inspected_learn_of_a_point_when_it_was_inspected(client, draw):
+    """Before that only the office and the assessor drawn know; all once the month is closed."""
+    first, second = draw.points.filter(body="hecheng", assessor__username="a1")[:2]
+    own = draw.points.filter(body="zhongfang", assessor__username="h1").first()
+    answer(first)
+    address, pool = f"/score/onsite/{MONTH.name}/", f"/score/onsite/{MONTH.name}/pool.csv"
+    secrets = (draw.seed, *draw.heads.values(), *texts_of(second))
+
+    for who, knows in (
+        (person("d1", Role.DISPATCHER, "hecheng"), ()),
+        (person("l1", Role.LEADER), ()),
+        (User.objects.with_grants().get(username="h1"), texts_of(own)),
+    ):
+        client.force_login(who)
+        page = client.get(address).content.decode()
+        assert [
+            text for text in secrets if text in page and text != f"<td>{own.assessor}</td>"
+        ] == [
+            f"<td>{first.assessor.name}</td>"  # of the point that was inspected
+        ]
+        assert [text for text in knows if text not in page] == []
+        assert texts_of(first)[0] in page
+        assert page.count("data-point=") == 96
+        assert client.get(pool).status_code == 404
+
+    client.force_login(User.objects.get(username="a2"))
+    page = client.get(address).content.decode()
+    assert [text for text in secrets if text not in page] == []
+    assert client.get(pool).status_code == 200
+
+
+def test_what_is_said_of_a_case_is_read_by_who_may_see_it(client, draw):
+    point = draw.points.filter(body="zhongfang").first()
+    answer(point, found=[Found("S1", note="三单元王某家", photo=photo("near").as_note())],
+           remark="二楼无人")  # fmt: skip
+    address = f"/score/onsite/{MONTH.name}/"
+    waiting = [Effect.objects.get(kind="finding").pk]
+
+    def read_by(who):
+        client.force_login(who)
+        page = client.get(address).content.decode()
+        return [text for text in ("三单元王某家", "二楼无人") if text in page]
+
+    people = [person("c1", Role.ACCEPTOR, "hecheng"), person("c2", Role.ACCEPTOR, "zhongfang"),
+              User.objects.get(pk=point.assessor_id), person("l1", Role.LEADER)]  # fmt: skip
+    assert [len(read_by(who)) for who in people] == [0, 1, 2, 1]  # no case yet that one could see
+    for pk in waiting:
+        run_effect(pk)
+    assert [len(read_by(who)) for who in people] == [0, 2, 2, 2]
 
 
 def test_the_page_draws_for_an_assessor(client, office):

@@ -17,19 +17,21 @@ from cityops.accounts.roles import Role
 from scoring.lifecycle import stored_dates
 from scoring.measured import Survey, SurveyAnswer
 from scoring.models import Edition
-from scoring.periods import CITY_TIME, month_of
+from scoring.periods import CITY_TIME, month_of, months_after
 from scoring.satisfaction import (
     Fault,
     import_survey,
     read_survey,
     revisited,
     satisfaction_measures,
+    surveyed,
     withdraw_survey,
 )
 from scoring.services import run_in_snapshot
 from scoring.versions import scheme_of
 from tests.scoring.ledger import write
 from tests.scoring.logs import DISTRICTS, Story
+from tests.scoring.periods_city import dated, window_over
 from tests.support.people import person
 
 pytestmark = pytest.mark.usefixtures("huaihua", "db")
@@ -38,6 +40,12 @@ MONTH = month_of(NOW)
 LAST = month_of(MONTH.start - timedelta(days=1))
 DAY = LAST.start.astimezone(CITY_TIME).date().replace(day=5).isoformat()
 HEAD = "编号,区县,评价,日期"
+
+
+@pytest.fixture(autouse=True)
+def provisional(db):
+    """Let last month still be open to all."""
+    dated(LAST, closed=timedelta(days=2), window=timedelta(days=9))
 
 
 @pytest.fixture
@@ -116,6 +124,52 @@ def test_what_is_no_survey_is_said_so(raw, found):
     assert faults(raw) == found
 
 
+def test_a_quotation_mark_that_is_not_closed_swallows_no_line():
+    lines = [f'1,鹤城区,5,{DAY},"好', f"2,鹤城区,4,{DAY},", f'3,鹤城区,3,{DAY},"差']
+
+    read = read_survey(file_of(*lines, head=f"{HEAD},备注"), LAST)
+
+    assert read.answers == ()
+    assert [fault.message for fault in read.faults] == ["this is no CSV"]
+
+
+def test_a_number_is_the_same_however_it_was_saved(office):
+    """A spreadsheet makes 1 of 001, and a keyboard １."""
+    imported(office, f"001,鹤城区,5,{DAY}", f"a-7,鹤城区,5,{DAY}")
+
+    again = read_survey(file_of(f"1,鹤城区,5,{DAY}", f"Ａ-7,鹤城区,5,{DAY}"), LAST)
+    twice = read_survey(file_of(f"02,鹤城区,5,{DAY}", f"２,鹤城区,5,{DAY}"), LAST)
+
+    assert [(fault.line, fault.message) for fault in again.faults] == [
+        (2, "“1” was imported before"),
+        (3, "“a-7” was imported before"),
+    ]
+    assert [fault.message for fault in twice.faults] == ["“2” stands in line 2, too"]
+    assert sorted(SurveyAnswer.objects.values_list("number", flat=True)) == ["1", "a-7"]
+
+
+def test_a_day_still_to_come_is_a_fault(office):
+    later = months_after(NOW, 1)[0]
+    day = later.start.astimezone(CITY_TIME).date().isoformat()
+
+    (fault,) = read_survey(file_of(f"1,鹤城区,5,{day}"), later).faults
+
+    assert (fault.line, fault.column, fault.message) == (2, "日期", "this day is still to come")
+
+
+def test_two_who_import_the_same_at_once_are_told_so(office):
+    """Both read it before the other kept it."""
+    read = read_survey(file_of(f"1,鹤城区,5,{DAY}"), LAST)
+    other = read_survey(file_of(f"1,鹤城区,5,{DAY}", ""), LAST)
+    import_survey(period=LAST, name="a", read=read, actor=office)
+
+    with pytest.raises(InvalidInput) as refusal:
+        import_survey(period=LAST, name="b", read=other, actor=office)
+
+    assert refusal.value.fields == {"file": "its answers were imported before"}
+    assert (Survey.objects.count(), SurveyAnswer.objects.count()) == (1, 1)
+
+
 def test_faults_beyond_fifty_are_counted():
     read = read_survey(file_of(*[f"{n},火星,5,{DAY}" for n in range(60)]), LAST)
 
@@ -141,6 +195,11 @@ def test_an_answer_counts_once_a_month_and_a_file_once(office):
     assert SurveyAnswer.objects.count() == 1
 
 
+def counted():
+    """Return how many answers about 鹤城区 stand beside the score."""
+    return surveyed(LAST.start, LAST.end).get(("hecheng", 1), 0)
+
+
 def test_a_survey_taken_back_counts_no_more_and_may_come_anew(office):
     survey = imported(office, f"1,鹤城区,1,{DAY}")
     other = person("h1", Role.ASSESSOR, "hecheng")
@@ -149,14 +208,14 @@ def test_a_survey_taken_back_counts_no_more_and_may_come_anew(office):
         withdraw_survey(pk=survey.pk, reason="a", actor=other)
     with pytest.raises(InvalidInput):
         withdraw_survey(pk=survey.pk, reason=" ", actor=office)
-    assert satisfaction_measures(LAST.start, LAST.end, NOW)["hecheng"].value == 0
+    assert counted() == 1
     withdraw_survey(pk=survey.pk, reason="样本有误", actor=office)
-    assert satisfaction_measures(LAST.start, LAST.end, NOW) == {}
+    assert counted() == 0
     with pytest.raises(InvalidInput):
         withdraw_survey(pk=survey.pk, reason="again", actor=office)
     imported(office, f"1,鹤城区,1,{DAY}")
 
-    assert satisfaction_measures(LAST.start, LAST.end, NOW)["hecheng"].groups == 1
+    assert counted() == 1
     survey.refresh_from_db()
     assert survey.withdrawn_reason == "样本有误"
 
@@ -186,6 +245,19 @@ def test_a_period_that_was_submitted_takes_no_survey(office):
     assert (Survey.objects.count(), SurveyAnswer.objects.count()) == (0, 0)
 
 
+def test_after_the_days_of_objections_no_survey_is_taken_or_taken_back(office):
+    survey = imported(office, f"1,鹤城区,5,{DAY}")
+    window_over(LAST)
+
+    with pytest.raises(PeriodClosed, match="days of objections"):
+        imported(office, f"2,鹤城区,5,{DAY}")
+    with pytest.raises(PeriodClosed):
+        withdraw_survey(pk=survey.pk, reason="a", actor=office)
+
+    survey.refresh_from_db()
+    assert (Survey.objects.count(), survey.withdrawn_at) == (1, None)
+
+
 # --- revisits and the measure -------------------------------------------------------------------
 
 
@@ -198,10 +270,11 @@ def closed(number, at, *answers, district="hecheng"):
     return story.rows
 
 
-def drawn(start, **numbers):
+def drawn(start, name="", **numbers):
     end = start + timedelta(days=7)
-    Draw.objects.create(name=f"revisit-{start:%j}", kind="revisit", start=start, end=end, heads={},
-                        seed="", drawn_at=end, numbers=numbers)  # fmt: skip
+    name = name or f"revisit-{start:%j}"
+    Draw.objects.create(name=name, kind="revisit", start=start, end=end, heads={}, seed="",
+                        drawn_at=end, numbers=numbers)  # fmt: skip
 
 
 def test_only_revisits_drawn_by_lot_count_each_once(office):
@@ -209,54 +282,59 @@ def test_only_revisits_drawn_by_lot_count_each_once(office):
     rows = [
         *closed("HH1", start, (8, 5), (9, 1)),  # the first answer counts
         *closed("HH2", start, (8, 1)),  # nobody drew it
-        *closed("HH3", start, (1, 4)),  # asked before the draw, in the week drawn from
+        *closed("HH3", start, (1, 5), (9, 2)),  # asked before the draw, too: by whom was it chosen
         *closed("HH4", start, (40, 5)),  # answered in the next month
         *closed("HH5", start),  # not asked
+        *closed("HH7", start, (6, 5)),  # asked before the draw alone
         *Story("HH6", district="zhongfang").reported(start).declined(start)
         .add("revisit", "", start + timedelta(days=8), satisfaction=2).rows,
     ]  # fmt: skip
     write(rows)
-    drawn(start, hecheng=["HH1", "HH3", "HH4", "HH5"], zhongfang=["HH6"])
-    drawn(start + timedelta(days=7), hecheng=["HH1"])  # drawn again: the same answer
+    drawn(start, hecheng=["HH1", "HH3", "HH4", "HH5", "HH7"], zhongfang=["HH6"])
+    drawn(start + timedelta(days=1), hecheng=["HH1"])  # drawn again: the same answer
 
     found = revisited(LAST.start, LAST.end, NOW + timedelta(days=99))
-    until = revisited(LAST.start, LAST.end, start + timedelta(days=8))
+    until = revisited(LAST.start, LAST.end, start + timedelta(days=8, hours=1))
 
     assert sorted((one.number, one.body, one.mark) for one in found) == [
         ("HH1", "hecheng", 5),
-        ("HH3", "hecheng", 4),
+        ("HH3", "hecheng", 2),
         ("HH6", "zhongfang", 2),
     ]
-    assert [one.number for one in until] == ["HH3"]
+    assert sorted(one.number for one in until) == ["HH1", "HH6"]
 
 
-def test_the_mean_over_revisits_and_surveys_needs_thirty_answers(client, office):
+def test_the_mean_over_revisits_needs_thirty_answers_and_no_survey_stands_in(client, office):
     start = LAST.start + timedelta(days=2)
-    write([row for n in range(1, 11) for row in closed(f"HH{n:02}", start, (8, 1 + n % 5))])
-    drawn(start, hecheng=[f"HH{n:02}" for n in range(1, 11)])
-    lines = [f"h{n},鹤城区,5,{DAY}" for n in range(20)] + [
-        f"z{n},中方县,5,{DAY}" for n in range(29)
-    ]
-    imported(office, *lines)
+    bodies = {"hecheng": 30, "zhongfang": 29}
+    for body, many in bodies.items():
+        numbers = [f"HH{body}{n:02}" for n in range(many)]
+        write([row for n, number in enumerate(numbers)
+               for row in closed(number, start, (8, 1 + n % 5), district=body)])  # fmt: skip
+        drawn(start, f"revisit-{body}", **{body: numbers})
+    imported(office, *[f"{body}{n},{body},5,{DAY}" for body in bodies for n in range(99)])
     heads = [DistrictHead(scope=s, hash=b"", at=LAST.start) for s in (*DISTRICTS, "city")]
     DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
 
     measures = satisfaction_measures(LAST.start, LAST.end, NOW)
     run = run_in_snapshot(LAST, scheme_of())
 
-    # 2 × (100 + 80 + 60 + 30 + 0) + 20 × 100 over 30
-    assert (measures["hecheng"].value, measures["hecheng"].groups) == (Fraction(2540, 30), 30)
+    # 6 × (100 + 80 + 60 + 30 + 0) over 30
+    assert (measures["hecheng"].value, measures["hecheng"].groups) == (Fraction(54), 30)
     lines = {
         sheet["body"]: next(line for line in sheet["items"] if line["code"] == "C")
         for sheet in json.loads(run.result)["bodies"]
     }
-    assert (lines["hecheng"]["value"], lines["hecheng"]["groups"]) == ("84.67", 30)
+    assert (lines["hecheng"]["value"], lines["hecheng"]["groups"]) == ("54.00", 30)
     assert lines["zhongfang"]["points"] is None  # 29, over three months too
     client.force_login(person("l1", Role.LEADER))
     ranking = client.get(f"/score/{LAST.name}/hecheng/?run={run.pk}").content.decode()
     page = client.get(f"/score/satisfaction/{LAST.name}/")
     assert f'href="/score/satisfaction/{LAST.name}/#hecheng">30</a>' in ranking
-    assert page.content.decode().count("data-revisit=") == 10
+    assert page.content.decode().count("data-revisit=") == 59
+    shown = {body["body"]: body for body in page.context["bodies"]}
+    assert (str(shown["hecheng"]["mean"]), shown["hecheng"]["answers"]) == ("54.00", 30)
+    assert str(shown["hecheng"]["survey_mean"]) == "100.00"
 
 
 def test_few_answers_of_a_month_are_taken_over_three(office):
