@@ -24,7 +24,7 @@ def write(rows):
         [
             Case(number=n, scope=first[n].district or "city", district=first[n].district,
                  stage="closed" if n in closed else "reported", closed_at=closed.get(n),
-                 source="inspector", minor=minor, reported_at=first[n].at,
+                 source="inspector", minor=minor, reported_at=first[n].at, case_seq=last[n].seq,
                  is_self_handled=first[n].data["set"].get("is_self_handled", False),
                  street=first[n].data["set"].get("street", ""),
                  grid_cell=first[n].data["set"].get("grid_cell", ""))

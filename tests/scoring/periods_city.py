@@ -33,11 +33,16 @@ def october(folder):
     """Load the city and a month of it: in each district one case more was late than in the last."""
     open_logs()
     load_city(SmallCity(folder).write(), since=None, progress=lambda line: None)
+    write(cases_of_october())
+
+
+def cases_of_october():
+    """Return the rows of all cases."""
     rows = []
     for place, district in enumerate(DISTRICTS):
         for n in range(EACH):
             rows += story(f"HH{district}{n}", district, n, late=n <= place).rows
-    write(rows)
+    return rows
 
 
 def dated(period=OCTOBER, *, closed=timedelta(days=-3), window=timedelta(days=2)):
