@@ -25,6 +25,7 @@ from scoring.lifecycle import (
 from scoring.models import Edition, Run, ScoredPeriod
 from scoring.periods import Period
 from scoring.services import compute_run, is_as_read, recompute
+from scoring.telling import tell_closed, tell_published, tell_returned, tell_submitted
 
 REASON_MAX = 400
 _STALE = gettext_lazy("The numbers have changed since you looked at them. Look again.")
@@ -76,6 +77,7 @@ def close_period(*, period: Period, days: int, actor: User) -> ScoredPeriod:
     dates.closes_at, dates.window_until = now, days_after(now, days)
     dates.closed_by = dates.dated_by = actor
     dates.save()
+    tell_closed(dates, actor=actor)
     return dates
 
 
@@ -164,7 +166,7 @@ def _submit(*, period: Period, run: Run, reason: str, actor: User) -> Edition:
             )
     if not is_as_read(run) or rulings_since(run, period):
         raise StalePeriod(str(_STALE))
-    return Edition.objects.create(
+    edition = Edition.objects.create(
         period=stored_dates(period),
         number=standing.edition + 1,
         run=run,
@@ -172,6 +174,8 @@ def _submit(*, period: Period, run: Run, reason: str, actor: User) -> Edition:
         submitted_by=actor,
         submitted_at=now,
     )
+    tell_submitted(edition)
+    return edition
 
 
 @retrying
@@ -189,6 +193,7 @@ def return_edition(*, period: Period, number: int, reason: str, actor: User) -> 
     edition.returned_by, edition.returned_at = actor, moment_of_action()
     edition.returned_reason = said
     edition.save(update_fields=["returned_by", "returned_at", "returned_reason"])
+    tell_returned(edition)
     return edition
 
 
@@ -224,6 +229,7 @@ def _approve(*, period: Period, pk: int, actor: User) -> Edition:
         )
     edition.approved_by, edition.approved_at = actor, now
     edition.save(update_fields=["approved_by", "approved_at"])
+    tell_published(edition)
     return edition
 
 
