@@ -146,6 +146,18 @@ TABLE: dict[tuple[Action, str], Telling] = {
     ),
 }
 
+# What is told of a period of the assessment, to these posts of its districts and of the city.
+PERIOD_POSTS = (Role.LEADER, Role.SUPERVISOR, Role.ASSESSOR)
+OF_PERIOD: dict[str, Promise] = {
+    "closed": _("the period is closed: objections until %(until)s"),
+    "objected": _("an objection waits for the office's answer"),
+    "answered": _("the objection of your side was answered"),
+    "submitted": _("a run waits for approval by a second assessor"),
+    "returned": _("the run you submitted was sent back"),
+    "published": _("the period is published"),
+    "reissued": _("the period was re-issued: edition %(edition)s stands now"),
+}
+
 
 def detail_of(action: str, to_stage: str, facts: Mapping[str, Any]) -> str:
     """Return what an event turns on beside its action: a clock, a decision, or where it led."""

@@ -25,6 +25,7 @@ from scoring.lifecycle import (
 )
 from scoring.models import Objection, ObjectionAdjustment, ObjectionMessage, Run
 from scoring.periods import Period, parse_period, periods_within
+from scoring.telling import tell_answered, tell_objected
 from scoring.words import COUNT_NAMES, REPORT_COUNTS, names_in
 
 TEXT_MAX = 2000
@@ -114,7 +115,7 @@ def _raise(
             _("Your side has an open objection to this number already."),
             fields={"text": _("write in its thread")},
         )
-    return Objection.objects.create(
+    raised = Objection.objects.create(
         period=stored_dates(period),
         run=seen,
         body=body,
@@ -125,6 +126,8 @@ def _raise(
         raised_by=actor,
         raised_at=now,
     )
+    tell_objected(raised)
+    return raised
 
 
 @retrying
@@ -158,6 +161,7 @@ def answer_objection(*, objection: int, upheld: bool, answer: str, actor: User) 
     found.state = Objection.State.UPHELD if upheld else Objection.State.REJECTED
     found.answer, found.answered_by, found.answered_at = said, actor, moment_of_action()
     found.save(update_fields=["state", "answer", "answered_by", "answered_at"])
+    tell_answered(found)
     return found
 
 

@@ -27,6 +27,7 @@ from scoring.models import Edition, Run, ScoredPeriod
 from scoring.periods import Period, earlier
 from scoring.selectors import log_span
 from scoring.services import NotBegun, compute_run, is_as_read, recompute
+from scoring.telling import tell_closed, tell_published, tell_returned, tell_submitted
 from scoring.versions import UnknownScheme
 
 REASON_MAX = 400
@@ -79,6 +80,7 @@ def close_period(*, period: Period, days: int, actor: User) -> ScoredPeriod:
     dates.closes_at, dates.window_until = now, days_after(now, days)
     dates.closed_by = dates.dated_by = actor
     dates.save()
+    tell_closed(dates, actor=actor)
     return dates
 
 
@@ -186,7 +188,7 @@ def _submit(*, period: Period, run: Run, compared: str, reason: str, actor: User
             )
     if not is_as_read(run) or rulings_since(run, period):
         raise StalePeriod(str(_STALE))
-    return Edition.objects.create(
+    edition = Edition.objects.create(
         period=stored_dates(period),
         number=standing.edition + 1,
         run=run,
@@ -195,6 +197,8 @@ def _submit(*, period: Period, run: Run, compared: str, reason: str, actor: User
         submitted_by=actor,
         submitted_at=now,
     )
+    tell_submitted(edition)
+    return edition
 
 
 @retrying
@@ -212,6 +216,7 @@ def return_edition(*, period: Period, number: int, reason: str, actor: User) -> 
     edition.returned_by, edition.returned_at = actor, moment_of_action()
     edition.returned_reason = said
     edition.save(update_fields=["returned_by", "returned_at", "returned_reason"])
+    tell_returned(edition)
     return edition
 
 
@@ -253,6 +258,7 @@ def _approve(*, period: Period, pk: int, actor: User) -> Edition:
         )
     edition.approved_by, edition.approved_at = actor, now
     edition.save(update_fields=["approved_by", "approved_at"])
+    tell_published(edition)
     return edition
 
 

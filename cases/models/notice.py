@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cases.choices import CITY, DISTRICT_SLUGS, SCOPES, Role
 from cases.models.case import Case
-from cases.notices import Audience
+from cases.notices import OF_PERIOD, PERIOD_POSTS, Audience
 from cityops.accounts.models import User
 
 
@@ -18,9 +18,15 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
     """A reader's notices."""
 
     def of(self, user: User) -> Self:
-        """Keep what `user` was told of cases they may still see, and of files of their own."""
+        """Keep what `user` was told of cases they may still see, and of files of their own.
+
+        Also of periods, while they hold one of the posts that are told of those.
+        """
         visible = Case.objects.all().visible_to(user)
-        return self.filter(Q(case__in=visible) | Q(export__owner=user.pk), user=user.pk)
+        told = Q(case__in=visible) | Q(export__owner=user.pk)
+        if user.holds(*PERIOD_POSTS):
+            told |= Q(period__gt="")
+        return self.filter(told, user=user.pk)
 
     def unread(self) -> Self:
         """Keep what was not read yet."""
@@ -30,13 +36,17 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 class Notice(models.Model):
     """One event told to one person; the words come from cases/notices.py when it is read.
 
-    Or that a file is ready, which is no event of a case.
+    Or that a file is ready, or something about a period of the assessment: no event of a case.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, db_index=False)
     case = models.ForeignKey(Case, models.CASCADE, null=True)
     event = models.ForeignKey("cases.Event", models.CASCADE, null=True, db_index=False)
     export = models.OneToOneField("cases.Export", models.CASCADE, null=True)
+    period = models.CharField(max_length=8, blank=True, db_default="")  # 2026-10
+    told = models.CharField(max_length=12, blank=True, db_default="")  # a key of OF_PERIOD
+    address = models.CharField(max_length=100, blank=True, db_default="")  # where it leads
+    words = models.JSONField(db_default={})  # that its sentence names
     created_at = models.DateTimeField(db_default=Now())
     read_at = models.DateTimeField(null=True)
 
@@ -48,9 +58,14 @@ class Notice(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["event", "user"], name="notice_once"),
             models.CheckConstraint(
-                condition=Q(case__isnull=False, event__isnull=False, export=None)
-                | Q(case=None, event=None, export__isnull=False),
-                name="notice_of_event_or_file",
+                condition=Q(case__isnull=False, event__isnull=False, export=None, period="")
+                | Q(case=None, event=None, export__isnull=False, period="")
+                | Q(case=None, event=None, export=None, period__gt="", address__startswith="/"),
+                name="notice_of_one_thing",
+            ),
+            models.CheckConstraint(
+                condition=Q(period="", told="") | Q(period__gt="", told__in=sorted(OF_PERIOD)),
+                name="notice_of_period_known",
             ),
         ]
         indexes = [

@@ -4,12 +4,14 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from cases.choices import Role
 from cases.models import Export, Notice, Task
-from cases.notices import TABLE, telling_of
+from cases.notices import OF_PERIOD, TABLE, telling_of
 from cases.selectors.feed import read_heads
 from cases.selectors.row_words import places_of
 from cityops.accounts.http import UserRequest
@@ -45,6 +47,8 @@ def notice_open(request: UserRequest, pk: int) -> HttpResponse:
     """Mark a notice as read and go where its reader does what it asks."""
     notice = get_object_or_404(Notice.objects.all().of(request.user), pk=pk)
     Notice.objects.filter(pk=notice.pk, read_at=None).update(read_at=timezone.now())
+    if notice.period:
+        return redirect(notice.address)
     if notice.case is None:
         return redirect("downloads")
     if request.user.holds(Role.INSPECTOR):
@@ -74,8 +78,17 @@ def _file_words(export: Export | None) -> str:
     return _("a file you asked for is ready")
 
 
+def _period_words(notice: Notice) -> str:
+    words = dict(notice.words)
+    if until := parse_datetime(words.get("until", "")):
+        words["until"] = date_format(timezone.localtime(until), "m-d H:i")
+    return str(OF_PERIOD[notice.told]) % words
+
+
 def _says(notice: Notice) -> str:
     event = notice.event
+    if notice.period:
+        return _period_words(notice)
     if event is None:
         return _file_words(notice.export)
     telling = telling_of(event.action, event.to_stage, event.data["facts"])

@@ -32,6 +32,7 @@ def write(rows):
             Case(number=n, scope=first[n].district or "city", district=first[n].district,
                  stage="closed" if n in closed else "reported", closed_at=closed.get(n),
                  source="inspector", minor=minors.get(said[n].get("minor_id"), first_minor),
+                 case_seq=last[n].seq,
                  reported_at=first[n].at, filed_at=filed.get(n), point=_point(said[n]),
                  is_self_handled=said[n].get("is_self_handled", False),
                  street=said[n].get("street", ""), grid_cell=said[n].get("grid_cell", ""))

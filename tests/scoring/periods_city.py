@@ -36,6 +36,11 @@ def october(folder, *, with_september=False):
     """
     open_logs()
     load_city(SmallCity(folder).write(), since=None, progress=lambda line: None)
+    write(cases_of_october(with_september=with_september))
+
+
+def cases_of_october(*, with_september=False):
+    """Return the rows of all cases."""
     rows = []
     for place, district in enumerate(DISTRICTS):
         for n in range(EACH):
@@ -43,7 +48,7 @@ def october(folder, *, with_september=False):
             if with_september:
                 number = f"HH{district}9{n:02d}"
                 rows += story(number, district, n, late=not n, month="09").rows
-    write(rows)
+    return rows
 
 
 def dated(period=OCTOBER, *, closed=timedelta(days=-3), window=timedelta(days=2)):

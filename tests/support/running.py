@@ -7,6 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -98,16 +99,22 @@ class RunningCity:
             return dict(json.load(answer))
 
 
-@pytest.fixture(scope="session")
-def running_city(tmp_path_factory) -> Iterator[RunningCity]:
-    """Start an empty city with its people and units; it ends with the session."""
-    path = tmp_path_factory.mktemp("city")
+@contextmanager
+def started(path: Path) -> Iterator[RunningCity]:
+    """Start an empty city with its people and units, and take it away again."""
     port = str(home.pick_port(set()))
     _deploy("up", "--empty", "--detach", "--home", str(path), "--port", port)
     try:
         yield RunningCity(path)
     finally:
         _deploy("down", "--home", str(path), "--delete")
+
+
+@pytest.fixture(scope="session")
+def running_city(tmp_path_factory) -> Iterator[RunningCity]:
+    """Start a city for all journeys; it ends with the session."""
+    with started(tmp_path_factory.mktemp("city")) as city:
+        yield city
 
 
 def _deploy(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
