@@ -2,6 +2,14 @@
 
 from cases.simulation.busy import keep_busy
 from cases.simulation.city import CannotSimulateError
+from cases.simulation.gaming import ABOUT, read_moves
 from cases.simulation.month import district_counts, simulate
 
-__all__ = ["CannotSimulateError", "district_counts", "keep_busy", "simulate"]
+__all__ = [
+    "ABOUT",
+    "CannotSimulateError",
+    "district_counts",
+    "keep_busy",
+    "read_moves",
+    "simulate",
+]

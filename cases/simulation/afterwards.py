@@ -24,6 +24,9 @@ AGREED = 0.8  # of proposed adjustments
 CONFIRMED = 0.6  # of late exits
 RIGHTLY_DECLINED = 0.88
 FALSIFIED = 0.15  # of closings that do not hold
+# Of what was done to look better (gaming.py; assessment.md §7):
+HOLLOW_FOUND = 0.8  # of feigned closings that are audited
+REFUSED_RIGHTLY = 0.4  # of hard reports refused: 12 of 20 audited were refused wrongly
 DAY = 24 * 60
 
 
@@ -70,11 +73,13 @@ def reopen(life: Life, at: datetime) -> None:
     reason = life.random.choice(("not_solved", "came_back"))
     words = {"reason": reason, "note": "群众再次反映"}
     if life.ask(at, Action.REOPEN, Role.DUTY_CHIEF, words=words):
-        life.is_late = False
+        life.is_late = life.is_hollow = False
         life.go_on(at)
 
 
-DRAWN_REVISIT = Chance(REVISITED_DRAWN, 8 * 60, 3 * DAY, revisit)
+def perhaps_revisit(life: Life, at: datetime) -> None:
+    """Plan to ask a reporter the lot fell on; not all are reached."""
+    life.perhaps(at, Chance(REVISITED_DRAWN, 8 * 60, 3 * DAY, revisit))
 
 
 # --- audits -------------------------------------------------------------------------------------
@@ -104,11 +109,17 @@ def expect_answer(life: Life, at: datetime) -> None:
 
 def answer_audit(life: Life, at: datetime) -> None:
     """Say whether the closing or the declining holds."""
-    odds = RIGHTLY_DECLINED if life.stage == Stage.DECLINED else life.profile.passes
+    if life.stage == Stage.DECLINED:
+        odds = REFUSED_RIGHTLY if life.is_refused else RIGHTLY_DECLINED
+    else:
+        odds = 1 - HOLLOW_FOUND if life.is_hollow else life.profile.passes
     passed = life.happens(odds)
     words = {"passed": passed, "photos": life.city.album.pick(life.random, Attachment.Kind.AUDIT)}
     if not passed and life.stage == Stage.CLOSED:
-        words |= {"falsified": life.happens(FALSIFIED), "note": "现场与结案照片不符"}
+        words |= {
+            "falsified": life.is_hollow or life.happens(FALSIFIED),
+            "note": "现场与结案照片不符",
+        }
     life.ask(at, Action.ANSWER_AUDIT, life.assignee(), words=words)
 
 

@@ -1,7 +1,6 @@
 """Beside the main way while a case is open: help, reminders, orders, corrections, duplicates."""
 
 from datetime import datetime, timedelta
-from random import Random
 
 from django.utils import timezone
 
@@ -25,18 +24,13 @@ def found_twice(life: Life, at: datetime) -> None:
 
 def while_open(life: Life, at: datetime) -> None:
     """Plan what may happen to a case once a unit has it."""
-    life.run.lately.append(life)
+    life.run.lately[life.now["district"]].append(life)
     life.perhaps(at, *_WHILE_OPEN)
-    # Its own luck, so that the rest of the month stays as it was.
-    chance = Random(life.now["number"])  # noqa: S311  # no secret
-    if chance.random() < SEEN_AGAIN:
-        minutes = chance.uniform(5, 240)
-        life.run.plan(
-            at + timedelta(minutes=minutes) / life.run.speed, lambda now: see_too(life, now, chance)
-        )
+    if life.happens(SEEN_AGAIN):
+        life.aside(at, life.draw(5, 240), see_too, by_night=True)
 
 
-def see_too(life: Life, at: datetime, chance: Random) -> None:
+def see_too(life: Life, at: datetime) -> None:
     """An inspector of the neighbourhood sees it, is told of the case, and supports it."""
     case = life.look()
     others = [
@@ -47,23 +41,24 @@ def see_too(life: Life, at: datetime, chance: Random) -> None:
     if not others or case.point is None or case.stage not in OPEN_STAGES:
         return
     place = {"place": f"{case.point.x:.7f},{case.point.y:.7f}"}
-    life.run.services.act(life.now, Action.SUPPORT, chance.choice(others), (), place, at)
+    life.run.services.act(life.now, Action.SUPPORT, life.random.choice(others), (), place, at)
     life.run.done[Action.SUPPORT] += 1
 
 
 # --- duplicates ---------------------------------------------------------------------------------
 
 
-def reported_again(run: Run, at: datetime) -> Life | None:
+def reported_again(run: Run, key: str, district: str, at: datetime) -> Life | None:
     """Return a second report of a problem reported lately, if chance has it and it is there yet."""
-    random = run.city.random
-    if not run.lately or random.random() >= REPORTED_AGAIN:
+    luck, lately = run.city.luck(key, "again"), run.lately[district]
+    if not lately or luck.random() >= REPORTED_AGAIN:
         return None
-    first = random.choice(run.lately)
+    first = luck.choice(lately)
     border_m = first.now["border_m"]
     if first.look().stage not in OPEN_STAGES or (border_m is not None and border_m < SURE_M):
         return None
-    twin = Life(run, run.city.again(first.draft, first.now["community"] or "", at), first.way)
+    again = run.city.again(first.draft, first.now["community"] or "", at, luck)
+    twin = Life(run, again, first.way, key)
     twin.survivor = first
     return twin
 
@@ -103,7 +98,7 @@ def unmerge(life: Life, at: datetime) -> None:
 
 def ask_for_help(life: Life, at: datetime) -> None:
     """Ask another unit of the district to assist."""
-    other = life.city.other_unit(life.now["district"], life.now["unit"] or "")
+    other = life.city.other_unit(life.now["district"], life.now["unit"] or "", life.random)
     words = {"assist": other, "note": "请配合处置"}
     if other and life.ask(at, Action.SEND_ASSIST, Role.DISPATCHER, words=words):
         life.helper = life.city.people.of_unit[other]
@@ -132,7 +127,7 @@ def take_back(life: Life, at: datetime) -> None:
 
 def hand_down(life: Life, at: datetime) -> None:
     """Hand the case on to a sub-unit where there is one."""
-    part = life.city.part_of(life.look().unit_id or "")
+    part = life.city.part_of(life.look().unit_id or "", life.random)
     if part is None:
         return
     head = life.city.people.head_of(life.now["unit"])
@@ -181,7 +176,7 @@ def _in(at: datetime, *, hours: int) -> str:
 
 def reclassify(life: Life, at: datetime) -> None:
     """Take another condition of the class: its limit counts from the run's start."""
-    other = life.city.other_condition(life.draft.condition)
+    other = life.city.other_condition(life.draft.condition, life.random)
     words = {"condition": other.pk if other else "", "note": "现场情形与立案条件不符"}
     if other and life.ask(at, Action.RECLASSIFY, Role.DUTY_CHIEF, words=words):
         life.go_on(at)
@@ -189,7 +184,7 @@ def reclassify(life: Life, at: datetime) -> None:
 
 def correct(life: Life, at: datetime) -> None:
     """Give it to another unit though nobody returned it: the dispatcher saw the mistake."""
-    other = life.city.other_unit(life.now["district"], life.now["unit"] or "")
+    other = life.city.other_unit(life.now["district"], life.now["unit"] or "", life.random)
     words = {"unit": other, "note": "派遣有误，改派"}
     if other and life.ask(at, Action.REASSIGN, Role.DISPATCHER, words=words):
         life.go_on(at)

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
@@ -11,6 +12,7 @@ from django.utils import timezone
 from cases.errors import Refusal
 from cases.models import Case, Task
 from cases.simulation.city import City
+from cases.simulation.gaming import Moves
 from cases.simulation.run import Run
 from cases.simulation.services import Services
 from cases.simulation.story import new_case
@@ -20,18 +22,24 @@ TELL_S = 10
 
 
 def keep_busy(
-    *, per_minute: int, minutes: float, seed: int, progress: Callable[[str], None]
+    *,
+    per_minute: int,
+    minutes: float,
+    seed: int,
+    progress: Callable[[str], None],
+    moves: Moves | None = None,
 ) -> Counter[str]:
     """Report and handle cases for `minutes`; returns actions counted, refused ones included.
 
     People of the running demo may act at the same time: a case they moved is left to them. What a
     crash of PostgreSQL cuts off is not taken up again.
     """
-    run = Run(City(seed), Services(is_live=True), speed=SPEED)
+    run = Run(City(seed), Services(is_live=True), moves=moves, speed=SPEED)
     start = told = timezone.now()
     end = start + timedelta(minutes=minutes)
     for number in range(int(per_minute * minutes)):
-        run.plan(start + timedelta(minutes=number / per_minute), lambda at: new_case(run, at))
+        moment = start + timedelta(minutes=number / per_minute)
+        run.plan(moment, partial(new_case, run, str(number)))
     for at, step in run.steps_until(end):
         wait_s = (at - timezone.now()).total_seconds()
         if wait_s > 0:

@@ -118,6 +118,7 @@ class Draft:
     report: Report
     reporter: User
     condition: Condition
+    district: str  # where it is expected to lie; the place decides
 
 
 class People:
@@ -185,11 +186,12 @@ class People:
 class City:
     """What the simulation draws from, read once.
 
-    All chance comes from one source, so that a seed tells one story.
+    All chance comes from the seed and from what it is about, so that a seed tells one story and
+    what happens to one case changes no other.
     """
 
     def __init__(self, seed: int) -> None:
-        self.random = Random(seed)  # noqa: S311  # believable, not secret
+        self._seed = seed
         self.people = People()
         self.album = Album()
         self.conditions, self._weights = _weighted_conditions()
@@ -201,6 +203,8 @@ class City:
             raise CannotSimulateError("No city is loaded; run load_city first.")
         able = Unit.objects.filter(is_active=True, parent=None, kind__in=ABLE).order_by("pk")
         self._able = [(unit.pk, unit.district_id) for unit in able]
+        city_wide = Unit.objects.filter(is_active=True, parent=None, district=None).order_by("pk")
+        self.utilities = [unit.pk for unit in city_wide if unit.pk in self.people.of_unit]
         self._parts: dict[str, list[str]] = defaultdict(list)
         for part in Unit.objects.filter(is_active=True).exclude(parent=None).order_by("pk"):
             self._parts[part.parent_id or ""].append(part.pk)
@@ -208,84 +212,93 @@ class City:
         for condition in self.conditions:
             self._kin[condition.minor_id].append(condition)
 
-    def draft(self, at: datetime) -> Draft:
+    def luck(self, *of: object) -> Random:
+        """Return the chance of one matter: the same for a seed, whatever else happens."""
+        words = " ".join(map(str, (self._seed, *of)))
+        return Random(words)  # noqa: S311  # believable, not secret
+
+    def draft(self, at: datetime, luck: Random) -> Draft:
         """Return a report somebody makes at `at`."""
         shares = [PROFILES[slug].share for slug in self._districts]
-        (district,) = self.random.choices(self._districts, shares)
-        (condition,) = self.random.choices(self.conditions, self._weights)
-        (source,) = self.random.choices(list(SOURCES), list(SOURCES.values()))
+        (district,) = luck.choices(self._districts, shares)
+        (condition,) = luck.choices(self.conditions, self._weights)
+        (source,) = luck.choices(list(SOURCES), list(SOURCES.values()))
         registered = self._registered.get((district, condition.minor_id))
-        if self.borders.get(district) and not registered and self.random.random() < AT_BORDER:
-            spot = self.random.choice(self.borders[district])
+        if self.borders.get(district) and not registered and luck.random() < AT_BORDER:
+            spot = luck.choice(self.borders[district])
         else:
-            spot = self.random.choice(registered or self.spots[district])
+            spot = luck.choice(registered or self.spots[district])
         is_seen = source == Source.INSPECTOR
-        report = Report(
-            lon=spot.lon,
-            lat=spot.lat,
-            category=condition.minor_id,
-            condition=condition.pk,
-            component=spot.component,
-            description=condition.text_zh,
-            address=f"{spot.address}附近",
+        report = replace(
+            _report_of(condition, spot),
             source=source,
-            accuracy_m=self.random.randrange(4, 30) if is_seen else None,
+            accuracy_m=luck.randrange(4, 30) if is_seen else None,
             is_self_handled=is_seen
             and condition.minor_id in SMALL
-            and self.random.random() < SELF_HANDLED,
+            and luck.random() < SELF_HANDLED,
         )
-        return self._by_somebody(report, spot.community, condition, at)
+        return Draft(*self._by_somebody(report, spot.community, at, luck), condition, district)
 
-    def again(self, draft: Draft, community: str, at: datetime) -> Draft:
+    def small(self, district: str, at: datetime, luck: Random) -> Draft:
+        """Return something small that an inspector of the district sees somewhere."""
+        small = [condition for minor in SMALL for condition in self._kin[minor]]
+        condition = luck.choice(small or self.conditions)
+        spot = luck.choice(self.spots[district])
+        report = replace(_report_of(condition, spot), accuracy_m=luck.randrange(4, 30))
+        report, reporter = self._by_somebody(report, spot.community, at, luck)
+        return Draft(report, reporter, condition, district)
+
+    def again(self, draft: Draft, community: str, at: datetime, luck: Random) -> Draft:
         """Return a report of the same problem, some steps away unless its place is registered."""
-        (source,) = self.random.choices(list(AGAIN), list(AGAIN.values()))
+        (source,) = luck.choices(list(AGAIN), list(AGAIN.values()))
         away_m = 0 if draft.report.component else AGAIN_M
-        near = [self.random.uniform(-away_m, away_m) / METRES_A_DEGREE for _ in range(2)]
+        near = [luck.uniform(-away_m, away_m) / METRES_A_DEGREE for _ in range(2)]
         report = replace(
             draft.report,
             lon=round(draft.report.lon + near[0], 7),
             lat=round(draft.report.lat + near[1], 7),
             source=source,
-            accuracy_m=self.random.randrange(4, 30) if source == Source.INSPECTOR else None,
+            accuracy_m=luck.randrange(4, 30) if source == Source.INSPECTOR else None,
             is_self_handled=False,
             order_number="",
             order_kind="",
         )
-        return self._by_somebody(report, community, draft.condition, at)
+        report, reporter = self._by_somebody(report, community, at, luck)
+        return replace(draft, report=report, reporter=reporter)
 
     def _by_somebody(
-        self, report: Report, community: str, condition: Condition, at: datetime
-    ) -> Draft:
+        self, report: Report, community: str, at: datetime, luck: Random
+    ) -> tuple[Report, User]:
         """Say who brings a report in; a 12345 order has its number, and nobody's name."""
         if report.source == Source.INSPECTOR:
             near = self.people.inspectors_near(community)
-            return Draft(report, self.random.choice(near), condition)
+            return report, luck.choice(near)
         number = kind = ""
         if report.source == Source.HOTLINE:
-            is_complaint = self.random.random() < COMPLAINTS
+            is_complaint = luck.random() < COMPLAINTS
             kind = OrderKind.COMPLAINT if is_complaint else OrderKind.CONSULTATION
             number = f"{timezone.localtime(at):%Y%m%d%H%M%S}{next(self._orders):05}"
         report = replace(report, order_number=number, order_kind=kind)
-        return Draft(report, self.people.one(Role.OPERATOR), condition)
+        return report, self.people.one(Role.OPERATOR)
 
-    def other_condition(self, condition: Condition) -> Condition | None:
+    def other_condition(self, condition: Condition, luck: Random) -> Condition | None:
         """Draw another filing condition of the same class; None if it has one only."""
         others = [one for one in self._kin[condition.minor_id] if one.pk != condition.pk]
-        return self.random.choice(others) if others else None
+        return luck.choice(others) if others else None
 
-    def part_of(self, unit: str) -> str | None:
+    def part_of(self, unit: str, luck: Random) -> str | None:
         """Draw a sub-unit that somebody of the demo works in; None if there is none."""
         parts = [part for part in self._parts[unit] if part in self.people.of_unit]
-        return self.random.choice(parts) if parts else None
+        return luck.choice(parts) if parts else None
 
-    def other_unit(self, district: str, code: str) -> str | None:
+    def other_unit(self, district: str, code: str, luck: Random) -> str | None:
         """Draw a unit of the district that can take a case `code` gave back; None if none can."""
         others = [
             unit
             for unit, its_district in self._able
             if its_district == district and unit != code and unit in self.people.of_unit
         ]
-        return self.random.choice(others) if others else None
+        return luck.choice(others) if others else None
 
     def reports_a_day(self, mornings: list[datetime], total: int) -> Iterator[int]:
         """Yield how many of `total` reports fall on each day: fewer at weekends."""
@@ -295,11 +308,25 @@ class City:
             before, passed = passed, passed + weight
             yield round(total * passed / sum(weights)) - round(total * before / sum(weights))
 
-    def moment_after(self, morning: datetime) -> datetime:
+    def moment_after(self, morning: datetime, luck: Random) -> datetime:
         """Return a moment in the 24 hours from `morning` on, by the shape of a day."""
         first = timezone.localtime(morning).hour
-        (hour,) = self.random.choices(range(24), [HOURS[(first + h) % 24] for h in range(24)])
-        return morning + timedelta(hours=hour, seconds=self.random.randrange(3600))
+        (hour,) = luck.choices(range(24), [HOURS[(first + h) % 24] for h in range(24)])
+        return morning + timedelta(hours=hour, seconds=luck.randrange(3600))
+
+
+def _report_of(condition: Condition, spot: Spot) -> Report:
+    """Return the report of what lies at a spot, as seen by an inspector."""
+    return Report(
+        lon=spot.lon,
+        lat=spot.lat,
+        category=condition.minor_id,
+        condition=condition.pk,
+        component=spot.component,
+        description=condition.text_zh,
+        address=f"{spot.address}附近",
+        source=Source.INSPECTOR,
+    )
 
 
 def _spots() -> dict[str, list[Spot]]:

@@ -1,5 +1,6 @@
 """One case, the people who move it, and how chance decides what they do and when."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -46,17 +47,26 @@ class Chance:
 
 
 class Life:
-    """One case and what is planned for it: one next step on its way, and any number beside it."""
+    """One case and what is planned for it: one next step on its way, and any number beside it.
 
-    def __init__(self, run: Run, draft: Draft, way: Mapping[str, Next]) -> None:
-        self.run, self.city, self.random = run, run.city, run.city.random
-        self.draft, self.way = draft, way
+    Each step has luck of its own: it falls the same way whatever came before it.
+    """
+
+    def __init__(self, run: Run, draft: Draft, way: Mapping[str, Next], key: str) -> None:
+        self.run, self.city, self.random = run, run.city, run.city.luck(key)
+        self.draft, self.way, self.key = draft, way, key
+        self._taken: Counter[str] = Counter()  # steps, by name
         self.now: Answer = {}
         self.held_by = ""  # the unit that had the case last
         self.returns = self.reworks = 0
         self.is_ruled = False  # an arbitrated unit may not return the case
         self.is_late = False  # finished after its deadline
         self.is_left = False  # late, and nobody finishes it for weeks
+        self.is_easy = False  # small, filed because it is sure to be in time
+        self.is_refused = False  # though it was true
+        self.is_handed_over = False  # to another body, to be rid of it
+        self.is_hollow = False  # said to be done, and not
+        self.done_at: datetime | None = None  # when what was said to be done will be
         self.found_true: bool | None = None  # what the verification said, if there was one
         self.is_shared = run.services.is_live  # others may have moved it: look before acting
         self.holds_duplicate = False
@@ -73,6 +83,10 @@ class Life:
     def profile(self) -> Profile:
         """How the district works that has the case now."""
         return PROFILES[self.now["district"]]
+
+    def plays(self, move: str) -> bool:
+        """Whether the district that has the case plays a move, and has not got rid of it."""
+        return not self.is_handed_over and move in self.run.moves.get(self.now["district"], ())
 
     def due(self, at: datetime) -> datetime:
         """Return the deadline the people go by."""
@@ -94,7 +108,15 @@ class Life:
         if high:
             self.next(at, self.draw(low, high, unit=after.unit), after.step)
         else:
-            after.step(self, at)
+            self.take(after.step, at)
+
+    def take(self, step: "Step", at: datetime) -> None:
+        """Take a step now."""
+        name = step.__name__
+        self._taken[name] += 1
+        before, self.random = self.random, self.city.luck(self.key, name, self._taken[name])
+        step(self, at)
+        self.random = before
 
     def next(self, at: datetime, delay: timedelta, step: "Step") -> None:
         """Plan the one next step on the main way a while after `at`."""
@@ -107,7 +129,7 @@ class Life:
 
         def go(at: datetime) -> None:
             if turn == self._turn:
-                step(self, at)
+                self.take(step, at)
 
         self.run.plan(moment, go)
 
@@ -121,7 +143,7 @@ class Life:
         moment = at + delay / self.run.speed
         if not by_night and not self.run.services.is_live:
             moment = self.by_day(moment)
-        self.run.plan(moment, lambda now: step(self, now))
+        self.run.plan(moment, lambda now: self.take(step, now))
 
     def by_day(self, at: datetime) -> datetime:
         """Put off what would come by night to the next morning."""

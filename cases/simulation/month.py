@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
@@ -32,6 +33,7 @@ from cases.models import (
 from cases.services.deadlines import scan_deadlines
 from cases.services.upkeep import refresh_statistics
 from cases.simulation.city import CannotSimulateError, City
+from cases.simulation.gaming import Moves
 from cases.simulation.run import Run
 from cases.simulation.services import Services
 from cases.simulation.story import new_case
@@ -44,12 +46,19 @@ SCAN_EVERY = timedelta(minutes=10)  # of virtual time; a late scan delays a lamp
 
 
 def simulate(
-    *, days: int, per_day: int, seed: int, until: datetime, progress: Callable[[str], None]
+    *,
+    days: int,
+    per_day: int,
+    seed: int,
+    until: datetime,
+    progress: Callable[[str], None],
+    moves: Moves | None = None,
 ) -> Counter[str]:
     """Write `days` × `per_day` reports and what follows, ending at `until`; returns actions.
 
     What is not finished by then stays open. Equal seeds over equal cities and times write equal
-    logs, to the byte. A month that was cut off is taken away first. Raises CannotSimulateError
+    logs, to the byte; `moves` change what their districts do, and no luck of any case. A month
+    that was cut off is taken away first. Raises CannotSimulateError
     when a log already holds a later event than the start, or `until` lies in the future; then
     nothing has changed.
     """
@@ -58,8 +67,8 @@ def simulate(
         _clear_cut_off()
         _require_empty(start, until)
         month = DemoMonth.objects.create(until=until)
-        run = Run(City(seed), Services())
-        run.plan_days(start, days, days * per_day, lambda at: new_case(run, at))
+        run = Run(City(seed), Services(), moves=moves)
+        run.plan_days(start, days, days * per_day, partial(new_case, run))
         plan_weeks(run, start, days)
         _drive(run, start, until, total=days * per_day, progress=progress)
         _give_answers(run, until)

@@ -2,9 +2,10 @@
 
 import heapq
 import itertools
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cases.choices import Action
@@ -14,8 +15,9 @@ from cases.simulation.services import Services
 if TYPE_CHECKING:
     from cases.simulation.life import Life
 
-LATELY = 40
+LATELY = 20
 Moment = Callable[[datetime], None]  # what happens at a moment
+Beginning = Callable[[str, datetime], None]  # of a case, which its key names in the run
 
 
 class Run:
@@ -24,11 +26,21 @@ class Run:
     A live run goes through its cases `speed` times faster than life.
     """
 
-    def __init__(self, city: City, services: Services, *, speed: float = 1) -> None:
+    def __init__(
+        self,
+        city: City,
+        services: Services,
+        *,
+        moves: Mapping[str, frozenset[str]] | None = None,
+        speed: float = 1,
+    ) -> None:
         self.city, self.services, self.speed = city, services, speed
+        self.moves = moves or {}  # played to look better, by district
+        self.reported: Counter[str] = Counter()  # by district that piles up easy cases
         self.done: Counter[str] = Counter()
         self.lives: dict[str, Life] = {}  # by case number
-        self.lately: deque[Life] = deque(maxlen=LATELY)  # cases dispatched last
+        # Cases dispatched last, by district.
+        self.lately: dict[str, deque[Life]] = defaultdict(lambda: deque(maxlen=LATELY))
         self._heap: list[tuple[datetime, int, Moment]] = []
         self._order = itertools.count()
 
@@ -41,16 +53,19 @@ class Run:
         """Do `step` at a moment."""
         heapq.heappush(self._heap, (at, next(self._order), step))
 
-    def plan_days(self, start: datetime, days: int, total: int, begin: Moment) -> None:
+    def plan_days(self, start: datetime, days: int, total: int, begin: Beginning) -> None:
         """Plan `total` beginnings over `days` from `start` on, each day when it comes."""
         mornings = [start + timedelta(days=day) for day in range(days)]
-        for morning, count in zip(mornings, self.city.reports_a_day(mornings, total), strict=True):
-            self.plan(morning, self._day_of(count, begin))
+        counts = self.city.reports_a_day(mornings, total)
+        for day, (morning, count) in enumerate(zip(mornings, counts, strict=True)):
+            self.plan(morning, self._day_of(day, count, begin))
 
-    def _day_of(self, count: int, begin: Moment) -> Moment:
+    def _day_of(self, day: int, count: int, begin: Beginning) -> Moment:
         def dawn(morning: datetime) -> None:
-            for _ in range(count):
-                self.plan(self.city.moment_after(morning), begin)
+            for number in range(count):
+                key = f"{day}/{number}"
+                moment = self.city.moment_after(morning, self.city.luck(key, "moment"))
+                self.plan(moment, partial(begin, key))
 
         return dawn
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from cases.choices import Action, Role, Source
 from cases.models import Attachment
-from cases.simulation import afterwards
+from cases.simulation import afterwards, gaming
 from cases.simulation.life import Life
 
 # All ours.
@@ -24,6 +24,9 @@ def decide(life: Life, at: datetime) -> None:
     elif found is False or (found is None and life.happens(OUT_OF_SCOPE)):
         reason = "not_in_scope" if found is None else "not_found"
         if life.act(at, Action.DECLINE, Role.ACCEPTOR, reason=reason):
+            afterwards.of_declining(life, at)
+    elif gaming.refuses(life):
+        if life.act(at, Action.DECLINE, Role.ACCEPTOR, reason="not_in_scope"):
             afterwards.of_declining(life, at)
     else:
         life.act(at, Action.ACCEPT, Role.ACCEPTOR)

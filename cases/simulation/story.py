@@ -3,11 +3,12 @@
 import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 from cases.choices import Action, Role, Source, Stage
 from cases.guards import CHECK_FAILED, REOPENED
 from cases.models import Attachment
-from cases.simulation import afterwards, beside, screening, waiting
+from cases.simulation import afterwards, beside, gaming, screening, waiting
 from cases.simulation.city import EMERGENCIES, NEIGHBOURS
 from cases.simulation.life import Life, Next
 from cases.simulation.run import Run
@@ -23,10 +24,15 @@ NEAR_BORDER_M = 50
 TRANSFERRED = 0.4  # of cases so near a border; the problem lies on its other side
 
 
-def new_case(run: Run, at: datetime) -> None:
-    """Bring a report in and plan the way of its case."""
-    twin = beside.reported_again(run, at)
-    begin(twin or Life(run, run.city.draft(at), WAY), at)
+def new_case(run: Run, key: str, at: datetime) -> None:
+    """Bring a report in and plan the way of its case; `key` names it in the run."""
+    draft = run.city.draft(at, run.city.luck(key, "draft"))
+    twin = beside.reported_again(run, key, draft.district, at)
+    begin(twin or Life(run, draft, WAY, key), at)
+    for extra in gaming.extra_cases(run, draft, key, at):
+        life = Life(run, extra.draft, WAY, extra.key)
+        life.is_easy = True
+        run.plan(at + extra.delay / run.speed, partial(begin, life))
 
 
 def begin(life: Life, at: datetime) -> None:
@@ -110,7 +116,7 @@ def send_back(life: Life, at: datetime) -> None:
     """Decide on what lies with the dispatcher: rework, another unit, or a dispute."""
     case = life.look()
     if case.is_self_handled:  # it gets a unit when it fails the first check
-        other = case.unit_id or life.city.other_unit(life.now["district"], "")
+        other = case.unit_id or life.city.other_unit(life.now["district"], "", life.random)
         life.act(at, Action.REASSIGN, Role.DISPATCHER if other else None, unit=other)
     elif case.last_reason in (CHECK_FAILED, REOPENED):
         life.act(at, Action.REWORK, Role.DISPATCHER)
@@ -129,7 +135,7 @@ def arbitrate(life: Life, at: datetime) -> None:
     arbiter = life.city.people.find(who) or life.city.people.one(Role.DISPATCHER)
     other = None
     if life.happens(ACROSS):
-        other = life.city.other_unit(NEIGHBOURS[life.now["district"]], "")
+        other = life.city.other_unit(NEIGHBOURS[life.now["district"]], "", life.random)
     if other is not None:
         life.act(at, Action.ARBITRATE, arbiter, unit=other, ruling="justified")
     else:
@@ -141,7 +147,7 @@ def _give(life: Life, at: datetime, action: Action, who: Role | User) -> None:
     """Some returns are justified: another unit of the district; else the same one again."""
     code, ruling = life.held_by, "unjustified"
     if life.happens(JUSTIFIED):
-        other = life.city.other_unit(life.now["district"], code)
+        other = life.city.other_unit(life.now["district"], code, life.random)
         code, ruling = (other, "justified") if other else (code, ruling)
     life.act(at, action, who, unit=code, ruling=ruling)
 
@@ -159,17 +165,28 @@ def work(life: Life, at: datetime) -> None:
     is_works = left > WORKS
     odds = life.profile.works_on_time if is_works else life.profile.on_time
     life.is_left = False
-    if life.happens(odds):
+    if life.happens(gaming.in_time(life, odds)):
         end = at + max(life.draw(8, 25), left * life.random.triangular(0.1, 0.95, 0.55))
         by_day = _by_day(life, end)
         end = by_day if by_day <= due else end
     else:  # late: after the deadline, which may have passed before anybody signed
-        life.is_left = life.happens(life.profile.left)
+        life.is_left = gaming.is_left(life)
         days = life.random.uniform(8, 40) if life.is_left else 0
         hours = 0 if days else -6 * math.log(1 - life.random.random()) + 0.2
         end = _by_day(life, max(due, at) + timedelta(days=days, hours=hours))
+        end = gaming.when_late(life, at, due=due, end=end)
     life.next(at, end - at, finish)
     waiting.while_worked_on(life, at, due=due, end=end, is_works=is_works)
+
+
+def work_again(life: Life, at: datetime) -> None:
+    """Plan the end of the rework: no sooner than the work is done that was said to be."""
+    due, end = life.due(at), at + life.draw(30, 240)
+    if life.done_at is not None:
+        end = max(end, life.done_at)
+    if end > due:
+        end = gaming.when_late(life, at, due=due, end=end)
+    life.next(at, end - at, finish)
 
 
 def _by_day(life: Life, at: datetime) -> datetime:
@@ -187,7 +204,9 @@ def finish(life: Life, at: datetime) -> None:
 
 def check(life: Life, at: datetime) -> None:
     """The inspector looks at the place; a second failure is rarer."""
-    passed = not life.happens((1 - life.profile.passes) / (1 + life.reworks))
+    fails = (1 - life.profile.passes) / (1 + life.reworks)
+    passed = not life.happens(1 - gaming.HOLLOW_PASSES if life.is_hollow else fails)
+    life.is_hollow = life.is_hollow and passed
     note = "" if passed else "现场仍未处理到位"
     life.act(at, Action.ANSWER_CHECK, life.assignee(), passed=passed, note=note)
     life.go_on(at)
@@ -207,7 +226,7 @@ WAY: Mapping[str, Next] = {
     Stage.FILED: Next(dispatch, 2, 8, unit=1),
     Stage.DISPATCHED: Next(receive),
     Stage.HANDLING: Next(work),
-    Stage.REWORK: Next(finish, 30, 240),
+    Stage.REWORK: Next(work_again),
     Stage.CHECKING: Next(check, 6, 27, slow=(32, 90)),
     Stage.CHECKED: Next(close, 5, 90),
     Stage.RETURNED: Next(send_back, 3, 13, slow=(16, 50)),

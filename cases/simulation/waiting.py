@@ -98,14 +98,14 @@ def suspend(life: Life, at: datetime) -> None:
     """The dispatcher decides."""
     words = {"approved": life.happens(GRANTED)}
     if life.ask(at, Action.DECIDE_SUSPENSION, Role.DISPATCHER, words=words):
-        _stand_still(life, at)
+        stand_still(life, at)
 
 
 def defer(life: Life, at: datetime) -> None:
     """A leader defers it."""
     words = {"reason": "budget", "until": _some_day(life, at), "note": "纳入年度改造计划统筹"}
     if life.ask(at, Action.DEFER, Role.LEADER, words=words):
-        _stand_still(life, at)
+        stand_still(life, at)
 
 
 def _some_day(life: Life, at: datetime) -> str:
@@ -113,7 +113,7 @@ def _some_day(life: Life, at: datetime) -> str:
     return f"{timezone.localtime(at) + timedelta(days=life.random.randint(low, high)):%Y-%m-%d}"
 
 
-def _stand_still(life: Life, at: datetime) -> None:
+def stand_still(life: Life, at: datetime) -> None:
     """Where the case is suspended now: a few go on early, the others when the time is over."""
     if life.stage != Stage.SUSPENDED:
         return

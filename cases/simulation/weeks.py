@@ -28,8 +28,8 @@ def draw(run: Run, at: datetime) -> None:
     sent = Task.objects.open().filter(draw__in=Draw.objects.filter(drawn_at=at)).order_by("pk")
     for number in sent.values_list("case__number", flat=True):
         if number in run.lives:
-            afterwards.expect_answer(run.lives[number], at)
+            run.lives[number].take(afterwards.expect_answer, at)
     for drawn in Draw.objects.filter(drawn_at=at, kind=Draw.Kind.REVISIT):
         for number in itertools.chain.from_iterable(drawn.numbers.values()):
             if number in run.lives:
-                run.lives[number].perhaps(at, afterwards.DRAWN_REVISIT)
+                run.lives[number].take(afterwards.perhaps_revisit, at)

@@ -58,10 +58,11 @@ def cases(home: Home) -> Figure:
 def report_maker() -> Callable[[], Call]:
     """Return a maker of the reports of a simulated city: its places, shares and classes."""
     city = City(seed=3)
+    luck = city.luck("create")
     headers = token_of("inspector1") | {"Content-Type": "application/json"}
 
     def make() -> Call:
-        report = city.draft(timezone.now()).report
+        report = city.draft(timezone.now(), luck).report
         body = {
             "location": {"lon": report.lon, "lat": report.lat},
             "category": report.category,

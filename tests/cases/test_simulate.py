@@ -2,18 +2,22 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
+from cases.choices import DISTRICT_SLUGS
 from cases.models import Case, Component, DistrictHead, Effect, Event, Request
 from cases.services.components import load_components
 from cases.services.demo_users import create_demo_users
 from cases.services.ledger_check import verify_ledger
-from cases.simulation import CannotSimulateError, simulate
-from cases.simulation.city import City
+from cases.simulation import CannotSimulateError, read_moves, simulate
+from cases.simulation import city as city_module
+from cases.simulation.city import PROFILES, City
+from cases.simulation.gaming import Move
 from cases.simulation.life import Life
 from cases.simulation.month import SCAN_EVERY
 from cases.simulation.run import Run
@@ -33,8 +37,15 @@ def demo(settings, tmp_path):
     create_demo_users()
 
 
-def run(days=3, per_day=20, seed=1):
-    return simulate(days=days, per_day=per_day, seed=seed, until=UNTIL, progress=lambda line: None)
+def run(*moves, days=3, per_day=20, seed=1):
+    return simulate(
+        days=days,
+        per_day=per_day,
+        seed=seed,
+        until=UNTIL,
+        progress=lambda line: None,
+        moves=read_moves(moves),
+    )
 
 
 def test_month_is_written_through_the_services(demo):
@@ -77,7 +88,7 @@ def test_virtual_time_stays_within_the_days(demo):
 
 def test_work_signed_after_its_deadline_ends_after_it_was_signed(demo):
     run = Run(City(seed=1), Services())
-    life = Life(run, run.city.draft(UNTIL), WAY)
+    life = Life(run, run.city.draft(UNTIL, run.city.luck()), WAY, "0/0")
     life.now = {"due_at": UNTIL - timedelta(hours=2), "district": "hecheng"}
 
     for _ in range(300):
@@ -173,12 +184,47 @@ def test_a_month_knows_every_action_of_the_table(demo, eventful):
     assert Event.objects.filter(action="finish", case__in=resumed.values("case")).exists()
 
 
+@pytest.mark.parametrize("move", ["hecheng:nothing", "nowhere:void-late", "void-late"])
+def test_a_move_nobody_knows_is_refused_with_the_names(demo, move):
+    with pytest.raises(CommandError) as refused:
+        call_command("simulate", "--days", "1", "--move", "hecheng:void-late", "--move", move)
+
+    assert repr(move) in str(refused.value)
+    assert all(name in str(refused.value) for name in (*DISTRICT_SLUGS, *Move))
+    assert Case.objects.count() == 0
+
+
+def test_a_move_changes_what_it_is_about_in_its_own_district(demo, monkeypatch):
+    monkeypatch.setitem(PROFILES, "hecheng", replace(PROFILES["hecheng"], on_time=0.3))
+    monkeypatch.setattr(city_module, "AT_BORDER", 0)
+
+    def told(scope):
+        events = Event.objects.filter(scope=scope).order_by("dseq")
+        return list(events.values_list("case__number", "action", "at"))
+
+    with transaction.atomic():
+        run()
+        before = {scope: told(scope) for scope in DISTRICT_SLUGS}
+        late = set(Case.objects.filter(district="hecheng", was_late=True).values_list("number"))
+        transaction.set_rollback(True)
+
+    run("hecheng:void-late")
+
+    changed = {scope for scope in DISTRICT_SLUGS if told(scope) != before[scope]}
+    voided = Event.objects.filter(action="void").values_list("case__number")
+    assert changed == {"hecheng"}
+    assert set(voided) - {(n,) for n, action, _ in before["hecheng"] if action == "void"} <= late
+    assert voided.count() > 3
+    assert verify_ledger() == []
+
+
 def test_only_what_the_hotline_brings_again_has_an_order(demo):
     city = City(seed=1)
-    drafts = (city.draft(UNTIL) for _ in range(1000))
+    luck = city.luck()
+    drafts = (city.draft(UNTIL, luck) for _ in range(1000))
     order = next(draft for draft in drafts if draft.report.order_number)
 
-    again = [city.again(order, "", UNTIL).report for _ in range(30)]
+    again = [city.again(order, "", UNTIL, luck).report for _ in range(30)]
 
     assert {report.source for report in again} >= {"hotline", "inspector"}
     assert all(bool(report.order_kind) == (report.source == "hotline") for report in again)

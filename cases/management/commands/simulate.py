@@ -9,7 +9,14 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from cases.simulation import CannotSimulateError, district_counts, keep_busy, simulate
+from cases.simulation import (
+    ABOUT,
+    CannotSimulateError,
+    district_counts,
+    keep_busy,
+    read_moves,
+    simulate,
+)
 
 # What is told of each district, in the order of a case's life.
 COLUMNS = (
@@ -31,6 +38,14 @@ class Command(BaseCommand):
         parser.add_argument("--live", action="store_true", help="at real time, for a while")
         parser.add_argument("--per-minute", type=int, default=10)
         parser.add_argument("--minutes", type=float, default=10)
+        parser.add_argument(
+            "--move",
+            action="append",
+            default=[],
+            metavar="DISTRICT:NAME",
+            help="a district plays to look better; "
+            + "; ".join(f"{name}: it {about}" for name, about in ABOUT.items()).replace("%", "%%"),
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -45,6 +60,7 @@ class Command(BaseCommand):
         cases = done["report"] + done["self_handle"]
         took_s = round(time.monotonic() - begun, 1)
         summary = {
+            "moves": options["move"],
             "actions": dict(done),
             "districts": district_counts(),
             "seconds": took_s,
@@ -71,12 +87,14 @@ class Command(BaseCommand):
 
     def _run(self, options: dict[str, Any]) -> Any:
         progress = self.stderr.write if options["json"] else self.stdout.write
+        moves = read_moves(options["move"])
         if options["live"]:
             return keep_busy(
                 per_minute=options["per_minute"],
                 minutes=options["minutes"],
                 seed=options["seed"],
                 progress=progress,
+                moves=moves,
             )
         return simulate(
             days=options["days"],
@@ -84,4 +102,5 @@ class Command(BaseCommand):
             seed=options["seed"],
             until=timezone.now(),
             progress=progress,
+            moves=moves,
         )
