@@ -15,13 +15,13 @@ from cases.choices import Action, LimitUnit, Stage
 from cases.clock import Limit
 from cases.errors import CalendarMissing
 from cases.models import Case, CityOptions, Event, Refusal
+from cases.plane import metres_sql
+from cases.recurrence import NEAR_M, WITHIN
 from cases.selectors.calendars import current_version, load_calendar
 from cases.selectors.deadline import seconds_left
-from cases.selectors.same_place import RECURS_M, RECURS_WITHIN
 from cityops.accounts.models import User
 from scoring.minutes import AgendaLine
 from scoring.models import Objection
-from scoring.plane import metres_sql
 
 MOST = 10  # lines of each way of being proposed
 LATELY = timedelta(days=31)  # how far back what happened is looked for
@@ -148,7 +148,7 @@ def _repeated(user: User, at: datetime) -> list[Proposal]:
     """Return the places where most cases of a class came back after a closing."""
     with connection.cursor() as cursor:
         asked: dict[str, Any] = {"since": at - LATELY, "at": at}
-        cursor.execute(_AGAIN, asked | {"within": RECURS_WITHIN, "metres": RECURS_M})
+        cursor.execute(_AGAIN, asked | {"within": WITHIN, "metres": NEAR_M})
         pairs = cursor.fetchall()
     numbers = {number for pair in pairs for number in pair[2:]}
     seen = set(

@@ -4,14 +4,14 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
-from scoring.plane import metres
 
 from cases.choices import UNIT_STAGES, LimitUnit
 from cases.clock import Limit
 from cases.models import Case, CityOptions, Event, Refusal
+from cases.plane import metres
+from cases.recurrence import NEAR_M, WITHIN
 from cases.selectors.calendars import load_calendar
 from cases.selectors.deadline import seconds_left
-from cases.selectors.same_place import RECURS_M, RECURS_WITHIN
 from cityops.accounts.roles import Role
 from scoring.agenda import LATELY, MOST, proposals
 from scoring.models import Objection, Run, ScoredPeriod
@@ -78,8 +78,8 @@ def came_back():
                 and filed.minor_id == shut.minor_id
                 and filed.stage not in ("declined", "voided", "merged")
                 and is_after
-                and filed.filed_at - shut.closed_at <= RECURS_WITHIN
-                and metres(*(f"{c.point.x},{c.point.y}" for c in (shut, filed))) <= RECURS_M
+                and filed.filed_at - shut.closed_at <= WITHIN
+                and metres(*(f"{c.point.x},{c.point.y}" for c in (shut, filed))) <= NEAR_M
             ):
                 area = shut.grid_cell or shut.community or shut.street
                 found.setdefault((area, shut.minor_id), set()).add(shut.number)
