@@ -19,11 +19,10 @@ from cases.models import Case, Unit
 from cityops.accounts.models import User
 from cityops.accounts.roles import ScopeKind
 from scoring.agenda import Proposal, proposals
-from scoring.lifecycle import moment_of_action, require_office
+from scoring.lifecycle import READERS, moment_of_action, require_office
 from scoring.minutes import TEXT_MAX, ActionItem, AgendaLine, ItemChange, Meeting, MeetingChange
 from scoring.periods import CITY_TIME, Period, earlier, months_after, parse_period
 from scoring.versions import may_edit
-from scoring.views import READERS
 
 _MEETINGS_LOCK = 743_004  # held while a meeting is prepared
 MONTHS_BACK = 11
