@@ -161,8 +161,10 @@ def _tasks(first: datetime, until: datetime, office: list[User], random: Random)
                 for number, name in enumerate(_STEPS)
             ]
             unit = random.choice(units).pk if units else ""
-            words = {"title": title, "body": body, "unit": unit, "about": about}
-            task = add_task(**words, steps=steps, actor=office[0], at=first)
+            task = add_task(
+                title=title, body=body, unit=unit, about=about, steps=steps,
+                actor=office[0], at=first,
+            )  # fmt: skip
             _go_on(task, LIKENESS[body].on_time, today, office, random)
             many += 1
     return many

@@ -20,6 +20,7 @@ from cases.errors import InvalidInput, NotAllowed, Refusal
 from cases.models import Unit
 from cityops.accounts.models import User
 from scoring.frame import require_reader
+from scoring.lifecycle import may_read
 from scoring.meeting_words import FIELD_WORDS, change_words, item_row, line_rows, owners
 from scoring.meetings import (
     add_line,
@@ -48,7 +49,6 @@ from scoring.periods import CITY_TIME, BadPeriod, Period, parse_period
 from scoring.posted import day_of, posted_number, posted_text
 from scoring.sheet import body_names
 from scoring.versions import may_edit
-from scoring.views import may_read
 from scoring.words import period_words
 
 

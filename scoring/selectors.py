@@ -47,13 +47,13 @@ def facts_between(
     if there were no others.
     """
     is_closed = as_of is not None and as_of >= end
-    words = {
+    words: dict[str, Any] = {
         "start": start,
         "end": end if as_of is None or is_closed else as_of,
         "cut_off": as_of if is_closed else None,
         "periods": [period.name for period in periods_within(start, end)],
         "by": by,
-        "cases": cases,
+        "cases": None if cases is None else list(cases),
     }
     facts = Facts()
     with _without_nested_loops(), connection.cursor() as cursor:
@@ -90,7 +90,7 @@ def changed_since(
         )
         if cursor.fetchone()[0]:
             return None
-        words = {"since": since, "until": until}
+        words: dict[str, Any] = {"since": since, "until": until}
         stamps = {"since_stamp": stamp(since), "until_stamp": stamp(until)}
         cursor.execute(CHANGED, words | stamps)
         changed = [row[0] for row in cursor.fetchall()]
