@@ -1,12 +1,11 @@
 """What the office writes into the bulletin, and the Word template it is printed with."""
 
 import hashlib
-from datetime import datetime
 from pathlib import Path
 
 from django.utils.translation import gettext as _
 
-from cases.errors import InvalidInput, NotAllowed, PeriodClosed
+from cases.errors import InvalidInput, NotAllowed, PeriodClosed, StalePeriod
 from cases.ledger import retrying
 from cityops.accounts.models import User
 from scoring.lifecycle import lock_period, moment_of_action, stand_of
@@ -60,21 +59,62 @@ def write_text(*, period: Period, key: str, text: str, actor: User) -> None:
         )
 
 
-def template_at(at: datetime | None) -> bytes:
-    """Return the Word template that held at a moment: the last uploaded by then, else ours."""
-    among = BulletinTemplate.objects.all()
-    if at is not None:
-        among = among.filter(at__lte=at)
-    last = among.order_by("-pk").first()
-    return bytes(last.content) if last else SHIPPED_TEMPLATE.read_bytes()
+# --- the template -------------------------------------------------------------------------------
+
+
+def template_of(edition: Edition | None) -> BulletinTemplate | None:
+    """Return the template an edition is printed with, else the one that holds; None: the shipped.
+
+    An edition keeps the one that held when it was submitted.
+    """
+    if edition is not None:
+        return edition.template
+    confirmed = BulletinTemplate.objects.filter(confirmed_at__isnull=False)
+    return confirmed.order_by("-confirmed_at", "-pk").first()
+
+
+def content_of(template: BulletinTemplate | None) -> bytes:
+    """Return a template as a Word file."""
+    return bytes(template.content) if template else SHIPPED_TEMPLATE.read_bytes()
+
+
+def templates_wait() -> bool:
+    """Tell whether templates stand as they are because a run waits for approval."""
+    return Edition.objects.filter(returned_at=None, approved_at=None).exists()
 
 
 @retrying
 def keep_template(*, content: bytes, name: str, actor: User) -> BulletinTemplate:
-    """Keep a template that was tried before; raises NotAllowed."""
-    if not may_edit(actor):
-        raise NotAllowed(_("Only an assessor of the whole city changes the template."))
+    """Keep a template that was tried before, to be confirmed by another assessor.
+
+    Raises NotAllowed, PeriodClosed while a run waits for approval.
+    """
+    _require_template_change(actor)
     digest = hashlib.sha256(content).hexdigest()
     return BulletinTemplate.objects.create(
         content=content, name=name[:100], digest=digest, by=actor, at=moment_of_action()
     )
+
+
+@retrying
+def confirm_template(*, template: int, actor: User) -> None:
+    """Let the last template sent hold from now on, by another assessor than who sent it.
+
+    Raises NotAllowed, StalePeriod, PeriodClosed while a run waits for approval.
+    """
+    _require_template_change(actor)
+    last = BulletinTemplate.objects.defer("content").order_by("pk").last()
+    if last is None or last.pk != template or last.confirmed_at is not None:
+        raise StalePeriod(_("This template waits for nobody any more."))
+    if last.by_id == actor.pk:
+        raise NotAllowed(_("A second assessor confirms the template: you sent it."))
+    waiting = BulletinTemplate.objects.filter(pk=last.pk, confirmed_at=None)
+    if not waiting.update(confirmed_by=actor, confirmed_at=moment_of_action()):
+        raise StalePeriod(_("This template waits for nobody any more."))
+
+
+def _require_template_change(actor: User) -> None:
+    if not may_edit(actor):
+        raise NotAllowed(_("Only an assessor of the whole city changes the template."))
+    if templates_wait():
+        raise PeriodClosed(_("A run waits for approval: the template is changed after that."))

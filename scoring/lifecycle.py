@@ -177,7 +177,7 @@ def stand_of(period: Period, *, reader: User | None = None, at: datetime | None 
 
 def edition_of(run: Run) -> Edition | None:
     """Return the edition a run is: in force, replaced since, or waiting; None of any other run."""
-    return run.editions.filter(returned_at=None).select_related("template").first()
+    return run.editions.filter(returned_at=None).first()
 
 
 def _state(

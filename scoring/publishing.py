@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy, pgettext
 from cases.errors import InvalidInput, NotAllowed, PeriodClosed, StalePeriod, StillDisputed
 from cases.ledger import retrying
 from cityops.accounts.models import User
+from scoring.bulletin_texts import template_of
 from scoring.changes import decided_since, rulings_since
 from scoring.history import kept_runs
 from scoring.lifecycle import (
@@ -192,6 +193,7 @@ def _submit(*, period: Period, run: Run, compared: str, reason: str, actor: User
         run=run,
         reason=reason if standing.published else "",
         compared=compared,
+        template=template_of(None),
         submitted_by=actor,
         submitted_at=now,
     )
