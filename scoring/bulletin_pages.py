@@ -32,12 +32,12 @@ from scoring.bulletin_texts import (
     template_of,
     templates_wait,
     texts_of,
-    write_text,
+    write_texts,
 )
 from scoring.bulletin_word import TEMPLATE_MAX, printed, require_template
 from scoring.frame import frame, period_of, require_reader, run_of
 from scoring.lifecycle import edition_of, stand_of
-from scoring.models import BulletinTemplate, Run
+from scoring.models import BulletinTemplate, BulletinText, Run
 from scoring.periods import Period
 from scoring.services import NotBegun
 from scoring.versions import may_edit
@@ -88,8 +88,7 @@ def _shown(
                 "key": key,
                 "heading": heading,
                 "generated": generated[key].generated if key in generated else "",
-                "text": request.POST.get(key, written.get(key, "")),
-                "fault": (faults or {}).get(key, ""),
+                **_as_written(request, key, written.get(key), (faults or {}).get(key, "")),
             }
             for key, (heading, _is_own) in PARAGRAPHS.items()
         ],
@@ -105,6 +104,20 @@ def _shown(
     status = 422 if faults else 200
     page = frame(period, run, user) | said
     return render(request, "scoring/bulletin.html", page, status=status)
+
+
+def _as_written(
+    request: HttpRequest, key: str, last: BulletinText | None, fault: str
+) -> dict[str, Any]:
+    """Return a field of the text: what was typed, and the row it was typed over."""
+    seen = last.pk if last else 0
+    if key in request.POST and not fault:
+        seen = _number(request.POST.get(f"seen.{key}", ""))
+    return {
+        "text": request.POST.get(key, last.text if last else ""),
+        "seen": seen,
+        "fault": fault,
+    }
 
 
 def _templates(user: User) -> list[dict[str, Any]]:
@@ -138,9 +151,12 @@ def _written(request: HttpRequest, user: User, period: Period) -> HttpResponse:
     if not may_edit(user):
         raise PermissionDenied
     try:
-        for key in PARAGRAPHS:
-            if key in request.POST:
-                write_text(period=period, key=key, text=request.POST[key], actor=user)
+        write_texts(
+            period=period,
+            texts={key: request.POST[key] for key in PARAGRAPHS if key in request.POST},
+            seen={key: _number(request.POST.get(f"seen.{key}", "")) for key in PARAGRAPHS},
+            actor=user,
+        )
     except InvalidInput as error:
         return _shown(request, user, period, _run(request, period), dict(error.fields))
     except PeriodClosed as error:

@@ -1,6 +1,7 @@
 """What the office writes into the bulletin, and the Word template it is printed with."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from django.utils.translation import gettext as _
@@ -17,7 +18,7 @@ SHIPPED_TEMPLATE = Path(__file__).parent / "data" / "bulletin.docx"
 TEXT_MAX = 2_000
 
 
-def texts_of(period: Period, edition: Edition | None = None) -> dict[str, str]:
+def texts_of(period: Period, edition: Edition | None = None) -> dict[str, BulletinText]:
     """Return what the office wrote for a published edition, the last of each paragraph.
 
     Without one for the edition that comes next. Words written for an edition speak of its numbers,
@@ -30,15 +31,19 @@ def texts_of(period: Period, edition: Edition | None = None) -> dict[str, str]:
         earlier = earlier.filter(number__lt=edition.number)
     if before := earlier.order_by("number").last():
         among = among.filter(at__gt=before.approved_at)
-    return dict(among.order_by("pk").values_list("key", "text"))
+    return {one.key: one for one in among.order_by("pk")}
 
 
 @retrying
-def write_text(*, period: Period, key: str, text: str, actor: User) -> None:
-    """Put the office's words in place of a generated paragraph; none brings that back.
+def write_texts(
+    *, period: Period, texts: Mapping[str, str], seen: Mapping[str, int], actor: User
+) -> None:
+    """Put the office's words in place of generated paragraphs, all or none; empty brings one back.
 
-    Of a published period they are those of the re-issue to come. What stood there before stays on
-    record. Raises NotAllowed, PeriodClosed while a run waits for approval, InvalidInput.
+    `seen` has the row of each paragraph its writer saw, 0 where there was none: what they left as
+    it was stays as another wrote it since. Of a published period it is the text of the re-issue to
+    come. Raises NotAllowed, PeriodClosed while a run waits for approval, InvalidInput, also for a
+    paragraph that two wrote at once.
     """
     if not may_edit(actor):
         raise NotAllowed(_("Only an assessor of the whole city writes the bulletin."))
@@ -48,15 +53,35 @@ def write_text(*, period: Period, key: str, text: str, actor: User) -> None:
             _("%(period)s waits for approval: its bulletin is written no more.")
             % {"period": period.name}
         )
-    said = text.strip().replace("\r\n", "\n")
-    if len(said) > TEXT_MAX:
-        raise InvalidInput(
-            _("The paragraph was not kept."), fields={key: _("at most %d characters") % TEXT_MAX}
+    changed = _changed(texts, seen)
+    last = texts_of(period)
+    faults = {key: fault for key, said in changed.items()
+              if (fault := _fault(said, last.get(key), seen.get(key, 0)))}  # fmt: skip
+    if faults:
+        raise InvalidInput(_("The text was not kept."), fields=faults)
+    now = moment_of_action()
+    BulletinText.objects.bulk_create(
+        BulletinText(period=period.name, key=key, text=said, by=actor, at=now)
+        for key, said in changed.items()
+    )
+
+
+def _changed(texts: Mapping[str, str], seen: Mapping[str, int]) -> dict[str, str]:
+    """Return the paragraphs that are otherwise than their writer saw them."""
+    rows = BulletinText.objects.in_bulk(list(seen.values()))
+    said = {key: text.strip().replace("\r\n", "\n") for key, text in texts.items()}
+    was = {key: rows[pk].text for key, pk in seen.items() if pk in rows}
+    return {key: text for key, text in said.items() if text != was.get(key, "")}
+
+
+def _fault(said: str, last: BulletinText | None, seen: int) -> str:
+    """Return what is wrong with the words for a paragraph, given what stands there by now."""
+    if (last.pk if last else 0) != seen:
+        stands = (last.text if last else "") or "–"
+        return (
+            _("Somebody has written here since: “%s”. Keep the text again to replace it.") % stands
         )
-    if texts_of(period).get(key, "") != said:
-        BulletinText.objects.create(
-            period=period.name, key=key, text=said, by=actor, at=moment_of_action()
-        )
+    return _("at most %d characters") % TEXT_MAX if len(said) > TEXT_MAX else ""
 
 
 # --- the template -------------------------------------------------------------------------------

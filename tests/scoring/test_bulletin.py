@@ -218,7 +218,8 @@ def test_the_office_writes_over_a_paragraph_and_takes_it_back(client, run, asses
 
     client.post(ADDRESS, {"overall": "本月形势平稳。", "commended": "  "})
     written = client.get(address).context["bulletin"].paragraphs
-    client.post(ADDRESS, {"overall": ""})
+    seen = BulletinText.objects.get().pk
+    client.post(ADDRESS, {"overall": "", "seen.overall": seen})
     again = client.get(address).context["bulletin"].paragraphs
 
     assert (written[0].text, written[0].generated) == ("本月形势平稳。", generated)
@@ -228,6 +229,50 @@ def test_the_office_writes_over_a_paragraph_and_takes_it_back(client, run, asses
         ("overall", "本月形势平稳。"),
         ("overall", ""),
     ]
+
+
+def fields_of(page):
+    """Return what the form of the text sends when nothing is changed."""
+    written = page.context["written"]
+    return {one["key"]: one["text"] for one in written} | {
+        f"seen.{one['key']}": one["seen"] for one in written
+    }
+
+
+def last_words():
+    return dict(BulletinText.objects.order_by("pk").values_list("key", "text"))
+
+
+def test_two_write_different_paragraphs_and_both_are_kept(client, run, assessor):
+    client.force_login(assessor)
+    address = f"{ADDRESS}?run={run.pk}"
+    client.post(address, {"weak": "旧", "next": "旧"})
+    one, other = fields_of(client.get(address)), fields_of(client.get(address))
+
+    client.post(address, one | {"weak": "甲写"})
+    answer = client.post(address, other | {"next": "乙写"})
+
+    assert answer.status_code == 302
+    assert last_words() == {"weak": "甲写", "next": "乙写"}
+    assert BulletinText.objects.count() == 4
+
+
+def test_two_write_one_paragraph_and_the_second_is_told(client, run, assessor):
+    client.force_login(assessor)
+    address = f"{ADDRESS}?run={run.pk}"
+    one, other = fields_of(client.get(address)), fields_of(client.get(address))
+    client.post(address, one | {"weak": "甲写", "next": "甲写"})
+
+    answer = client.post(address, other | {"weak": "乙写", "overall": "乙写"})
+    before = last_words()
+    again = fields_of(answer)
+    client.post(address, again)
+
+    assert answer.status_code == 422
+    assert "Somebody has written here since: “甲写”" in answer.content.decode()
+    assert before == {"weak": "甲写", "next": "甲写"}
+    assert again["weak"] == "乙写"
+    assert last_words() == {"weak": "乙写", "next": "甲写", "overall": "乙写"}
 
 
 def test_nobody_else_writes_and_nothing_too_long_is_kept(client, run, assessor):
