@@ -27,7 +27,16 @@ from scoring.publishing import (
 )
 from scoring.services import _forget_provisional, compute_run, recompute
 from scoring.versions import scheme_of
-from tests.scoring.periods_city import LATE, OCTOBER, dated, october, rule, touch_heads, window_over
+from tests.scoring.periods_city import (
+    LATE,
+    OCTOBER,
+    OPEN,
+    dated,
+    october,
+    rule,
+    touch_heads,
+    window_over,
+)
 from tests.support.people import person
 
 FAR = parse_period("2098-10")
@@ -292,7 +301,7 @@ def test_an_open_appeal_or_adjustment_blocks_submission_and_approval(city, offic
     ("action", "facts"),
     [("decide_appeal", {"level": "acceptor", "upheld": True}),
      ("adjust", {"period": "2026-10", "effect": "exempt", "approved": True}),
-     ("confirm_exit", {"reason": "移交"}), ("recompute_deadline", {"calendar_version": 2})],
+     ("confirm_exit", {"reason": "移交"})],
 )  # fmt: skip
 def test_what_was_granted_after_the_submission_is_not_lost(city, office, action, facts):
     edition = submitted(office)
@@ -332,6 +341,17 @@ def test_a_run_whose_inputs_changed_since_it_was_submitted_is_not_approved(quart
         scheme=run.scheme, period=quarter.name, body="hecheng", code="A1", points=1,
         evidence="a", reason="b", by=office[2],
     )  # fmt: skip
+
+    with pytest.raises(StalePeriod):
+        approve_edition(period=quarter, number=1, seen_seal=run.seal, actor=office[1])
+
+    assert not Edition.objects.get().is_published
+
+
+def test_a_deadline_put_right_after_the_submission_is_not_lost(quarter, office):
+    run = compute_run(quarter)
+    submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
+    rule(OPEN, "recompute_deadline", calendar_version=2)
 
     with pytest.raises(StalePeriod):
         approve_edition(period=quarter, number=1, seen_seal=run.seal, actor=office[1])
