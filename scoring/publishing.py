@@ -200,7 +200,7 @@ def _submit(*, period: Period, run: Run, compared: str, reason: str, actor: User
 
 
 @retrying
-def return_edition(*, period: Period, number: int, reason: str, actor: User) -> Edition:
+def return_edition(*, period: Period, edition: int, reason: str, actor: User) -> Edition:
     """Send a submitted run back, or take one's own back, with a reason; it stays on record.
 
     Raises NotAllowed, StalePeriod, InvalidInput.
@@ -210,29 +210,29 @@ def return_edition(*, period: Period, number: int, reason: str, actor: User) -> 
     if not 0 < len(said) <= REASON_MAX:
         raise InvalidInput(_("Say why."), fields={"reason": _("1 to %d characters") % REASON_MAX})
     lock_period(period)
-    edition = _pending(period, number)
-    edition.returned_by, edition.returned_at = actor, moment_of_action()
-    edition.returned_reason = said
-    edition.save(update_fields=["returned_by", "returned_at", "returned_reason"])
-    return edition
+    pending = _pending(period, edition)
+    pending.returned_by, pending.returned_at = actor, moment_of_action()
+    pending.returned_reason = said
+    pending.save(update_fields=["returned_by", "returned_at", "returned_reason"])
+    return pending
 
 
-def approve_edition(*, period: Period, number: int, seen_seal: str, actor: User) -> Edition:
-    """Publish 核定 the very run that another submitted, after computing it anew.
+def approve_edition(*, period: Period, edition: int, seen_seal: str, actor: User) -> Edition:
+    """Publish 核定 the very submission another made, by its row, after computing its run anew.
 
     Raises NotAllowed (also for who submitted it), StalePeriod (also when a ruling that acts in the
     period came since, or something it reads was entered), PeriodClosed, StillDisputed, and
     NotTheSame when the log does not give the sealed bytes.
     """
     require_office(actor)
-    edition = _pending(period, number)
-    if edition.run.seal != seen_seal:
+    pending = _pending(period, edition)
+    if pending.run.seal != seen_seal:
         raise StalePeriod(_("Another run waits for approval than the one you looked at."))
-    if edition.submitted_by_id == actor.pk:
+    if pending.submitted_by_id == actor.pk:
         raise NotAllowed(_("A second assessor approves: you submitted this run."))
-    if recompute(edition.run) != edition.run.result:
+    if recompute(pending.run) != pending.run.result:
         raise NotTheSame(_("The log no longer gives the result that was sealed. Send it back."))
-    return _approve(period=period, pk=edition.pk, actor=actor)
+    return _approve(period=period, pk=pending.pk, actor=actor)
 
 
 @retrying
@@ -258,10 +258,10 @@ def _approve(*, period: Period, pk: int, actor: User) -> Edition:
     return edition
 
 
-def _pending(period: Period, number: int) -> Edition:
+def _pending(period: Period, pk: int) -> Edition:
+    """Return the very submission its reader saw: numbers are used again after one is sent back."""
     waiting = Edition.objects.filter(returned_at=None, approved_at=None)
-    waiting = waiting.select_related("run__scheme")
-    edition = waiting.filter(period=period.name, number=number).first()
+    edition = waiting.select_related("run__scheme").filter(period=period.name, pk=pk).first()
     if edition is None:
         raise StalePeriod(_("This run waits for approval no more."))
     return edition

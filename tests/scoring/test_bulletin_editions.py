@@ -141,7 +141,7 @@ def test_an_edition_keeps_the_template_that_held_when_it_was_submitted(client, o
             change()
     shown = client.get("/score/2026-10/standing/").content.decode()
     run = waiting.run
-    approve_edition(period=OCTOBER, number=1, seen_seal=run.seal, actor=office[1])
+    approve_edition(period=OCTOBER, edition=waiting.pk, seen_seal=run.seal, actor=office[1])
     printed = file_of(client, run, "word").content
     later = template(office, edited(lambda text: text.replace("城市管理工作通报", "快报")))
 
@@ -157,7 +157,7 @@ def test_no_run_is_submitted_with_a_template_nobody_confirmed(office):
     edition = submitted(office)
 
     assert edition.template is None
-    return_edition(period=OCTOBER, number=1, reason="a", actor=office[1])
+    return_edition(period=OCTOBER, edition=edition.pk, reason="a", actor=office[1])
     with pytest.raises(IntegrityError), transaction.atomic():
         Edition.objects.create(
             period=edition.period, number=1, run=edition.run, template=sent,

@@ -84,9 +84,7 @@ def published(city, office):
 def publish(office, reason="", period=OCTOBER):
     run = compute_run(period)
     edition = submit_run(period=period, seen_run=run.pk, reason=reason, actor=office[0])
-    return approve_edition(
-        period=period, number=edition.number, seen_seal=run.seal, actor=office[1]
-    )
+    return approve_edition(period=period, edition=edition.pk, seen_seal=run.seal, actor=office[1])
 
 
 def submitted(office):
@@ -209,9 +207,9 @@ def test_two_people_publish_exactly_one_run(city, office):
     run = compute_run(OCTOBER)
     assert stand_of(OCTOBER, reader=office[0]).action == "submit"
 
-    submit_run(period=OCTOBER, seen_run=run.pk, reason="", actor=office[0])
+    edition = submit_run(period=OCTOBER, seen_run=run.pk, reason="", actor=office[0])
     waits = {user.username: stand_of(OCTOBER, reader=user).action for user in office}
-    approve_edition(period=OCTOBER, number=1, seen_seal=run.seal, actor=office[1])
+    approve_edition(period=OCTOBER, edition=edition.pk, seen_seal=run.seal, actor=office[1])
 
     standing = stand_of(OCTOBER, reader=office[2])
     assert waits == {"assessor0": "", "assessor1": "approve", "assessor2": "approve"}
@@ -226,11 +224,13 @@ def test_who_submitted_does_not_approve_nor_anybody_outside_the_office(city, off
 
     for actor in (office[0], *outside):
         with pytest.raises(NotAllowed):
-            approve_edition(period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=actor)
+            approve_edition(
+                period=OCTOBER, edition=edition.pk, seen_seal=edition.run.seal, actor=actor
+            )
     with pytest.raises(IntegrityError), transaction.atomic():
         Edition.objects.update(approved_by=office[0], approved_at=timezone.now())
     with pytest.raises(StalePeriod):
-        approve_edition(period=OCTOBER, number=1, seen_seal="0" * 64, actor=office[1])
+        approve_edition(period=OCTOBER, edition=edition.pk, seen_seal="0" * 64, actor=office[1])
 
     assert not Edition.objects.get().is_published
 
@@ -247,17 +247,37 @@ def test_what_is_submitted_is_what_was_seen(city, office):
 
 
 def test_a_run_sent_back_stays_on_record_and_another_is_submitted(city, office):
-    submitted(office)
+    edition = submitted(office)
 
     with pytest.raises(InvalidInput):
-        return_edition(period=OCTOBER, number=1, reason=" ", actor=office[1])
-    return_edition(period=OCTOBER, number=1, reason="进度有误", actor=office[1])
+        return_edition(period=OCTOBER, edition=edition.pk, reason=" ", actor=office[1])
+    return_edition(period=OCTOBER, edition=edition.pk, reason="进度有误", actor=office[1])
     again = submitted(office)
     with pytest.raises(IntegrityError), transaction.atomic():
         Edition.objects.filter(returned_at__isnull=False).update(returned_reason="x")
 
     assert again.number == 1
     assert list(Edition.objects.values_list("returned_reason", flat=True)) == ["进度有误", ""]
+
+
+def test_a_form_of_a_run_that_was_sent_back_does_nothing_to_the_next_one(city, office):
+    """Its number and its seal are those of the one before; its reason may be another."""
+    sent = submitted(office)
+    return_edition(period=OCTOBER, edition=sent.pk, reason="再看", actor=office[1])
+    again = submitted(office)
+    assert (again.number, again.run) == (sent.number, sent.run)
+
+    for act in (
+        lambda: approve_edition(
+            period=OCTOBER, edition=sent.pk, seen_seal=sent.run.seal, actor=office[1]
+        ),
+        lambda: return_edition(period=OCTOBER, edition=sent.pk, reason="再看", actor=office[1]),
+    ):
+        with pytest.raises(StalePeriod):
+            act()
+    again.refresh_from_db()
+
+    assert (again.approved_at, again.returned_at) == (None, None)
 
 
 def test_nothing_is_submitted_while_it_runs_or_may_be_objected(city, office):
@@ -283,9 +303,11 @@ def test_an_open_appeal_or_adjustment_blocks_submission_and_approval(city, offic
     edition = submitted(office)
     asked.save()
     with pytest.raises(StillDisputed):
-        approve_edition(period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=office[1])
+        approve_edition(
+            period=OCTOBER, edition=edition.pk, seen_seal=edition.run.seal, actor=office[1]
+        )
     assert not Edition.objects.get().is_published
-    return_edition(period=OCTOBER, number=1, reason="申诉未决", actor=office[1])
+    return_edition(period=OCTOBER, edition=edition.pk, reason="申诉未决", actor=office[1])
     with pytest.raises(StillDisputed):
         submitted(office)
     assert stand_of(OCTOBER).is_blocked
@@ -309,9 +331,11 @@ def test_what_was_granted_after_the_submission_is_not_lost(city, office, action,
     touch_heads()
 
     with pytest.raises(StalePeriod):
-        approve_edition(period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=office[1])
+        approve_edition(
+            period=OCTOBER, edition=edition.pk, seen_seal=edition.run.seal, actor=office[1]
+        )
     assert not Edition.objects.get().is_published
-    return_edition(period=OCTOBER, number=1, reason="申诉成立", actor=office[1])
+    return_edition(period=OCTOBER, edition=edition.pk, reason="申诉成立", actor=office[1])
 
     assert publish(office).run != edition.run
 
@@ -322,7 +346,7 @@ def test_what_was_refused_after_the_submission_is_no_hindrance(city, office):
     rule("HHhecheng1", "adjust", approved=False)
     rule("HHhecheng2", "adjust", period="2026-09", effect="exempt", approved=True)
 
-    approve_edition(period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=office[1])
+    approve_edition(period=OCTOBER, edition=edition.pk, seen_seal=edition.run.seal, actor=office[1])
 
     assert Edition.objects.get().is_published
 
@@ -336,25 +360,25 @@ def quarter(transactional_db, tmp_path):
 
 def test_a_run_whose_inputs_changed_since_it_was_submitted_is_not_approved(quarter, office):
     run = compute_run(quarter)
-    submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
+    edition = submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
     ManualEntry.objects.create(
         scheme=run.scheme, period=quarter.name, body="hecheng", code="A1", points=1,
         evidence="a", reason="b", by=office[2],
     )  # fmt: skip
 
     with pytest.raises(StalePeriod):
-        approve_edition(period=quarter, number=1, seen_seal=run.seal, actor=office[1])
+        approve_edition(period=quarter, edition=edition.pk, seen_seal=run.seal, actor=office[1])
 
     assert not Edition.objects.get().is_published
 
 
 def test_a_deadline_put_right_after_the_submission_is_not_lost(quarter, office):
     run = compute_run(quarter)
-    submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
+    edition = submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
     rule(OPEN, "recompute_deadline", calendar_version=2)
 
     with pytest.raises(StalePeriod):
-        approve_edition(period=quarter, number=1, seen_seal=run.seal, actor=office[1])
+        approve_edition(period=quarter, edition=edition.pk, seen_seal=run.seal, actor=office[1])
 
     assert not Edition.objects.get().is_published
 
@@ -371,10 +395,10 @@ def test_a_quarter_waits_for_the_objections_to_its_months(quarter, office):
         submit()
     assert Edition.objects.count() == 0
     window_over(SEPTEMBER)
-    submit()
+    edition = submit()
     dated(SEPTEMBER)
     with pytest.raises(PeriodClosed):
-        approve_edition(period=quarter, number=1, seen_seal=run.seal, actor=office[1])
+        approve_edition(period=quarter, edition=edition.pk, seen_seal=run.seal, actor=office[1])
     assert not Edition.objects.get().is_published
 
 
@@ -389,7 +413,9 @@ def test_a_run_that_cannot_be_computed_again_is_not_approved(city, office):
         )
 
     with pytest.raises(publishing.NotTheSame):
-        approve_edition(period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=office[1])
+        approve_edition(
+            period=OCTOBER, edition=edition.pk, seen_seal=edition.run.seal, actor=office[1]
+        )
 
     assert not Edition.objects.get().is_published
 
@@ -555,7 +581,7 @@ def test_two_approve_at_once_and_one_is_named(city, office):
 
     came = at_once(*(
         lambda actor=actor: approve_edition(
-            period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=actor
+            period=OCTOBER, edition=edition.pk, seen_seal=edition.run.seal, actor=actor
         )
         for actor in office[1:]
     ))  # fmt: skip
@@ -569,9 +595,9 @@ def test_one_approves_while_another_sends_back(city, office):
 
     came = at_once(
         lambda: approve_edition(
-            period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=office[1]
+            period=OCTOBER, edition=edition.pk, seen_seal=edition.run.seal, actor=office[1]
         ),
-        lambda: return_edition(period=OCTOBER, number=1, reason="再看", actor=office[2]),
+        lambda: return_edition(period=OCTOBER, edition=edition.pk, reason="再看", actor=office[2]),
     )
 
     after = Edition.objects.get()
@@ -655,8 +681,7 @@ def test_points_entered_into_a_month_come_before_its_quarter_is_approved_or_not_
     quarter, office, monkeypatch
 ):
     scheme, run = scheme_of("example-jinhua"), compute_run(quarter)
-    submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
-    pending = Edition.objects.get()
+    edition = submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
     monkeypatch.setattr(publishing, "is_as_read", lambda run: not ManualEntry.objects.exists())
     held, go = threading.Event(), threading.Event()
 
@@ -669,7 +694,7 @@ def test_points_entered_into_a_month_come_before_its_quarter_is_approved_or_not_
     came = at_once(
         enter,
         lambda: (held.wait(10), _after(go, lambda: approve_edition(
-            period=quarter, number=1, seen_seal=pending.run.seal, actor=office[1]))),
+            period=quarter, edition=edition.pk, seen_seal=edition.run.seal, actor=office[1]))),
     )  # fmt: skip
 
     assert came == ["done", "StalePeriod"]

@@ -54,7 +54,7 @@ def test_a_period_goes_its_way_through_the_pages(client, city, office):
     client.force_login(office[1])
     page = client.get(STANDING)
     assert "Approve and publish" in text(page)
-    said = {"number": 1, "seal": page.context["run"].seal}
+    said = {"edition": Edition.objects.get().pk, "seal": page.context["run"].seal}
     assert client.post("/score/2026-10/approve/", said)["location"] == "/score/2026-10/"
 
     ranking = client.get("/score/2026-10/")
@@ -110,7 +110,9 @@ def test_the_edition_stands_while_the_log_goes_on_and_a_re_issue_takes_its_place
     assert client.post("/score/2026-10/submit/", {**said, "reason": "申诉"}).status_code == 302
     assert client.get("/score/2026-10/").context["run"] == first
     client.force_login(office[1])
-    client.post("/score/2026-10/approve/", {"number": 2, "seal": newer.seal})
+    client.post(
+        "/score/2026-10/approve/", {"edition": Edition.objects.latest("pk").pk, "seal": newer.seal}
+    )
 
     assert client.get("/score/2026-10/").context["run"] == newer
     page = client.get("/score/2026-10/editions/2/")
