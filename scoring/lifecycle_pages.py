@@ -83,7 +83,7 @@ def _show(
     if stands.action == "submit":
         run = _present(period)
     adjustments = adjustments_of(period).select_related("case", "asked_by", "decided_by")
-    waiting = appeals_of(period).select_related("case")
+    waiting = appeals_of(period, stands.window_until).select_related("case")
     numbers = {one.case.number for one in (*adjustments, *waiting)}
     seen = Case.objects.filter(number__in=numbers).visible_to(user)
     answers = ObjectionAdjustment.objects.filter(request__in=adjustments)

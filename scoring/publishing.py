@@ -2,6 +2,7 @@
 
 from datetime import date, datetime, timedelta
 
+from django.conf import settings
 from django.db import IntegrityError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
@@ -25,7 +26,7 @@ from scoring.lifecycle import (
     stored_dates,
 )
 from scoring.models import Edition, Run, ScoredPeriod
-from scoring.periods import Period, earlier
+from scoring.periods import CITY_TIME, Period, earlier
 from scoring.selectors import log_span
 from scoring.services import NotBegun, compute_run, is_as_read, recompute
 from scoring.versions import UnknownScheme
@@ -51,12 +52,13 @@ def set_dates(*, period: Period, closes_on: date, days: int, actor: User) -> Sco
     """
     now = _begin(period, actor, Stand.LIVE)
     _require_days(days)
-    closes_at = midnight(closes_on)
-    if closes_at < period.end or closes_at <= now:
+    last = period.end.date() + timedelta(days=DAYS_MAX)
+    if not max(period.end, now) <= midnight(min(closes_on, last)) or closes_on > last:
         raise InvalidInput(
             _("A period closes after its end, on a day still to come."),
-            fields={"closes_on": _("choose a later day")},
+            fields={"closes_on": _("a later day, until %s") % last},
         )
+    closes_at = midnight(closes_on)
     dates = stored_dates(period)
     dates.closes_at, dates.window_until = closes_at, days_after(closes_at, days)
     dates.dated_by = actor
@@ -91,8 +93,9 @@ def extend_window(*, period: Period, until: date, actor: User) -> ScoredPeriod:
     """
     now = _begin(period, actor, Stand.OBJECTIONS, Stand.CLOSED)
     dates = stored_dates(period)
-    window_until = midnight(until) + timedelta(days=1)
-    if not max(now, dates.window_until) < window_until <= now + timedelta(days=DAYS_MAX):
+    last = now.astimezone(CITY_TIME).date() + timedelta(days=DAYS_MAX - 1)
+    window_until = midnight(min(until, last)) + timedelta(days=1)
+    if until > last or window_until <= max(now, dates.window_until):
         raise InvalidInput(
             _("The days of objections only grow."),
             fields={"until": _("a later day, at most %d days from now") % DAYS_MAX},
@@ -120,10 +123,11 @@ def _require_state(standing: Standing, *states: Stand) -> None:
 
 
 def _require_days(days: int) -> None:
-    if not 1 <= days <= DAYS_MAX:
+    least = min(settings.SCORE_OBJECTION_DAYS, DAYS_MAX)
+    if not least <= days <= DAYS_MAX:
         raise InvalidInput(
-            _("Objections take at least a day."),
-            fields={"days": _("1 to %d days") % DAYS_MAX},
+            _("The days of objections are not fewer than the city's."),
+            fields={"days": _("%(least)d to %(most)d days") % {"least": least, "most": DAYS_MAX}},
         )
 
 

@@ -121,19 +121,20 @@ def test_a_period_closes_by_itself_on_the_citys_day(settings, at, state):
 def test_the_office_sets_the_day_and_the_days(office):
     day = date(2098, 11, 12)
 
-    set_dates(period=FAR, closes_on=day, days=3, actor=office[0])
+    set_dates(period=FAR, closes_on=day, days=6, actor=office[0])
 
     standing = stand_of(FAR)
     assert standing.closes_at == datetime(2098, 11, 12, tzinfo=CITY_TIME)
-    assert standing.window_until == datetime(2098, 11, 15, tzinfo=CITY_TIME)
+    assert standing.window_until == datetime(2098, 11, 18, tzinfo=CITY_TIME)
     assert standing.state == Stand.LIVE
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("closes_on", "days", "field"),
-    [(date(2098, 10, 31), 3, "closes_on"), (date(2098, 11, 3), 0, "days"),
-     (date(2098, 11, 3), 61, "days")],
+    [(date(2098, 10, 31), 5, "closes_on"), (date(2098, 12, 31), 5, "closes_on"),
+     (date(9999, 12, 31), 5, "closes_on"), (date(2098, 11, 3), 0, "days"),
+     (date(2098, 11, 3), 4, "days"), (date(2098, 11, 3), 61, "days")],
 )  # fmt: skip
 def test_dates_that_cannot_be_are_refused(office, closes_on, days, field):
     with pytest.raises(InvalidInput) as refusal:
@@ -148,14 +149,14 @@ def test_an_assessor_closes_a_period_that_is_over_and_then_it_is_open_to_objecti
     dated(closed=timedelta(days=4), window=timedelta(days=9))
     assert stand_of(OCTOBER).state == Stand.LIVE
 
-    close_period(period=OCTOBER, days=2, actor=office[0])
+    close_period(period=OCTOBER, days=5, actor=office[0])
 
     standing = stand_of(OCTOBER, reader=office[1])
     assert (standing.state, standing.closed_by, standing.action) == (
         Stand.OBJECTIONS, office[0].name, "",
     )  # fmt: skip
     assert standing.window_until.astimezone(CITY_TIME).hour == 0
-    assert timedelta(days=2) < standing.window_until - standing.closes_at <= timedelta(days=3)
+    assert timedelta(days=5) < standing.window_until - standing.closes_at <= timedelta(days=6)
 
 
 @pytest.mark.django_db
@@ -165,9 +166,9 @@ def test_only_the_office_closes_and_only_what_is_over_and_not_closed(office):
 
     for actor in (person("a", Role.ASSESSOR, "hecheng"), person("l", Role.LEADER)):
         with pytest.raises(NotAllowed):
-            close_period(period=OCTOBER, days=2, actor=actor)
+            close_period(period=OCTOBER, days=5, actor=actor)
     with pytest.raises(InvalidInput):
-        close_period(period=FAR, days=2, actor=office[0])
+        close_period(period=FAR, days=5, actor=office[0])
     assert [ScoredPeriod.objects.values().get()] == [before]
 
     dated()
@@ -185,7 +186,8 @@ def test_the_window_only_grows(office):
     before = stand_of(OCTOBER).window_until
     later = (before + timedelta(days=3)).astimezone(CITY_TIME).date()
 
-    for until in (timezone.localdate(), timezone.localdate() + timedelta(days=90)):
+    today = timezone.localdate()
+    for until in (today, today + timedelta(days=60), date(9999, 12, 31)):
         with pytest.raises(InvalidInput):
             extend_window(period=OCTOBER, until=until, actor=office[0])
     assert stand_of(OCTOBER).window_until == before
@@ -298,7 +300,8 @@ def test_nothing_is_submitted_while_it_runs_or_may_be_objected(city, office):
 )
 def test_an_open_appeal_or_adjustment_blocks_submission_and_approval(city, office, kind, more):
     case = Case.objects.get(number=LATE)
-    asked = Request(case=case, kind=kind, asked_by=office[2], asked_at=timezone.now(), **more)
+    in_time = stand_of(OCTOBER).window_until - timedelta(seconds=1)
+    asked = Request(case=case, kind=kind, asked_by=office[2], asked_at=in_time, **more)
 
     edition = submitted(office)
     asked.save()
@@ -317,6 +320,14 @@ def test_an_open_appeal_or_adjustment_blocks_submission_and_approval(city, offic
     Request.objects.update(state="refused", decided_at=timezone.now(), decided_by=office[0])
 
     assert publish(office).is_published
+
+
+def test_an_appeal_asked_after_the_days_of_objections_holds_nothing_back(city, office):
+    case, late = Case.objects.get(number=LATE), stand_of(OCTOBER).window_until
+    Request.objects.create(case=case, kind="appeal", asked_by=office[2], asked_at=late)
+
+    assert publish(office).is_published
+    assert stand_of(OCTOBER).open_appeals == 0
 
 
 @pytest.mark.parametrize(
@@ -556,7 +567,7 @@ def test_two_close_a_period_at_once_and_one_does(office):
     dated(closed=timedelta(days=4), window=timedelta(days=9))
 
     came = at_once(
-        lambda: close_period(period=OCTOBER, days=2, actor=office[0]),
+        lambda: close_period(period=OCTOBER, days=5, actor=office[0]),
         lambda: close_period(period=OCTOBER, days=9, actor=office[1]),
     )
 

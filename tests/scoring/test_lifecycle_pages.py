@@ -44,7 +44,7 @@ def test_a_period_goes_its_way_through_the_pages(client, city, office):
 
     assert "Close the period" in text(client.get("/score/2026-10/"))
     assert client.post("/score/2026-10/close/", {"days": "0"}).status_code == 422
-    assert client.post("/score/2026-10/close/", {"days": "2"})["location"] == STANDING
+    assert client.post("/score/2026-10/close/", {"days": "5"})["location"] == STANDING
     assert stand_of(OCTOBER).state == "objections"
     window_over()
     page = client.get(STANDING)
@@ -67,7 +67,7 @@ def test_a_live_period_says_when_it_is_expected_and_the_office_sets_the_day(clie
     client.force_login(office[0])
     day = timezone.localdate() + timedelta(days=40)
     month = f"{timezone.localdate():%Y-%m}"
-    said = {"closes_on": f"{day}", "days": "3"}
+    said = {"closes_on": f"{day}", "days": "5"}
 
     assert client.post(f"/score/{month}/dates/", {**said, "closes_on": "x"}).status_code == 422
     assert client.post(f"/score/{month}/dates/", said).status_code == 302
