@@ -124,7 +124,8 @@ def require_template(content: bytes, sample: Bulletin) -> None:
     except zipfile.BadZipFile as error:
         raise _refused(_("it is no Word file (.docx)")) from error
     except _FAULTS as error:
-        raise _refused(str(error) or type(error).__name__) from error
+        why = str(error) or type(error).__name__
+        raise _refused(_("it cannot be filled in: %s") % why) from error
 
 
 def _require_parts(parts: zipfile.ZipFile) -> None:

@@ -155,8 +155,8 @@ def test_a_number_of_groups_that_is_none_is_told_and_loses_nothing_typed(
     assert shown["name.zh"].value == "改了名的办法"
 
 
-def test_items_are_taken_out_of_a_long_list_as_they_were_ticked():
-    data = scheme_of("2026-v1").data
+def test_items_are_taken_out_of_a_long_list_as_they_were_ticked(draft):
+    data = draft.data
     like = data["items"][0]["items"][0]
     data["items"] = [{**like, "code": f"X{n}"} for n in range(12)]
 
