@@ -183,6 +183,7 @@ def bulletin_of(run: Run, reader: User, annexes: Sequence[str] = tuple(ANNEXES))
     every = {name: Number(COUNT_NAMES[name], counts.get(name, 0), address_of(run, ALL, name))
              for name in COUNT_NAMES}  # fmt: skip
     words = period_words(period)
+    written = {key: one.text for key, one in texts_of(period, published).items()}
     compared = period_words(parse_period(before.period)) if before else ""
     return Bulletin(
         period=period,
@@ -197,7 +198,7 @@ def bulletin_of(run: Run, reader: User, annexes: Sequence[str] = tuple(ANNEXES))
         table_heads=list(map(str, HEADS)),
         rows=_rows(run, said["bodies"], counts),
         notes=_notes(said),
-        paragraphs=_paragraphs(said, every, counts, compared, texts_of(period, published), run),
+        paragraphs=_paragraphs(said, every, counts, compared, written, run),
         annexes=[
             *(_annex(run, key, reader) for key in ANNEXES if key in annexes),
             *([_late_rulings(run, period)] if published and LATE_RULINGS in annexes else []),

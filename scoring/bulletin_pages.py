@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import translation
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
@@ -24,11 +24,20 @@ from scoring.bulletin import (
 )
 from scoring.bulletin_excel import excel_of
 from scoring.bulletin_pdf import pdf_of
-from scoring.bulletin_texts import TEXT_MAX, keep_template, template_at, texts_of, write_text
-from scoring.bulletin_word import TEMPLATE_MAX, require_template, word_of
+from scoring.bulletin_texts import (
+    TEXT_MAX,
+    confirm_template,
+    content_of,
+    keep_template,
+    template_of,
+    templates_wait,
+    texts_of,
+    write_texts,
+)
+from scoring.bulletin_word import TEMPLATE_MAX, printed, require_template
 from scoring.frame import frame, period_of, require_reader, run_of
-from scoring.lifecycle import stand_of
-from scoring.models import Run
+from scoring.lifecycle import edition_of, stand_of
+from scoring.models import BulletinTemplate, BulletinText, Run
 from scoring.periods import Period
 from scoring.services import NotBegun
 from scoring.versions import may_edit
@@ -79,11 +88,13 @@ def _shown(
                 "key": key,
                 "heading": heading,
                 "generated": generated[key].generated if key in generated else "",
-                "text": request.POST.get(key, written.get(key, "")),
-                "fault": (faults or {}).get(key, ""),
+                **_as_written(request, key, written.get(key), (faults or {}).get(key, "")),
             }
             for key, (heading, _is_own) in PARAGRAPHS.items()
         ],
+        "template": template_of(edition_of(run)),
+        "templates": _templates(user),
+        "templates_wait": templates_wait(),
         "template_fault": (faults or {}).get("template", ""),
         "annexes": [(key, name, key in _annexes(request)) for key, name in ANNEXES.items()],
         "late_rulings": LATE_RULINGS in _annexes(request),
@@ -93,6 +104,34 @@ def _shown(
     status = 422 if faults else 200
     page = frame(period, run, user) | said
     return render(request, "scoring/bulletin.html", page, status=status)
+
+
+def _as_written(
+    request: HttpRequest, key: str, last: BulletinText | None, fault: str
+) -> dict[str, Any]:
+    """Return a field of the text: what was typed, and the row it was typed over."""
+    seen = last.pk if last else 0
+    if key in request.POST and not fault:
+        seen = _number(request.POST.get(f"seen.{key}", ""))
+    return {
+        "text": request.POST.get(key, last.text if last else ""),
+        "seen": seen,
+        "fault": fault,
+    }
+
+
+def _templates(user: User) -> list[dict[str, Any]]:
+    """Return the templates ever sent, the newest first, and which waits for this assessor."""
+    if not may_edit(user):
+        return []
+    sent = BulletinTemplate.objects.defer("content").select_related("by", "confirmed_by")
+    return [
+        {
+            "template": one,
+            "may_confirm": not place and one.confirmed_at is None and one.by_id != user.pk,
+        }
+        for place, one in enumerate(sent.order_by("-pk"))
+    ]
 
 
 def _annexes(request: HttpRequest) -> list[str]:
@@ -112,9 +151,12 @@ def _written(request: HttpRequest, user: User, period: Period) -> HttpResponse:
     if not may_edit(user):
         raise PermissionDenied
     try:
-        for key in PARAGRAPHS:
-            if key in request.POST:
-                write_text(period=period, key=key, text=request.POST[key], actor=user)
+        write_texts(
+            period=period,
+            texts={key: request.POST[key] for key in PARAGRAPHS if key in request.POST},
+            seen={key: _number(request.POST.get(f"seen.{key}", "")) for key in PARAGRAPHS},
+            actor=user,
+        )
     except InvalidInput as error:
         return _shown(request, user, period, _run(request, period), dict(error.fields))
     except PeriodClosed as error:
@@ -146,10 +188,18 @@ def _file(content: bytes, kind: str, name: str) -> HttpResponse:
 @login_required
 def bulletin_word(request: HttpRequest, period: str) -> HttpResponse:
     """Send the Word file."""
+    run = _run(request, period_of(period))
+    template = template_of(edition_of(run))
     with translation.override(PAPER_LANGUAGE):
         made = _made(request, period)
-        template = template_at(made.dated if made.edition else None)
-        return _file(word_of(made, template), WORD, made.file_name("docx"))
+        content, is_its_own = printed(made, content_of(template), content_of(None))
+        answer = _file(content, WORD, made.file_name("docx"))
+    if not is_its_own:
+        messages.warning(
+            request,
+            _("The template could not be filled in: the file was made with the shipped one."),
+        )
+    return answer
 
 
 @require_GET
@@ -173,25 +223,48 @@ def bulletin_excel(request: HttpRequest, period: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @login_required
 def bulletin_template(request: HttpRequest, period: str) -> HttpResponse:
-    """Send the Word template, or keep the one the office edited: it is tried first."""
+    """Send a Word template, keep the one the office edited after trying it, or confirm one."""
     user = require_reader(request)
     if not may_edit(user):
         raise PermissionDenied
     if request.method == "GET":
-        return _file(template_at(None), WORD, "bulletin.docx")
+        return _file(content_of(_template_asked(request)), WORD, "bulletin.docx")
     wanted = period_of(period)
     run = _run(request, wanted)
-    sent: Any = request.FILES.get("template")
     try:
-        if sent is None or sent.size > TEMPLATE_MAX:
-            raise InvalidInput(
-                _("The template was not kept."), fields={"template": _("choose a Word file")}
-            )
-        content = sent.read()
-        with translation.override(PAPER_LANGUAGE):
-            require_template(content, bulletin_of(run, user))
-        keep_template(content=content, name=sent.name, actor=user)
+        if "confirm" in request.POST:
+            confirm_template(template=_number(request.POST["confirm"]), actor=user)
+            messages.success(request, _("Confirmed: it holds from now on."))
+        else:
+            _send_template(request, run, user)
+            messages.success(request, _("The template is kept: it holds once another confirms it."))
     except InvalidInput as error:
         return _shown(request, user, wanted, run, dict(error.fields))
-    messages.success(request, _("The template is kept: the next Word file is printed with it."))
+    except PeriodClosed as error:
+        messages.error(request, str(error))
     return redirect("score_bulletin", period=wanted.name)
+
+
+def _template_asked(request: HttpRequest) -> BulletinTemplate | None:
+    asked = request.GET.get("id", "")
+    if asked == "shipped":
+        return None
+    return get_object_or_404(BulletinTemplate, pk=_number(asked)) if asked else template_of(None)
+
+
+def _send_template(request: HttpRequest, run: Run, user: User) -> None:
+    sent: Any = request.FILES.get("template")
+    if sent is None or sent.size > TEMPLATE_MAX:
+        raise InvalidInput(
+            _("The template was not kept."), fields={"template": _("choose a Word file")}
+        )
+    content = sent.read()
+    with translation.override(PAPER_LANGUAGE):
+        sample = bulletin_of(run, user)
+    require_template(content, sample)
+    keep_template(content=content, name=sent.name, actor=user)
+
+
+def _number(text: str) -> int:
+    """Return the number of a row as forms and links carry it; 0, which no row has, for none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 15 else 0

@@ -1,8 +1,11 @@
 """The bulletin as a Word file, from the template the office may edit."""
 
+import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import segno
@@ -19,6 +22,34 @@ TEMPLATE_MAX = 2_000_000  # bytes
 _UNPACKED_MAX = 20_000_000
 _DAWN = (1980, 1, 1, 0, 0, 0)  # the time of every part, so that the same text is the same file
 _QR_MM = 26
+_IS_ENCRYPTED = 0x1  # flag of a part
+# What filling in a template, a program of somebody else's in a file of theirs, may come to.
+_FAULTS = (
+    TemplateError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,  # of its XML too
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def printed(bulletin: Bulletin, template: bytes, shipped: bytes) -> tuple[bytes, bool]:
+    """Return the .docx, and whether it was made with the template.
+
+    With the shipped one, which says so, where the template cannot be filled in with this bulletin.
+    """
+    try:
+        return word_of(bulletin, template), True
+    except _FAULTS:
+        said = _("The template of the office could not be filled in with this bulletin.")
+        return word_of(replace(bulletin, notes=[*bulletin.notes, said]), shipped), False
 
 
 def word_of(bulletin: Bulletin, template: bytes) -> bytes:
@@ -35,6 +66,7 @@ def word_of(bulletin: Bulletin, template: bytes) -> bytes:
     said = document.docx.core_properties
     said.title, said.author, said.last_modified_by = bulletin.title, "cityops", "cityops"
     said.created = said.modified = bulletin.dated.replace(microsecond=0, tzinfo=None)
+    said.comments = f"template SHA-256 {hashlib.sha256(template).hexdigest()}"
     said.revision = 1
     out = io.BytesIO()
     document.docx.save(out)
@@ -85,17 +117,35 @@ def require_template(content: bytes, sample: Bulletin) -> None:
         raise _refused(_("it is larger than %d MB") % (TEMPLATE_MAX // 1_000_000))
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as parts:
-            if sum(part.file_size for part in parts.infolist()) > _UNPACKED_MAX:
-                raise _refused(_("unpacked it is too large"))
-            if "word/document.xml" not in parts.namelist():
-                raise _refused(_("it is no Word file (.docx)"))
-            if any("vbaProject" in name for name in parts.namelist()):
-                raise _refused(_("it holds macros"))
-        word_of(sample, content)
+            _require_parts(parts)
+        # Readers leave annexes out, and a month may have nothing to say.
+        for one in (sample, replace(sample, annexes=[], paragraphs=[], notes=[])):
+            word_of(one, content)
     except zipfile.BadZipFile as error:
         raise _refused(_("it is no Word file (.docx)")) from error
-    except (TemplateError, TypeError, ValueError, KeyError, ArithmeticError) as error:
-        raise _refused(str(error)) from error
+    except _FAULTS as error:
+        why = str(error) or type(error).__name__
+        raise _refused(_("it cannot be filled in: %s") % why) from error
+
+
+def _require_parts(parts: zipfile.ZipFile) -> None:
+    """Raise InvalidInput unless the parts of a package are those of a plain Word file."""
+    from docx.oxml import parse_xml  # noqa: PLC0415  # half a second
+
+    if any(part.flag_bits & _IS_ENCRYPTED for part in parts.infolist()):
+        raise _refused(_("it is encrypted"))
+    if sum(part.file_size for part in parts.infolist()) > _UNPACKED_MAX:
+        raise _refused(_("unpacked it is too large"))
+    if "word/document.xml" not in parts.namelist():
+        raise _refused(_("it is no Word file (.docx)"))
+    if any("vbaProject" in name for name in parts.namelist()):
+        raise _refused(_("it holds macros"))
+    for name in parts.namelist():
+        if name.endswith(".rels") and any(
+            str(one.get("TargetMode", "")).lower() == "external"
+            for one in parse_xml(parts.read(name)).iter("{*}Relationship")
+        ):
+            raise _refused(_("it points outside: pictures, links or a template from elsewhere"))
 
 
 def _refused(why: str) -> InvalidInput:

@@ -40,12 +40,14 @@ def members(request: HttpRequest, period: str, body: str, count: str) -> HttpRes
     require_list(run, body, count, names, items)
     among = _class(request.GET.get("class", ""))
     numbers = numbers_of(run, body, count, among.code if among else "")
+    listed = _visible(numbers, user) if among else numbers
     is_drawn = "draw" in request.GET
-    shown = drawn(numbers, run, body, count) if is_drawn else numbers
+    shown = drawn(listed, run, body, count) if is_drawn else listed
     page = Paginator(_numbered(shown), ROWS_A_PAGE).get_page(request.GET.get("page"))
     said = {
         "total": len(numbers),
         "cases": len(set(numbers)),
+        "others": len(numbers) - len(listed),
         "body": body,
         "body_name": names[body],
         "count": count,
@@ -53,7 +55,8 @@ def members(request: HttpRequest, period: str, body: str, count: str) -> HttpRes
         "among": among,
         "is_event_count": len(set(numbers)) != len(numbers),
         "is_drawn": is_drawn,
-        "may_draw": len(set(numbers)) > DRAWN,
+        "drawn_from": len(set(listed)),
+        "may_draw": len(set(listed)) > DRAWN,
         "page": page,
         "query": _query(run, among),
         "rows": rows_of(list(page), user),
@@ -71,6 +74,13 @@ def numbers_of(run: Run, body: str, count: str, code: str = "") -> list[str]:
     kept = Case.objects.filter(number__in=set(numbers), minor__code__startswith=code)
     among = set(kept.values_list("number", flat=True))
     return [number for number in numbers if number in among]
+
+
+def _visible(numbers: Sequence[str], user: User) -> list[str]:
+    """Return those a reader may see: a list of one class tells the class of each of its cases."""
+    seen = Case.objects.filter(number__in=set(numbers)).visible_to(user)
+    may_see = set(seen.values_list("number", flat=True))
+    return [number for number in numbers if number in may_see]
 
 
 def drawn(numbers: Iterable[str], run: Run, body: str, count: str) -> list[str]:

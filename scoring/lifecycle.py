@@ -26,7 +26,7 @@ from scoring.models import Edition, Objection, Run, ScoredPeriod
 from scoring.periods import CITY_TIME, Period, periods_within
 from scoring.versions import may_edit
 
-DAYS_MAX = 60  # of a window
+DAYS_MAX = 60  # of a window, and until a period closes
 TEXT_MAX = 400  # of a reason, of evidence
 _PERIOD_LOCK = 743_003  # with the period's name: held by who acts on it, shared by who enters
 READERS = frozenset(
@@ -180,7 +180,7 @@ def stand_of(period: Period, *, reader: User | None = None, at: datetime | None 
         closed_by=dates.closed_by.name if dates.closed_by and state != Stand.LIVE else "",
         published=published,
         pending=pending,
-        **_open_matters(period),
+        **_open_matters(period, dates.window_until),
         may_act=may_act,
         may_approve=may_act and submitter != reader,
         may_object=state == Stand.OBJECTIONS and reader is not None and bool(sides_of(reader)),
@@ -189,7 +189,7 @@ def stand_of(period: Period, *, reader: User | None = None, at: datetime | None 
 
 def edition_of(run: Run) -> Edition | None:
     """Return the edition a run is: in force, replaced since, or waiting; None of any other run."""
-    return run.editions.filter(returned_at=None).select_related("template").first()
+    return run.editions.filter(returned_at=None).first()
 
 
 def _state(
@@ -204,7 +204,7 @@ def _state(
     return Stand.OBJECTIONS if now < dates.window_until else Stand.CLOSED
 
 
-def _open_matters(period: Period) -> dict[str, int]:
+def _open_matters(period: Period, window_until: datetime) -> dict[str, int]:
     """Return how much is undecided that may change the period, or one that lies within it."""
     names = [one.name for one in periods_within(period.start, period.end)]
     asked = Request.objects.filter(state__in=Request.OPEN)
@@ -212,19 +212,22 @@ def _open_matters(period: Period) -> dict[str, int]:
     objections = Objection.objects.filter(period__in=names, state=Objection.State.OPEN)
     return {
         "open_objections": objections.count(),
-        "open_appeals": appeals_of(period).count(),
+        "open_appeals": appeals_of(period, window_until).count(),
         "open_adjustments": adjustments.count(),
     }
 
 
-def appeals_of(period: Period) -> models.QuerySet[Request]:
+def appeals_of(period: Period, window_until: datetime) -> models.QuerySet[Request]:
     """Return the open appeals that touch a period: those of cases that were closed in it.
 
-    A case reopened since has another closing, and what is decided then is of that cycle.
+    Asked before its days of objections ended: a later one holds nothing back, and what it brings
+    waits for a re-issue. A case reopened since has another closing, and what is decided then is of
+    that cycle.
     """
     return Request.objects.filter(
         kind=Request.Kind.APPEAL,
         state__in=Request.OPEN,
+        asked_at__lt=window_until,
         case__closed_at__gte=period.start,
         case__closed_at__lt=period.end,
     )

@@ -85,7 +85,7 @@ def _show(
     if stands.action == "submit":
         run = _present(period)
     adjustments = adjustments_of(period).select_related("case", "asked_by", "decided_by")
-    waiting = appeals_of(period).select_related("case")
+    waiting = appeals_of(period, stands.window_until).select_related("case")
     numbers = {one.case.number for one in (*adjustments, *waiting)}
     seen = Case.objects.filter(number__in=numbers).visible_to(user)
     answers = ObjectionAdjustment.objects.filter(request__in=adjustments)
@@ -209,8 +209,8 @@ def submit(request: HttpRequest, period: str) -> HttpResponse:
 def approve(request: HttpRequest, period: str) -> HttpResponse:
     """Publish the run that waits."""
     user, wanted = require_reader(request), period_of(period)
-    number, seal = _number(_said(request, "number")), _said(request, "seal")
-    approve_edition(period=wanted, number=number, seen_seal=seal, actor=user)
+    edition, seal = _number(_said(request, "edition")), _said(request, "seal")
+    approve_edition(period=wanted, edition=edition, seen_seal=seal, actor=user)
     messages.success(request, _("Approved: it is published and stands."))
     return redirect("score_ranking", period=wanted.name)
 
@@ -220,9 +220,9 @@ def approve(request: HttpRequest, period: str) -> HttpResponse:
 def send_back(request: HttpRequest, period: str) -> HttpResponse:
     """Send the run that waits back to who submitted it."""
     user, wanted = require_reader(request), period_of(period)
-    number, reason = _number(_said(request, "number")), _said(request, "reason")
+    edition, reason = _number(_said(request, "edition")), _said(request, "reason")
     try:
-        return_edition(period=wanted, number=number, reason=reason, actor=user)
+        return_edition(period=wanted, edition=edition, reason=reason, actor=user)
     except InvalidInput as refusal:
         return _show(request, user, wanted, refusal)
     messages.success(request, _("Sent back."))

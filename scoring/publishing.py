@@ -2,6 +2,7 @@
 
 from datetime import date, datetime, timedelta
 
+from django.conf import settings
 from django.db import IntegrityError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
@@ -9,6 +10,7 @@ from django.utils.translation import gettext_lazy, pgettext
 from cases.errors import InvalidInput, NotAllowed, PeriodClosed, StalePeriod, StillDisputed
 from cases.ledger import retrying
 from cityops.accounts.models import User
+from scoring.bulletin_texts import template_of
 from scoring.changes import decided_since, rulings_since
 from scoring.history import kept_runs
 from scoring.lifecycle import (
@@ -24,7 +26,7 @@ from scoring.lifecycle import (
     stored_dates,
 )
 from scoring.models import Edition, Run, ScoredPeriod
-from scoring.periods import Period, earlier
+from scoring.periods import CITY_TIME, Period, earlier
 from scoring.selectors import log_span
 from scoring.services import NotBegun, compute_run, is_as_read, recompute
 from scoring.telling import tell_closed, tell_published, tell_returned, tell_submitted
@@ -51,12 +53,13 @@ def set_dates(*, period: Period, closes_on: date, days: int, actor: User) -> Sco
     """
     now = _begin(period, actor, Stand.LIVE)
     _require_days(days)
-    closes_at = midnight(closes_on)
-    if closes_at < period.end or closes_at <= now:
+    last = period.end.date() + timedelta(days=DAYS_MAX)
+    if not max(period.end, now) <= midnight(min(closes_on, last)) or closes_on > last:
         raise InvalidInput(
             _("A period closes after its end, on a day still to come."),
-            fields={"closes_on": _("choose a later day")},
+            fields={"closes_on": _("a later day, until %s") % last},
         )
+    closes_at = midnight(closes_on)
     dates = stored_dates(period)
     dates.closes_at, dates.window_until = closes_at, days_after(closes_at, days)
     dates.dated_by = actor
@@ -92,8 +95,9 @@ def extend_window(*, period: Period, until: date, actor: User) -> ScoredPeriod:
     """
     now = _begin(period, actor, Stand.OBJECTIONS, Stand.CLOSED)
     dates = stored_dates(period)
-    window_until = midnight(until) + timedelta(days=1)
-    if not max(now, dates.window_until) < window_until <= now + timedelta(days=DAYS_MAX):
+    last = now.astimezone(CITY_TIME).date() + timedelta(days=DAYS_MAX - 1)
+    window_until = midnight(min(until, last)) + timedelta(days=1)
+    if until > last or window_until <= max(now, dates.window_until):
         raise InvalidInput(
             _("The days of objections only grow."),
             fields={"until": _("a later day, at most %d days from now") % DAYS_MAX},
@@ -121,10 +125,11 @@ def _require_state(standing: Standing, *states: Stand) -> None:
 
 
 def _require_days(days: int) -> None:
-    if not 1 <= days <= DAYS_MAX:
+    least = min(settings.SCORE_OBJECTION_DAYS, DAYS_MAX)
+    if not least <= days <= DAYS_MAX:
         raise InvalidInput(
-            _("Objections take at least a day."),
-            fields={"days": _("1 to %d days") % DAYS_MAX},
+            _("The days of objections are not fewer than the city's."),
+            fields={"days": _("%(least)d to %(most)d days") % {"least": least, "most": DAYS_MAX}},
         )
 
 
@@ -194,6 +199,7 @@ def _submit(*, period: Period, run: Run, compared: str, reason: str, actor: User
         run=run,
         reason=reason if standing.published else "",
         compared=compared,
+        template=template_of(None),
         submitted_by=actor,
         submitted_at=now,
     )
@@ -202,7 +208,7 @@ def _submit(*, period: Period, run: Run, compared: str, reason: str, actor: User
 
 
 @retrying
-def return_edition(*, period: Period, number: int, reason: str, actor: User) -> Edition:
+def return_edition(*, period: Period, edition: int, reason: str, actor: User) -> Edition:
     """Send a submitted run back, or take one's own back, with a reason; it stays on record.
 
     Raises NotAllowed, StalePeriod, InvalidInput.
@@ -212,30 +218,30 @@ def return_edition(*, period: Period, number: int, reason: str, actor: User) -> 
     if not 0 < len(said) <= REASON_MAX:
         raise InvalidInput(_("Say why."), fields={"reason": _("1 to %d characters") % REASON_MAX})
     lock_period(period)
-    edition = _pending(period, number)
-    edition.returned_by, edition.returned_at = actor, moment_of_action()
-    edition.returned_reason = said
-    edition.save(update_fields=["returned_by", "returned_at", "returned_reason"])
-    tell_returned(edition)
-    return edition
+    pending = _pending(period, edition)
+    pending.returned_by, pending.returned_at = actor, moment_of_action()
+    pending.returned_reason = said
+    pending.save(update_fields=["returned_by", "returned_at", "returned_reason"])
+    tell_returned(pending)
+    return pending
 
 
-def approve_edition(*, period: Period, number: int, seen_seal: str, actor: User) -> Edition:
-    """Publish 核定 the very run that another submitted, after computing it anew.
+def approve_edition(*, period: Period, edition: int, seen_seal: str, actor: User) -> Edition:
+    """Publish 核定 the very submission another made, by its row, after computing its run anew.
 
     Raises NotAllowed (also for who submitted it), StalePeriod (also when a ruling that acts in the
     period came since, or something it reads was entered), PeriodClosed, StillDisputed, and
     NotTheSame when the log does not give the sealed bytes.
     """
     require_office(actor)
-    edition = _pending(period, number)
-    if edition.run.seal != seen_seal:
+    pending = _pending(period, edition)
+    if pending.run.seal != seen_seal:
         raise StalePeriod(_("Another run waits for approval than the one you looked at."))
-    if edition.submitted_by_id == actor.pk:
+    if pending.submitted_by_id == actor.pk:
         raise NotAllowed(_("A second assessor approves: you submitted this run."))
-    if recompute(edition.run) != edition.run.result:
+    if recompute(pending.run) != pending.run.result:
         raise NotTheSame(_("The log no longer gives the result that was sealed. Send it back."))
-    return _approve(period=period, pk=edition.pk, actor=actor)
+    return _approve(period=period, pk=pending.pk, actor=actor)
 
 
 @retrying
@@ -262,10 +268,10 @@ def _approve(*, period: Period, pk: int, actor: User) -> Edition:
     return edition
 
 
-def _pending(period: Period, number: int) -> Edition:
+def _pending(period: Period, pk: int) -> Edition:
+    """Return the very submission its reader saw: numbers are used again after one is sent back."""
     waiting = Edition.objects.filter(returned_at=None, approved_at=None)
-    waiting = waiting.select_related("run__scheme")
-    edition = waiting.filter(period=period.name, number=number).first()
+    edition = waiting.select_related("run__scheme").filter(period=period.name, pk=pk).first()
     if edition is None:
         raise StalePeriod(_("This run waits for approval no more."))
     return edition

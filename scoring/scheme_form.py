@@ -98,7 +98,7 @@ def applied(data: Mapping[str, Any], posted: Mapping[str, str]) -> dict[str, Any
                 _put(changed, one, posted[one.path].strip())
     _change_kinds(changed, posted)
     _drop_empty_bands(changed)
-    for path in sorted(_removed(changed, posted), reverse=True):
+    for path in sorted(_removed(changed, posted), key=_steps, reverse=True):
         above, _dot, place = path.rpartition("[")
         del _at(changed, above)[int(place[:-1])]
     if posted.get("add.code", "").strip():

@@ -134,7 +134,7 @@ def rule_words(item: Mapping[str, Any]) -> str:
     more = []
     if item.get("months") == 3:
         more.append(_("always over three months"))
-    if "few" in item:
+    if isinstance(item.get("few"), int):  # a form may hold anything before it is kept
         said = ngettext("from %d on", "from %d on", item["few"]) % item["few"]
         more.append(said)
     return str(_THEN).join([sentence, *more])

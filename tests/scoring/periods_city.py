@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from cases.models import Case, Event
+from cases.models import Case, DistrictHead, Event
 from cases.services.city import load_city
 from scoring.models import ScoredPeriod
 from scoring.periods import parse_period
@@ -17,6 +17,7 @@ from tests.support.city import SmallCity, open_logs
 
 OCTOBER = parse_period("2026-10")
 EACH = 31  # cases a district, enough to be ranked
+OPEN = "HHopen"  # since September, where there is one
 LATE = "HHhecheng0"  # closed late, so an appeal that is upheld moves it
 
 
@@ -32,11 +33,12 @@ def story(number, district, on, *, late=False, month="10"):
 def october(folder, *, with_september=False):
     """Load the city and a month of it: in each district one case more was late than in the last.
 
-    And a month before in which one was late in each: HHhecheng900.
+    And a month before in which one was late in each, HHhecheng900, and one stayed open.
     """
     open_logs()
     load_city(SmallCity(folder).write(), since=None, progress=lambda line: None)
     write(cases_of_october(with_september=with_september))
+    DistrictHead.objects.update(dseq=10_000)  # behind all of these
 
 
 def cases_of_october(*, with_september=False):
@@ -48,6 +50,9 @@ def cases_of_october(*, with_september=False):
             if with_september:
                 number = f"HH{district}9{n:02d}"
                 rows += story(number, district, n, late=not n, month="09").rows
+    if with_september:
+        left = Story(OPEN, "landport").filed(day("09-20")).given(day("09-20"), day("12-30"))
+        rows += left.rows
     return rows
 
 

@@ -1,11 +1,14 @@
 """The bulletin: Word, PDF and Excel from one structure, the text and the template of the office."""
 
+import hashlib
 import io
 import re
 import zipfile
 
 import pypdf
 import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
 from docx import Document
 from docx.oxml.ns import qn
 
@@ -215,7 +218,8 @@ def test_the_office_writes_over_a_paragraph_and_takes_it_back(client, run, asses
 
     client.post(ADDRESS, {"overall": "本月形势平稳。", "commended": "  "})
     written = client.get(address).context["bulletin"].paragraphs
-    client.post(ADDRESS, {"overall": ""})
+    seen = BulletinText.objects.get().pk
+    client.post(ADDRESS, {"overall": "", "seen.overall": seen})
     again = client.get(address).context["bulletin"].paragraphs
 
     assert (written[0].text, written[0].generated) == ("本月形势平稳。", generated)
@@ -225,6 +229,50 @@ def test_the_office_writes_over_a_paragraph_and_takes_it_back(client, run, asses
         ("overall", "本月形势平稳。"),
         ("overall", ""),
     ]
+
+
+def fields_of(page):
+    """Return what the form of the text sends when nothing is changed."""
+    written = page.context["written"]
+    return {one["key"]: one["text"] for one in written} | {
+        f"seen.{one['key']}": one["seen"] for one in written
+    }
+
+
+def last_words():
+    return dict(BulletinText.objects.order_by("pk").values_list("key", "text"))
+
+
+def test_two_write_different_paragraphs_and_both_are_kept(client, run, assessor):
+    client.force_login(assessor)
+    address = f"{ADDRESS}?run={run.pk}"
+    client.post(address, {"weak": "旧", "next": "旧"})
+    one, other = fields_of(client.get(address)), fields_of(client.get(address))
+
+    client.post(address, one | {"weak": "甲写"})
+    answer = client.post(address, other | {"next": "乙写"})
+
+    assert answer.status_code == 302
+    assert last_words() == {"weak": "甲写", "next": "乙写"}
+    assert BulletinText.objects.count() == 4
+
+
+def test_two_write_one_paragraph_and_the_second_is_told(client, run, assessor):
+    client.force_login(assessor)
+    address = f"{ADDRESS}?run={run.pk}"
+    one, other = fields_of(client.get(address)), fields_of(client.get(address))
+    client.post(address, one | {"weak": "甲写", "next": "甲写"})
+
+    answer = client.post(address, other | {"weak": "乙写", "overall": "乙写"})
+    before = last_words()
+    again = fields_of(answer)
+    client.post(address, again)
+
+    assert answer.status_code == 422
+    assert "Somebody has written here since: “甲写”" in answer.content.decode()
+    assert before == {"weak": "甲写", "next": "甲写"}
+    assert again["weak"] == "乙写"
+    assert last_words() == {"weak": "乙写", "next": "甲写", "overall": "乙写"}
 
 
 def test_nobody_else_writes_and_nothing_too_long_is_kept(client, run, assessor):
@@ -241,16 +289,110 @@ def test_nobody_else_writes_and_nothing_too_long_is_kept(client, run, assessor):
 # --- the template -------------------------------------------------------------------------------
 
 
-def test_the_office_edits_the_template(client, run, assessor):
+def kept_template(content, by, confirmed_by=None, *, name="a.docx"):
+    """Keep a template without a trial, as one that was good when it was sent."""
+    now = timezone.now()
+    return BulletinTemplate.objects.create(
+        content=content, name=name, digest=hashlib.sha256(content).hexdigest(), by=by, at=now,
+        confirmed_by=confirmed_by, confirmed_at=now if confirmed_by else None,
+    )  # fmt: skip
+
+
+def first_line(client, run):
+    return Document(io.BytesIO(file_of(client, run, "word").content)).paragraphs[0].text
+
+
+def test_the_office_edits_the_template_and_a_second_assessor_confirms_it(client, run, assessor):
     client.force_login(assessor)
     given = client.get(f"{ADDRESS}template/").content
+    shipped = first_line(client, run)
 
     answer = upload(client, run, edited(lambda text: text.replace("城市管理工作通报", "简报")))
-    word = Document(io.BytesIO(file_of(client, run, "word").content))
+    sent = BulletinTemplate.objects.get()
+    own = client.post(f"{ADDRESS}template/?run={run.pk}", {"confirm": sent.pk})
+    unconfirmed = first_line(client, run)
+    client.force_login(person("a2", Role.ASSESSOR))
+    shown = client.get(f"{ADDRESS}?run={run.pk}").content.decode()
+    client.post(f"{ADDRESS}template/?run={run.pk}", {"confirm": sent.pk})
 
     assert given == SHIPPED_TEMPLATE.read_bytes()
-    assert answer.status_code == 302
-    assert word.paragraphs[0].text == "简报"
+    assert (answer.status_code, own.status_code) == (302, 403)
+    assert sent.digest in shown
+    assert "Confirm this template" in shown
+    assert (unconfirmed, first_line(client, run)) == (shipped, "简报")
+    again = client.post(f"{ADDRESS}template/?run={run.pk}", {"confirm": sent.pk})
+    assert again.status_code == 409
+
+
+def test_the_paper_says_which_template_it_was_made_with(client, run, assessor):
+    other = person("a2", Role.ASSESSOR)
+    content = edited(lambda text: text.replace("城市管理工作通报", "简报"))
+    template = kept_template(content, assessor, other)
+    client.force_login(person("l1", Role.LEADER))
+
+    page = client.get(f"{ADDRESS}?run={run.pk}").content.decode()
+    word = Document(io.BytesIO(file_of(client, run, "word").content))
+
+    assert f'a.docx · <code class="digest">{template.digest}</code>' in page
+    assert word.core_properties.comments == f"template SHA-256 {template.digest}"
+    assert "Templates sent" not in page
+
+
+def test_what_was_confirmed_stands_and_nobody_confirms_his_own(run, assessor):
+    other = person("a2", Role.ASSESSOR)
+    kept_template(b"1", assessor, other)
+    waits = kept_template(b"2", assessor)
+    changes = [
+        lambda: BulletinTemplate.objects.filter(content=b"1").update(confirmed_by=None),
+        lambda: BulletinTemplate.objects.filter(content=b"1").delete(),
+        lambda: BulletinTemplate.objects.filter(pk=waits.pk).update(content=b"3"),
+        lambda: BulletinTemplate.objects.filter(pk=waits.pk).update(
+            confirmed_by=assessor, confirmed_at=timezone.now()
+        ),
+    ]
+    before = list(BulletinTemplate.objects.order_by("pk").values())
+
+    for change in changes:
+        with pytest.raises(IntegrityError), transaction.atomic():
+            change()
+
+    assert list(BulletinTemplate.objects.order_by("pk").values()) == before
+
+
+def test_a_template_that_fails_at_the_print_gives_way_to_the_shipped_one(client, run, assessor):
+    content = edited(lambda text: text.replace("{{ title }}", "{{ annexes[2].name }}"))
+    kept_template(content, assessor, person("a2", Role.ASSESSOR))
+    client.force_login(person("l1", Role.LEADER))
+
+    answer = client.get(f"{ADDRESS}word/?run={run.pk}&choose=1")
+    page = client.get(f"{ADDRESS}?run={run.pk}").content.decode()
+
+    word = Document(io.BytesIO(answer.content))
+    assert answer.status_code == 200
+    assert any("could not be filled in" in one.text for one in word.paragraphs)
+    assert "the file was made with the shipped one" in page
+
+
+def without(change, name="word/document.xml"):
+    """Return our template with a part put in another's place."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(SHIPPED_TEMPLATE) as parts, zipfile.ZipFile(out, "w") as kept:
+        for part in parts.namelist():
+            kept.writestr(part, change(parts.read(part)) if part == name else parts.read(part))
+    return out.getvalue()
+
+
+def with_a_picture_from_elsewhere(rels):
+    one = b'<Relationship Id="rX" Type="http://x/image" Target="http://x/a.png"'
+    return rels.replace(b"</Relationships>", one + b' TargetMode="External"/></Relationships>')
+
+
+def encrypted():
+    """Return our template with the flag of an encrypted part, which no reader opens."""
+    content = bytearray(SHIPPED_TEMPLATE.read_bytes())
+    for mark, flag in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + flag] |= 1
+    return bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -260,6 +402,13 @@ def test_the_office_edits_the_template(client, run, assessor):
         (edited(lambda text: text.replace("{{ title }}", "{{ title | nofilter }}")), "nofilter"),
         (edited(lambda text: text.replace("{{ title }}", "{{ title.__class__.__mro__ }}")),
          "unsafe"),
+        (edited(lambda text: text.replace("{{ title }}", "{{ annexes[2].name }}")),
+         "it cannot be filled in: list object has no element 2"),
+        (without(with_a_picture_from_elsewhere, "word/_rels/document.xml.rels"),
+         "it points outside"),
+        (without(lambda part: part[: len(part) // 2]), "it cannot be filled in"),
+        (without(lambda part: b"<", "word/_rels/document.xml.rels"), "it cannot be filled in"),
+        (encrypted(), "it is encrypted"),
     ],
 )  # fmt: skip
 def test_a_template_that_cannot_be_filled_in_is_refused(client, run, assessor, content, why):

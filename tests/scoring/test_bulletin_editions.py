@@ -1,13 +1,19 @@
 """The bulletin of an edition: what it keeps for ever, and what the next one begins with."""
 
 import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
 
+from cases.errors import PeriodClosed
 from cityops.accounts.roles import Role
 from scoring import bulletin_pages
-from scoring.models import BulletinText
+from scoring.bulletin_texts import confirm_template, keep_template
+from scoring.models import BulletinText, Edition
 from scoring.periods import parse_period
+from scoring.publishing import approve_edition, return_edition
 from scoring.services import compute_run
-from tests.scoring.periods_city import LATE, october, rule, touch_heads
+from tests.scoring.periods_city import LATE, OCTOBER, october, rule, touch_heads
+from tests.scoring.test_bulletin import edited
 from tests.scoring.test_lifecycle import publish, submitted
 from tests.support.people import person
 
@@ -111,3 +117,49 @@ def test_a_run_that_waits_shows_its_approver_what_will_be_printed(client, office
 
     assert "from September 2026" in shown
     assert ranks_of(client, waiting.run) == shown
+
+
+# --- its template -------------------------------------------------------------------------------
+
+
+def template(office, content):
+    """Keep and confirm a template."""
+    sent = keep_template(content=content, name="a.docx", actor=office[0])
+    confirm_template(template=sent.pk, actor=office[1])
+    return sent
+
+
+def test_an_edition_keeps_the_template_that_held_when_it_was_submitted(client, office):
+    client.force_login(office[2])
+    sent = template(office, edited(lambda text: text.replace("城市管理工作通报", "简报")))
+    waiting = submitted(office)
+    for change in (
+        lambda: keep_template(content=b"x", name="b", actor=office[0]),
+        lambda: confirm_template(template=sent.pk, actor=office[2]),
+    ):
+        with pytest.raises(PeriodClosed):
+            change()
+    shown = client.get("/score/2026-10/standing/").content.decode()
+    run = waiting.run
+    approve_edition(period=OCTOBER, edition=waiting.pk, seen_seal=run.seal, actor=office[1])
+    printed = file_of(client, run, "word").content
+    later = template(office, edited(lambda text: text.replace("城市管理工作通报", "快报")))
+
+    assert sent.digest in shown
+    assert later.digest not in client.get(f"{ADDRESS}?run={run.pk}").content.decode().partition(
+        "Templates sent")[0]  # fmt: skip
+    assert file_of(client, run, "word").content == printed
+    assert Edition.objects.get().template == sent
+
+
+def test_no_run_is_submitted_with_a_template_nobody_confirmed(office):
+    sent = keep_template(content=b"x", name="a.docx", actor=office[0])
+    edition = submitted(office)
+
+    assert edition.template is None
+    return_edition(period=OCTOBER, edition=edition.pk, reason="a", actor=office[1])
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Edition.objects.create(
+            period=edition.period, number=1, run=edition.run, template=sent,
+            submitted_by=office[0], submitted_at=timezone.now(),
+        )  # fmt: skip

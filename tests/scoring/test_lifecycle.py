@@ -28,7 +28,16 @@ from scoring.publishing import (
 )
 from scoring.services import compute_run, forget_provisional, recompute
 from scoring.versions import scheme_of
-from tests.scoring.periods_city import LATE, OCTOBER, dated, october, rule, touch_heads, window_over
+from tests.scoring.periods_city import (
+    LATE,
+    OCTOBER,
+    OPEN,
+    dated,
+    october,
+    rule,
+    touch_heads,
+    window_over,
+)
 from tests.support.people import person
 
 FAR = parse_period("2098-10")
@@ -76,9 +85,7 @@ def published(city, office):
 def publish(office, reason="", period=OCTOBER):
     run = compute_run(period)
     edition = submit_run(period=period, seen_run=run.pk, reason=reason, actor=office[0])
-    return approve_edition(
-        period=period, number=edition.number, seen_seal=run.seal, actor=office[1]
-    )
+    return approve_edition(period=period, edition=edition.pk, seen_seal=run.seal, actor=office[1])
 
 
 def submitted(office):
@@ -115,19 +122,20 @@ def test_a_period_closes_by_itself_on_the_citys_day(settings, at, state):
 def test_the_office_sets_the_day_and_the_days(office):
     day = date(2098, 11, 12)
 
-    set_dates(period=FAR, closes_on=day, days=3, actor=office[0])
+    set_dates(period=FAR, closes_on=day, days=6, actor=office[0])
 
     standing = stand_of(FAR)
     assert standing.closes_at == datetime(2098, 11, 12, tzinfo=CITY_TIME)
-    assert standing.window_until == datetime(2098, 11, 15, tzinfo=CITY_TIME)
+    assert standing.window_until == datetime(2098, 11, 18, tzinfo=CITY_TIME)
     assert standing.state == Stand.LIVE
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("closes_on", "days", "field"),
-    [(date(2098, 10, 31), 3, "closes_on"), (date(2098, 11, 3), 0, "days"),
-     (date(2098, 11, 3), 61, "days")],
+    [(date(2098, 10, 31), 5, "closes_on"), (date(2099, 1, 1), 5, "closes_on"),
+     (date(9999, 12, 31), 5, "closes_on"), (date(2098, 11, 3), 0, "days"),
+     (date(2098, 11, 3), 4, "days"), (date(2098, 11, 3), 61, "days")],
 )  # fmt: skip
 def test_dates_that_cannot_be_are_refused(office, closes_on, days, field):
     with pytest.raises(InvalidInput) as refusal:
@@ -142,14 +150,14 @@ def test_an_assessor_closes_a_period_that_is_over_and_then_it_is_open_to_objecti
     dated(closed=timedelta(days=4), window=timedelta(days=9))
     assert stand_of(OCTOBER).state == Stand.LIVE
 
-    close_period(period=OCTOBER, days=2, actor=office[0])
+    close_period(period=OCTOBER, days=5, actor=office[0])
 
     standing = stand_of(OCTOBER, reader=office[1])
     assert (standing.state, standing.closed_by, standing.action) == (
         Stand.OBJECTIONS, office[0].name, "",
     )  # fmt: skip
     assert standing.window_until.astimezone(CITY_TIME).hour == 0
-    assert timedelta(days=2) < standing.window_until - standing.closes_at <= timedelta(days=3)
+    assert timedelta(days=5) < standing.window_until - standing.closes_at <= timedelta(days=6)
 
 
 @pytest.mark.django_db
@@ -159,9 +167,9 @@ def test_only_the_office_closes_and_only_what_is_over_and_not_closed(office):
 
     for actor in (person("a", Role.ASSESSOR, "hecheng"), person("l", Role.LEADER)):
         with pytest.raises(NotAllowed):
-            close_period(period=OCTOBER, days=2, actor=actor)
+            close_period(period=OCTOBER, days=5, actor=actor)
     with pytest.raises(InvalidInput):
-        close_period(period=FAR, days=2, actor=office[0])
+        close_period(period=FAR, days=5, actor=office[0])
     assert [ScoredPeriod.objects.values().get()] == [before]
 
     dated()
@@ -179,7 +187,8 @@ def test_the_window_only_grows(office):
     before = stand_of(OCTOBER).window_until
     later = (before + timedelta(days=3)).astimezone(CITY_TIME).date()
 
-    for until in (timezone.localdate(), timezone.localdate() + timedelta(days=90)):
+    today = timezone.localdate()
+    for until in (today, today + timedelta(days=60), date(9999, 12, 31)):
         with pytest.raises(InvalidInput):
             extend_window(period=OCTOBER, until=until, actor=office[0])
     assert stand_of(OCTOBER).window_until == before
@@ -201,9 +210,9 @@ def test_two_people_publish_exactly_one_run(city, office):
     run = compute_run(OCTOBER)
     assert stand_of(OCTOBER, reader=office[0]).action == "submit"
 
-    submit_run(period=OCTOBER, seen_run=run.pk, reason="", actor=office[0])
+    edition = submit_run(period=OCTOBER, seen_run=run.pk, reason="", actor=office[0])
     waits = {user.username: stand_of(OCTOBER, reader=user).action for user in office}
-    approve_edition(period=OCTOBER, number=1, seen_seal=run.seal, actor=office[1])
+    approve_edition(period=OCTOBER, edition=edition.pk, seen_seal=run.seal, actor=office[1])
 
     standing = stand_of(OCTOBER, reader=office[2])
     assert waits == {"assessor0": "", "assessor1": "approve", "assessor2": "approve"}
@@ -218,11 +227,13 @@ def test_who_submitted_does_not_approve_nor_anybody_outside_the_office(city, off
 
     for actor in (office[0], *outside):
         with pytest.raises(NotAllowed):
-            approve_edition(period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=actor)
+            approve_edition(
+                period=OCTOBER, edition=edition.pk, seen_seal=edition.run.seal, actor=actor
+            )
     with pytest.raises(IntegrityError), transaction.atomic():
         Edition.objects.update(approved_by=office[0], approved_at=timezone.now())
     with pytest.raises(StalePeriod):
-        approve_edition(period=OCTOBER, number=1, seen_seal="0" * 64, actor=office[1])
+        approve_edition(period=OCTOBER, edition=edition.pk, seen_seal="0" * 64, actor=office[1])
 
     assert not Edition.objects.get().is_published
 
@@ -239,17 +250,37 @@ def test_what_is_submitted_is_what_was_seen(city, office):
 
 
 def test_a_run_sent_back_stays_on_record_and_another_is_submitted(city, office):
-    submitted(office)
+    edition = submitted(office)
 
     with pytest.raises(InvalidInput):
-        return_edition(period=OCTOBER, number=1, reason=" ", actor=office[1])
-    return_edition(period=OCTOBER, number=1, reason="进度有误", actor=office[1])
+        return_edition(period=OCTOBER, edition=edition.pk, reason=" ", actor=office[1])
+    return_edition(period=OCTOBER, edition=edition.pk, reason="进度有误", actor=office[1])
     again = submitted(office)
     with pytest.raises(IntegrityError), transaction.atomic():
         Edition.objects.filter(returned_at__isnull=False).update(returned_reason="x")
 
     assert again.number == 1
     assert list(Edition.objects.values_list("returned_reason", flat=True)) == ["进度有误", ""]
+
+
+def test_a_form_of_a_run_that_was_sent_back_does_nothing_to_the_next_one(city, office):
+    """Its number and its seal are those of the one before; its reason may be another."""
+    sent = submitted(office)
+    return_edition(period=OCTOBER, edition=sent.pk, reason="再看", actor=office[1])
+    again = submitted(office)
+    assert (again.number, again.run) == (sent.number, sent.run)
+
+    for act in (
+        lambda: approve_edition(
+            period=OCTOBER, edition=sent.pk, seen_seal=sent.run.seal, actor=office[1]
+        ),
+        lambda: return_edition(period=OCTOBER, edition=sent.pk, reason="再看", actor=office[1]),
+    ):
+        with pytest.raises(StalePeriod):
+            act()
+    again.refresh_from_db()
+
+    assert (again.approved_at, again.returned_at) == (None, None)
 
 
 def test_nothing_is_submitted_while_it_runs_or_may_be_objected(city, office):
@@ -270,14 +301,17 @@ def test_nothing_is_submitted_while_it_runs_or_may_be_objected(city, office):
 )
 def test_an_open_appeal_or_adjustment_blocks_submission_and_approval(city, office, kind, more):
     case = Case.objects.get(number=LATE)
-    asked = Request(case=case, kind=kind, asked_by=office[2], asked_at=timezone.now(), **more)
+    in_time = stand_of(OCTOBER).window_until - timedelta(seconds=1)
+    asked = Request(case=case, kind=kind, asked_by=office[2], asked_at=in_time, **more)
 
     edition = submitted(office)
     asked.save()
     with pytest.raises(StillDisputed):
-        approve_edition(period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=office[1])
+        approve_edition(
+            period=OCTOBER, edition=edition.pk, seen_seal=edition.run.seal, actor=office[1]
+        )
     assert not Edition.objects.get().is_published
-    return_edition(period=OCTOBER, number=1, reason="申诉未决", actor=office[1])
+    return_edition(period=OCTOBER, edition=edition.pk, reason="申诉未决", actor=office[1])
     with pytest.raises(StillDisputed):
         submitted(office)
     assert stand_of(OCTOBER).is_blocked
@@ -289,11 +323,19 @@ def test_an_open_appeal_or_adjustment_blocks_submission_and_approval(city, offic
     assert publish(office).is_published
 
 
+def test_an_appeal_asked_after_the_days_of_objections_holds_nothing_back(city, office):
+    case, late = Case.objects.get(number=LATE), stand_of(OCTOBER).window_until
+    Request.objects.create(case=case, kind="appeal", asked_by=office[2], asked_at=late)
+
+    assert publish(office).is_published
+    assert stand_of(OCTOBER).open_appeals == 0
+
+
 @pytest.mark.parametrize(
     ("action", "facts"),
     [("decide_appeal", {"level": "acceptor", "upheld": True}),
      ("adjust", {"period": "2026-10", "effect": "exempt", "approved": True}),
-     ("confirm_exit", {"reason": "移交"}), ("recompute_deadline", {"calendar_version": 2})],
+     ("confirm_exit", {"reason": "移交"})],
 )  # fmt: skip
 def test_what_was_granted_after_the_submission_is_not_lost(city, office, action, facts):
     edition = submitted(office)
@@ -301,9 +343,11 @@ def test_what_was_granted_after_the_submission_is_not_lost(city, office, action,
     touch_heads()
 
     with pytest.raises(StalePeriod):
-        approve_edition(period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=office[1])
+        approve_edition(
+            period=OCTOBER, edition=edition.pk, seen_seal=edition.run.seal, actor=office[1]
+        )
     assert not Edition.objects.get().is_published
-    return_edition(period=OCTOBER, number=1, reason="申诉成立", actor=office[1])
+    return_edition(period=OCTOBER, edition=edition.pk, reason="申诉成立", actor=office[1])
 
     assert publish(office).run != edition.run
 
@@ -314,7 +358,7 @@ def test_what_was_refused_after_the_submission_is_no_hindrance(city, office):
     rule("HHhecheng1", "adjust", approved=False)
     rule("HHhecheng2", "adjust", period="2026-09", effect="exempt", approved=True)
 
-    approve_edition(period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=office[1])
+    approve_edition(period=OCTOBER, edition=edition.pk, seen_seal=edition.run.seal, actor=office[1])
 
     assert Edition.objects.get().is_published
 
@@ -328,14 +372,25 @@ def quarter(transactional_db, tmp_path):
 
 def test_a_run_whose_inputs_changed_since_it_was_submitted_is_not_approved(quarter, office):
     run = compute_run(quarter)
-    submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
+    edition = submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
     ManualEntry.objects.create(
         scheme=run.scheme, period=quarter.name, body="hecheng", code="A1", points=1,
         evidence="a", reason="b", by=office[2],
     )  # fmt: skip
 
     with pytest.raises(StalePeriod):
-        approve_edition(period=quarter, number=1, seen_seal=run.seal, actor=office[1])
+        approve_edition(period=quarter, edition=edition.pk, seen_seal=run.seal, actor=office[1])
+
+    assert not Edition.objects.get().is_published
+
+
+def test_a_deadline_put_right_after_the_submission_is_not_lost(quarter, office):
+    run = compute_run(quarter)
+    edition = submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
+    rule(OPEN, "recompute_deadline", calendar_version=2)
+
+    with pytest.raises(StalePeriod):
+        approve_edition(period=quarter, edition=edition.pk, seen_seal=run.seal, actor=office[1])
 
     assert not Edition.objects.get().is_published
 
@@ -352,10 +407,10 @@ def test_a_quarter_waits_for_the_objections_to_its_months(quarter, office):
         submit()
     assert Edition.objects.count() == 0
     window_over(SEPTEMBER)
-    submit()
+    edition = submit()
     dated(SEPTEMBER)
     with pytest.raises(PeriodClosed):
-        approve_edition(period=quarter, number=1, seen_seal=run.seal, actor=office[1])
+        approve_edition(period=quarter, edition=edition.pk, seen_seal=run.seal, actor=office[1])
     assert not Edition.objects.get().is_published
 
 
@@ -370,7 +425,9 @@ def test_a_run_that_cannot_be_computed_again_is_not_approved(city, office):
         )
 
     with pytest.raises(publishing.NotTheSame):
-        approve_edition(period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=office[1])
+        approve_edition(
+            period=OCTOBER, edition=edition.pk, seen_seal=edition.run.seal, actor=office[1]
+        )
 
     assert not Edition.objects.get().is_published
 
@@ -535,7 +592,7 @@ def test_two_close_a_period_at_once_and_one_does(office):
     dated(closed=timedelta(days=4), window=timedelta(days=9))
 
     came = at_once(
-        lambda: close_period(period=OCTOBER, days=2, actor=office[0]),
+        lambda: close_period(period=OCTOBER, days=5, actor=office[0]),
         lambda: close_period(period=OCTOBER, days=9, actor=office[1]),
     )
 
@@ -560,7 +617,7 @@ def test_two_approve_at_once_and_one_is_named(city, office):
 
     came = at_once(*(
         lambda actor=actor: approve_edition(
-            period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=actor
+            period=OCTOBER, edition=edition.pk, seen_seal=edition.run.seal, actor=actor
         )
         for actor in office[1:]
     ))  # fmt: skip
@@ -574,9 +631,9 @@ def test_one_approves_while_another_sends_back(city, office):
 
     came = at_once(
         lambda: approve_edition(
-            period=OCTOBER, number=1, seen_seal=edition.run.seal, actor=office[1]
+            period=OCTOBER, edition=edition.pk, seen_seal=edition.run.seal, actor=office[1]
         ),
-        lambda: return_edition(period=OCTOBER, number=1, reason="再看", actor=office[2]),
+        lambda: return_edition(period=OCTOBER, edition=edition.pk, reason="再看", actor=office[2]),
     )
 
     after = Edition.objects.get()
@@ -663,8 +720,7 @@ def test_points_entered_into_a_month_come_before_its_quarter_is_approved_or_not_
     quarter, office, monkeypatch
 ):
     scheme, run = scheme_of("example-jinhua"), compute_run(quarter)
-    submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
-    pending = Edition.objects.get()
+    edition = submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
     monkeypatch.setattr(publishing, "is_as_read", lambda run: not ManualEntry.objects.exists())
     held, go = threading.Event(), threading.Event()
 
@@ -677,7 +733,7 @@ def test_points_entered_into_a_month_come_before_its_quarter_is_approved_or_not_
     came = at_once(
         enter,
         lambda: (held.wait(10), _after(go, lambda: approve_edition(
-            period=quarter, number=1, seen_seal=pending.run.seal, actor=office[1]))),
+            period=quarter, edition=edition.pk, seen_seal=edition.run.seal, actor=office[1]))),
     )  # fmt: skip
 
     assert came == ["done", "StalePeriod"]

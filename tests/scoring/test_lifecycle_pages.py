@@ -47,7 +47,7 @@ def test_a_period_goes_its_way_through_the_pages(client, city, office):
 
     assert "Close the period" in text(client.get("/score/2026-10/"))
     assert client.post("/score/2026-10/close/", {"days": "0"}).status_code == 422
-    assert client.post("/score/2026-10/close/", {"days": "2"})["location"] == STANDING
+    assert client.post("/score/2026-10/close/", {"days": "5"})["location"] == STANDING
     assert stand_of(OCTOBER).state == "objections"
     window_over()
     page = client.get(STANDING)
@@ -57,7 +57,7 @@ def test_a_period_goes_its_way_through_the_pages(client, city, office):
     client.force_login(office[1])
     page = client.get(STANDING)
     assert "Approve and publish" in text(page)
-    said = {"number": 1, "seal": page.context["run"].seal}
+    said = {"edition": Edition.objects.get().pk, "seal": page.context["run"].seal}
     assert client.post("/score/2026-10/approve/", said)["location"] == "/score/2026-10/"
 
     ranking = client.get("/score/2026-10/")
@@ -70,7 +70,7 @@ def test_a_live_period_says_when_it_is_expected_and_the_office_sets_the_day(clie
     client.force_login(office[0])
     day = timezone.localdate() + timedelta(days=40)
     month = f"{timezone.localdate():%Y-%m}"
-    said = {"closes_on": f"{day}", "days": "3"}
+    said = {"closes_on": f"{day}", "days": "5"}
 
     assert client.post(f"/score/{month}/dates/", {**said, "closes_on": "x"}).status_code == 422
     assert client.post(f"/score/{month}/dates/", said).status_code == 302
@@ -147,7 +147,9 @@ def test_the_edition_stands_while_the_log_goes_on_and_a_re_issue_takes_its_place
     assert client.post("/score/2026-10/submit/", {**said, "reason": "申诉"}).status_code == 302
     assert client.get("/score/2026-10/").context["run"] == first
     client.force_login(office[1])
-    client.post("/score/2026-10/approve/", {"number": 2, "seal": newer.seal})
+    client.post(
+        "/score/2026-10/approve/", {"edition": Edition.objects.latest("pk").pk, "seal": newer.seal}
+    )
 
     assert client.get("/score/2026-10/").context["run"] == newer
     page = client.get("/score/2026-10/editions/2/")

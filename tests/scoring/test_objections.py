@@ -215,6 +215,7 @@ def test_an_objection_to_a_month_blocks_the_quarter(run, leader, office):
     raise_objection(
         period=september, seen_run=seen.pk, body="hecheng", count="filed", text="a", actor=leader
     )
+    window_over(september)
 
     with pytest.raises(StillDisputed):
         submit_run(period=quarter, seen_run=whole.pk, reason="", actor=office[0])

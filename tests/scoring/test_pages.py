@@ -109,6 +109,30 @@ def test_another_district_sees_headers_only(client, run):
     assert Case.objects.get(number="HH1").minor.name_en not in page.content.decode()
 
 
+def test_a_list_of_one_class_does_not_tell_the_class_of_a_rivals_cases(client, huaihua, db):
+    own = Story("HH9", "zhongfang").filed(day("10-07"))
+    write([*a_few_cases(), *own.rows])
+    keep_heads()
+    made = run_in_snapshot(OCTOBER, scheme_of())
+    code = Case.objects.get(number="HH1").minor_id
+    client.force_login(person("d1", Role.DISPATCHER, "zhongfang"))
+
+    def listed_of(body, more=""):
+        return client.get(f"/score/2026-10/{body}/filed/?run={made.pk}&class={code}{more}")
+
+    rival, whole, ten = listed_of("hecheng"), listed_of("all"), listed_of("all", "&draw=10")
+
+    assert (rival.context["rows"], rival.context["others"]) == ([], 3)
+    assert [row["number"] for row in whole.context["rows"]] == ["HH9"]
+    for page in (rival, whole):
+        assert len(page.context["rows"]) + page.context["others"] == page.context["total"]
+    for page in (rival, whole, ten):
+        assert "HH1" not in page.content.decode()
+    assert "and 3 cases of other districts" in rival.content.decode()
+    client.force_login(person("l1", Role.LEADER))
+    assert (len(listed_of("all").context["rows"]), listed_of("all").context["others"]) == (4, 0)
+
+
 def test_a_list_costs_the_same_whatever_its_length(client, run):
     client.force_login(person("l1", Role.LEADER))
     listed(client, run, "hecheng", "filed")

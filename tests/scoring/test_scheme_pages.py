@@ -15,6 +15,7 @@ from cases.models import Unit
 from cases.services.city import load_city
 from scoring.models import ManualEntry, Run, RunList, Scheme
 from scoring.periods import months_after
+from scoring.scheme_form import applied
 from scoring.services import compute_run, try_schemes
 from scoring.trial import compared
 from scoring.versions import (
@@ -131,6 +132,37 @@ def test_a_field_says_what_is_wrong_with_it(client, draft, assessor):
     assert text.count('aria-invalid="true"') == 2
     assert 'id="f-items-0-items-0-rule-per_point-error"' in text
     assert Scheme.objects.get(pk="2027-v1").digest == draft.digest
+
+
+@pytest.mark.parametrize("few", ["", "5.5"])
+def test_a_number_of_groups_that_is_none_is_told_and_loses_nothing_typed(
+    client, draft, assessor, few
+):
+    client.force_login(assessor)
+    edit = "/score/schemes/2027-v1/edit/"
+    form = client.get(edit)
+    posted = {f.path: f.value for s in form.context["sections"] for f in s.fields}
+    own = next(path for path in posted if path.endswith("].few"))
+
+    answer = client.post(
+        edit, posted | {"digest": draft.digest, own: few, "name.zh": "改了名的办法"}
+    )
+
+    shown = {f.path: f for s in answer.context["sections"] for f in s.fields}
+    assert answer.status_code == 422
+    assert shown[own].value == few
+    assert shown[own].error
+    assert shown["name.zh"].value == "改了名的办法"
+
+
+def test_items_are_taken_out_of_a_long_list_as_they_were_ticked(draft):
+    data = draft.data
+    like = data["items"][0]["items"][0]
+    data["items"] = [{**like, "code": f"X{n}"} for n in range(12)]
+
+    left = applied(data, {"remove.items[9]": "1", "remove.items[10]": "1"})["items"]
+
+    assert [item["code"] for item in left] == [f"X{n}" for n in (*range(9), 11)]
 
 
 def test_json_with_a_fault_is_kept_and_told_by_path(client, draft, assessor):

@@ -344,9 +344,7 @@ def test_a_wrong_period_is_refused_and_writes_nothing(tmp_path):
 def published(people, reason=""):
     run = run_in_snapshot(OCTOBER, scheme_for(OCTOBER))
     edition = submit_run(period=OCTOBER, seen_run=run.pk, reason=reason, actor=people[0])
-    return approve_edition(
-        period=OCTOBER, number=edition.number, seen_seal=run.seal, actor=people[1]
-    )
+    return approve_edition(period=OCTOBER, edition=edition.pk, seen_seal=run.seal, actor=people[1])
 
 
 @pytest.mark.django_db

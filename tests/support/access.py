@@ -838,8 +838,13 @@ def submit_a_run(world: World, client: Client, address: str, word: str, whose: s
 
 
 def approve_a_run(world: World, client: Client, address: str, word: str, whose: str) -> Any:
-    seal = world.periods.runs["submitted"].seal
-    return client.post(address, {"number": 1, "seal": seal})
+    run = world.periods.runs["submitted"]
+    return client.post(address, {"edition": run.editions.get().pk, "seal": run.seal})
+
+
+def return_a_run(world: World, client: Client, address: str, word: str, whose: str) -> Any:
+    edition = world.periods.runs["submitted"].editions.get().pk
+    return client.post(address, {"edition": edition, "reason": "a"})
 
 
 def _number_objected_to(world: World) -> dict[str, Any]:
@@ -962,13 +967,13 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "score/schemes/<str:version>/entries/<str:period>/"): form(
         body="hecheng", code="H5", points="5", evidence="a", reason="a"
     ),
-    ("POST", "score/<str:period>/close/"): form(days="3"),
+    ("POST", "score/<str:period>/close/"): form(days="5"),
     ("POST", "score/<str:period>/dates/"): form(
-        closes_on=lambda: f"{timezone.localdate() + timedelta(days=5)}", days="3"
+        closes_on=lambda: f"{timezone.localdate() + timedelta(days=5)}", days="5"
     ),
     ("POST", "score/<str:period>/submit/"): submit_a_run,
     ("POST", "score/<str:period>/approve/"): approve_a_run,
-    ("POST", "score/<str:period>/return/"): form(number="1", reason="a"),
+    ("POST", "score/<str:period>/return/"): return_a_run,
     ("GET", "score/<str:period>/object/"): look_to_object,
     ("POST", "score/<str:period>/object/"): object_to,
     ("POST", "score/<str:period>/objections/<int:pk>/say/"): form(text="a"),
