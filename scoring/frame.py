@@ -152,6 +152,11 @@ def frame(period: Period, run: Run | None, reader: User) -> dict[str, Any]:
     }
 
 
+def compared_bodies(run: Run) -> tuple[str, ...]:
+    """Return whose lists `all` puts together: those the run compares."""
+    return tuple(sheet["body"] for sheet in json.loads(run.result)["bodies"])
+
+
 # --- inputs measured outside the cases ----------------------------------------------------------
 
 INPUTS = {
@@ -183,8 +188,3 @@ def frame_of(here: str, period: Period) -> dict[str, Any]:
         ],
         "inputs": inputs_of(period.name),
     }
-
-
-def compared_bodies(run: Run) -> tuple[str, ...]:
-    """Return whose lists `all` puts together: those the run compares."""
-    return tuple(sheet["body"] for sheet in json.loads(run.result)["bodies"])

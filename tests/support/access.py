@@ -986,6 +986,7 @@ REQUESTS: dict[tuple[str, str], Send] = {
         about="",
         name1="b",
         due1=lambda: timezone.localdate().isoformat(),
+        key=lambda: str(uuid.uuid4()),
     ),
     ("POST", "score/key-tasks/task/<int:pk>/"): report_on_task,
     ("POST", "score/meetings/"): form(period=lambda: month_of(timezone.now()).name),
@@ -995,7 +996,6 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "score/meetings/items/<int:pk>/"): form(do="report", seen="1", note="b"),
     ("POST", "score/satisfaction/<str:period>/import/"): send_survey,
     ("POST", "score/satisfaction/survey/<int:pk>/withdraw/"): form(reason="a"),
-    ("POST", "m/onsite/<int:pk>/"): form(key=lambda: str(uuid.uuid4())),
     ("POST", "score/<str:period>/bulletin/template/"): form(
         template=lambda: io.BytesIO(SHIPPED_TEMPLATE.read_bytes())
     ),
