@@ -167,7 +167,7 @@ def _told(period: str, user: User) -> dict[str, Any]:
         "meeting": one,
         "period_words": period_words(parse_period(period)),
         "lines": [row for row in rows if row["line"].removed_at is None],
-        "removed": [row for row in rows if row["line"].removed_at is not None],
+        "removed": [row for row in rows if is_whole and row["line"].removed_at is not None],
         "items": own,
         "carried": _rows(carried, to=period),
         "corrections": [

@@ -49,20 +49,24 @@ def line_rows(lines: Iterable[AgendaLine], user: User) -> list[dict[str, Any]]:
     seen = set(among.visible_to(user).values_list("number", flat=True))
     names = body_names() | {CITY: _("the city")}
     places = _place_names(rows)
-    return [
-        {
-            "line": line,
-            "title": _title(line, places),
-            "address": _address(line),
-            "reasons": [reason_words(one, names) for one in line.reasons],
-            "cases": [
-                {"number": number, "case": cases.get(number), "is_visible": number in seen}
-                for number in line.numbers[:CASES_SHOWN]
-            ],
-            "more": max(len(line.numbers) - CASES_SHOWN, 0),
-        }
-        for line in rows
-    ]
+    found = []
+    for line in rows:
+        shown = [
+            {"number": number, "case": cases.get(number), "is_visible": number in seen}
+            for number in line.numbers[:CASES_SHOWN]
+        ]
+        found.append(
+            {
+                "line": line,
+                "title": _title(line, places),
+                "address": _address(line),
+                "reasons": [reason_words(one, names) for one in line.reasons],
+                "cases": shown,
+                "only": shown[0] if line.subject.startswith("case:") else None,
+                "more": max(len(line.numbers) - CASES_SHOWN, 0),
+            }
+        )
+    return found
 
 
 def reason_words(reason: dict[str, Any], names: dict[str, str]) -> str:
