@@ -19,7 +19,7 @@ from cases.selectors.calendars import current_version, load_calendar
 from cases.selectors.deadline import seconds_left
 from cases.selectors.same_place import RECURS_M, RECURS_WITHIN
 from cityops.accounts.models import User
-from scoring.minutes import AgendaLine
+from scoring.meeting_models import AgendaLine
 from scoring.models import Objection
 from scoring.plane import metres_sql
 

@@ -20,6 +20,7 @@ from cases.errors import InvalidInput, NotAllowed, Refusal
 from cases.models import Unit
 from cityops.accounts.models import User
 from scoring.frame import require_reader
+from scoring.meeting_models import ActionItem, Meeting, MeetingChange
 from scoring.meeting_words import FIELD_WORDS, change_words, item_row, line_rows, owners
 from scoring.meetings import (
     add_line,
@@ -43,7 +44,6 @@ from scoring.meetings import (
     restore_line,
     times_carried,
 )
-from scoring.minutes import ActionItem, Meeting, MeetingChange
 from scoring.periods import CITY_TIME, BadPeriod, Period, parse_period
 from scoring.posted import day_of, posted_number, posted_text
 from scoring.sheet import body_names

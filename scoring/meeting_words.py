@@ -13,7 +13,7 @@ from cases.choices import CITY
 from cases.models import Area, Case, MinorClass, Unit
 from cityops.accounts.models import User
 from scoring.inputs_words import LIGHTS
-from scoring.minutes import ActionItem, AgendaLine, ItemChange
+from scoring.meeting_models import ActionItem, AgendaLine, ItemChange
 from scoring.periods import CITY_TIME, parse_period
 from scoring.sheet import body_names
 from scoring.words import period_words
@@ -81,6 +81,8 @@ def reason_words(reason: dict[str, Any], names: dict[str, str]) -> str:
             "%(n)d closed cases came back within 7 days and 50 m",
             times,
         ) % {"n": times}
+    if why == "disputed" and not times:
+        return _("disputed, waits to be ruled on")
     if why == "disputed":
         return _("disputed, waits to be ruled on; returned %(n)d times") % {"n": times}
     if why == "returned":
