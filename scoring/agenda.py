@@ -20,7 +20,7 @@ from cases.recurrence import NEAR_M, WITHIN
 from cases.selectors.calendars import current_version, load_calendar
 from cases.selectors.deadline import seconds_left
 from cityops.accounts.models import User
-from scoring.minutes import AgendaLine
+from scoring.meeting_models import AgendaLine
 from scoring.models import Objection
 
 MOST = 10  # lines of each way of being proposed

@@ -21,6 +21,7 @@ from cases.models import Unit
 from cityops.accounts.models import User
 from scoring.frame import require_reader
 from scoring.lifecycle import may_read
+from scoring.meeting_models import ActionItem, Meeting, MeetingChange
 from scoring.meeting_words import FIELD_WORDS, change_words, item_row, line_rows, owners
 from scoring.meetings import (
     add_line,
@@ -44,7 +45,6 @@ from scoring.meetings import (
     restore_line,
     times_carried,
 )
-from scoring.minutes import ActionItem, Meeting, MeetingChange
 from scoring.periods import CITY_TIME, BadPeriod, Period, parse_period
 from scoring.posted import day_of, posted_number, posted_text
 from scoring.sheet import body_names
@@ -167,7 +167,7 @@ def _told(period: str, user: User) -> dict[str, Any]:
         "meeting": one,
         "period_words": period_words(parse_period(period)),
         "lines": [row for row in rows if row["line"].removed_at is None],
-        "removed": [row for row in rows if row["line"].removed_at is not None],
+        "removed": [row for row in rows if is_whole and row["line"].removed_at is not None],
         "items": own,
         "carried": _rows(carried, to=period),
         "corrections": [

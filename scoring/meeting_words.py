@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 from cases.choices import CITY
 from cases.models import Area, Case, MinorClass, Unit
 from cityops.accounts.models import User
-from scoring.minutes import ActionItem, AgendaLine, ItemChange
+from scoring.meeting_models import ActionItem, AgendaLine, ItemChange
 from scoring.periods import CITY_TIME, parse_period
 from scoring.sheet import body_names
 from scoring.words import LIGHTS, period_words
@@ -48,20 +48,24 @@ def line_rows(lines: Iterable[AgendaLine], user: User) -> list[dict[str, Any]]:
     seen = set(among.visible_to(user).values_list("number", flat=True))
     names = body_names() | {CITY: _("the city")}
     places = _place_names(rows)
-    return [
-        {
-            "line": line,
-            "title": _title(line, places),
-            "address": _address(line),
-            "reasons": [reason_words(one, names) for one in line.reasons],
-            "cases": [
-                {"number": number, "case": cases.get(number), "is_visible": number in seen}
-                for number in line.numbers[:CASES_SHOWN]
-            ],
-            "more": max(len(line.numbers) - CASES_SHOWN, 0),
-        }
-        for line in rows
-    ]
+    found = []
+    for line in rows:
+        shown = [
+            {"number": number, "case": cases.get(number), "is_visible": number in seen}
+            for number in line.numbers[:CASES_SHOWN]
+        ]
+        found.append(
+            {
+                "line": line,
+                "title": _title(line, places),
+                "address": _address(line),
+                "reasons": [reason_words(one, names) for one in line.reasons],
+                "cases": shown,
+                "only": shown[0] if line.subject.startswith("case:") else None,
+                "more": max(len(line.numbers) - CASES_SHOWN, 0),
+            }
+        )
+    return found
 
 
 def reason_words(reason: dict[str, Any], names: dict[str, str]) -> str:
@@ -76,6 +80,8 @@ def reason_words(reason: dict[str, Any], names: dict[str, str]) -> str:
             "%(n)d closed cases came back within 7 days and 50 m",
             times,
         ) % {"n": times}
+    if why == "disputed" and not times:
+        return _("disputed, waits to be ruled on")
     if why == "disputed":
         return _("disputed, waits to be ruled on; returned %(n)d times") % {"n": times}
     if why == "returned":

@@ -20,7 +20,14 @@ from cityops.accounts.models import User
 from cityops.accounts.roles import ScopeKind
 from scoring.agenda import Proposal, proposals
 from scoring.lifecycle import READERS, moment_of_action, require_office
-from scoring.minutes import TEXT_MAX, ActionItem, AgendaLine, ItemChange, Meeting, MeetingChange
+from scoring.meeting_models import (
+    TEXT_MAX,
+    ActionItem,
+    AgendaLine,
+    ItemChange,
+    Meeting,
+    MeetingChange,
+)
 from scoring.periods import CITY_TIME, Period, earlier, months_after, parse_period
 from scoring.versions import may_edit
 
@@ -53,9 +60,7 @@ def items_for(user: User) -> QuerySet[ActionItem]:
         if grant.role in READERS and grant.scope_kind == ScopeKind.DISTRICT
     }
     units = _units_of(user)
-    return items.filter(
-        Q(body__in=districts) | Q(unit__in=units) | Q(unit__parent__in=units) | Q(pk__in=[])
-    )
+    return items.filter(Q(body__in=districts) | Q(unit__in=units) | Q(unit__parent__in=units))
 
 
 def _units_of(user: User) -> set[str]:

@@ -14,7 +14,7 @@ from django.utils.translation import pgettext_lazy
 
 from cases.models.area import in_language
 from scoring import measured as measured  # Django finds models through this file
-from scoring import minutes as minutes
+from scoring import meeting_models as meeting_models
 
 
 class State(models.TextChoices):

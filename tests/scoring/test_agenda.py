@@ -16,7 +16,9 @@ from cityops.accounts.roles import Role
 from scoring.agenda import LATELY, MOST, proposals
 from scoring.models import Objection, Run, ScoredPeriod
 from scoring.periods import month_of
+from scoring.schemes import seal_of
 from scoring.versions import scheme_of
+from tests.scoring.periods_city import rule
 from tests.support.months import UNTIL, days
 from tests.support.people import person
 
@@ -148,7 +150,7 @@ def objected():
     )
     run = Run.objects.create(
         period=month.name, as_of=UNTIL, heads={}, scheme=scheme_of(), inputs_digest="a",
-        result="{}", seal="a",
+        result="{}", seal=seal_of("{}"),
     )  # fmt: skip
     return Objection.objects.create(
         period_id=month.name, run=run, body="hecheng", count="filed", value="1",
@@ -176,18 +178,19 @@ def test_open_cases_in_trouble_beside_a_border_are_proposed(office):
 
 
 def test_open_cases_that_went_to_another_district_are_proposed(office):
-    moved = Event.objects.filter(action="moved_in", case__in=Case.objects.open())
-    expected = {
-        event.case.number: [event.data["facts"][key] for key in ("from_district", "to_district")]
-        for event in moved.select_related("case")
-        if event.data["facts"]["by"] in ("transfer", "arbitrate")
-    }
+    ends = {"from_district": "hecheng", "to_district": "landport"}
+    moved, filed, over = (
+        *Case.objects.open().order_by("pk")[:2], Case.objects.filter(stage="closed").first(),
+    )  # fmt: skip
+    for case, by in ((moved, "arbitrate"), (filed, "file"), (over, "transfer")):
+        rule(case.number, "moved_in", by=by, **ends)
 
     found = dict(proposed(office, "moved"))
 
-    assert {s: [r["from"], r["to"]] for s, r in found.items()} == {
-        f"case:{number}": ends for number, ends in expected.items()
-    }
+    assert found.pop(f"case:{moved.number}") == {
+        "why": "moved", "from": "hecheng", "to": "landport",
+    }  # fmt: skip
+    assert {f"case:{case.number}" for case in (filed, over)}.isdisjoint(found)
 
 
 def test_only_what_the_reader_sees_is_proposed(office):

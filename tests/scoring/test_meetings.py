@@ -10,6 +10,7 @@ from cases.errors import InvalidInput, NotAllowed
 from cases.models import Case, Condition, Unit
 from cityops.accounts.models import User
 from cityops.accounts.roles import Role
+from scoring.meeting_models import ActionItem, AgendaLine, ItemChange, Meeting, MeetingChange
 from scoring.meetings import (
     add_line,
     carried_to,
@@ -30,7 +31,6 @@ from scoring.meetings import (
     restore_line,
     times_carried,
 )
-from scoring.minutes import ActionItem, AgendaLine, ItemChange, Meeting, MeetingChange
 from scoring.periods import CITY_TIME, earlier, month_of
 from tests.support.people import person
 
@@ -327,7 +327,11 @@ def test_an_item_is_reported_by_its_owner_and_confirmed_by_the_office(office, se
         (6, "confirmed", "", "a2"),
     ]
     item.refresh_from_db()
-    assert (item.asked_by, item.confirmed_by, item.light(on=WEEK)) == (owner, second, "met")
+    assert (item.asked_by, item.confirmed_by, item.light(on=WEEK + timedelta(days=9))) == (
+        owner,
+        second,
+        "met",
+    )
     refused(lambda: drop_item(**keys(item), reason="a", actor=office), says="has ended")
     with pytest.raises(IntegrityError, match="stands as it is"), transaction.atomic():
         ActionItem.objects.filter(pk=item.pk).update(confirmed_at=None, confirmed_by=None)
@@ -391,6 +395,18 @@ def test_a_later_meeting_moves_the_last_day_and_the_first_stays(office):
     assert (change.meeting, change.said["was"], change.note) == (
         second, (TODAY - timedelta(days=1)).isoformat(), "雨季",
     )  # fmt: skip
+
+
+def test_an_item_reported_after_its_last_day_stays_late(office, second):
+    meeting = prepared(office, LAST)
+    late = decided(meeting, office, due_on=TODAY - timedelta(days=1))
+    in_time = decided(meeting, office, due_on=TODAY)
+    done(late, office, second)
+    report_item(**keys(in_time), note="已清理", is_done=True, actor=office)
+
+    lights = [ActionItem.objects.get(pk=one.pk).light(on=WEEK) for one in (late, in_time)]
+
+    assert lights == ["late", "met"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from cases.choices import Role
 from cases.services.city import load_city
+from scoring.meeting_models import ActionItem, AgendaLine, Meeting
 from scoring.meetings import (
     add_line,
     finish_meeting,
@@ -15,7 +16,6 @@ from scoring.meetings import (
     record_item,
     report_item,
 )
-from scoring.minutes import ActionItem, AgendaLine, Meeting
 from scoring.periods import earlier, month_of
 from tests.scoring.test_lifecycle import at_once
 from tests.support.city import SmallCity, open_logs

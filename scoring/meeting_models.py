@@ -182,9 +182,9 @@ class ActionItem(models.Model):
     def light(self, *, on: date) -> str:
         """Return its light on a day of the city: met, late, soon (a week before) or normal.
 
-        Met by the day its owner asked for the confirmation that was given.
+        Reported as done it is met or late by the day of that, confirmed or not.
         """
-        if self.confirmed_at is not None and self.asked_at is not None:
+        if self.asked_at is not None:
             return "late" if _day(self.asked_at) > self.due_on else "met"
         days = (self.due_on - on).days
         return "late" if days < 0 else "soon" if days <= SOON_DAYS else "normal"
