@@ -30,7 +30,7 @@ COUNTS = {
     ("dispatcher1", "/desk/heat/?period=30d&zoom=15"): 6,
     ("dispatcher1", "/desk/heat/areas/?x=13197&y=6887"): 3,
     ("dispatcher1", "/desk/trend/?period=30d"): 7,
-    ("dispatcher1", "/desk/hotspots/?period=30d"): 7,
+    ("dispatcher1", "/desk/hotspots/?period=30d"): 6,
     ("dispatcher1", "/desk/past/?at=2026-11-19T12:00"): 4,
     ("dispatcher1", "/desk/past/cases/?at=2026-11-19T12:00"): 3,
     ("dispatcher1", "/api/v1/cases/"): 3,

@@ -20,6 +20,7 @@ from cases.selectors.feed import events_between, may_know, read_heads
 from cases.selectors.live_map import cards, live_map
 from cases.selectors.recurrence import recurrence
 from cases.selectors.same_place import same_place
+from cases.selectors.timeline import events_of
 from cases.selectors.worklist import counts, held, queue
 from cases.workflow import MOVES
 from cityops.accounts.models import Grant
@@ -95,7 +96,7 @@ def test_mistake_11_every_door_agrees_on_who_sees_a_case(world, client, seed):
     for case in cases:
         assert {row.case.number for row in same_place(case, user).rows} <= seen - {case.number}
         assert {one.number for one in alike_waiting(case, user)} <= seen - {case.number}
-        back = recurrence(case, user, at=now)
+        back = recurrence(case, user, events_of(case), at=now)
         named = {row.number for side in (back.closings, back.returns) for row in side.seen}
         assert named <= seen - {case.number}
         assert case.number in seen or not may_read_log(user, case)

@@ -48,7 +48,7 @@ class Ranked:
 def hot_spots(user: User, asked: Asked, *, by: str) -> Ranked:
     """Return the cells and classes with the most cases, or the most that came back, within a span.
 
-    What `user` may read of the counts (heat.py), at most MOST_SHOWN. Three statements.
+    What `user` may read of the counts (heat.py), at most MOST_SHOWN. Two statements.
     """
     assert by in RANKS
     where, (other,) = where_of(user, asked), [name for name in RANKS if name != by]
@@ -56,24 +56,28 @@ def hot_spots(user: User, asked: Asked, *, by: str) -> Ranked:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT place, minor, count(*) OVER (), {names} FROM cases_rollup
-            WHERE {where.sql} AND length(place) = {LEVELS["cell"]}
-            GROUP BY place, minor HAVING sum(filed) >= {LEAST} OR sum(recurrent) > 0
-            ORDER BY sum({by}) DESC, sum({other}) DESC, place, minor LIMIT {MOST_SHOWN}
+            WITH spot AS (
+              SELECT place, minor, count(*) OVER () AS total, {names} FROM cases_rollup
+              WHERE {where.sql} AND length(place) = {LEVELS["cell"]}
+              GROUP BY place, minor HAVING sum(filed) >= {LEAST} OR sum(recurrent) > 0
+              ORDER BY sum({by}) DESC, sum({other}) DESC, place, minor LIMIT {MOST_SHOWN})
+            SELECT spot.place, spot.minor, spot.total, m.name_zh, m.name_en,
+              {", ".join(f"spot.{name}" for name in COLUMNS)}
+            FROM spot JOIN cases_minorclass m ON m.code = spot.minor
+            ORDER BY spot.{by} DESC, spot.{other} DESC, spot.place, spot.minor
             """,  # noqa: S608 - our own words, the values stay parameters
             where.values,
         )
         rows = cursor.fetchall()
-    cells = place_names({place for place, *_rest in rows}) if rows else {}
-    minors = MinorClass.objects.in_bulk({minor for _place, minor, *_rest in rows}) if rows else {}
+    cells = place_names({place for place, *_rest in rows})
     spots = [
         HotSpot(
             replace(asked, place=place, category=minor),
             dict(zip(COLUMNS, counts, strict=True)),
             in_language(*cells.get(place, (place, place))),
-            minors[minor].name if minor in minors else minor,
+            in_language(zh, en),
         )
-        for place, minor, _total, *counts in rows
+        for place, minor, _total, zh, en, *counts in rows
     ]
     return Ranked(spots, rows[0][2] if rows else 0)
 

@@ -1,6 +1,6 @@
 """What a case is the return of, and what returned after its own closing (recurrence.py)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from cases.recurrence import NEAR_M, WITHIN, is_near, is_soon
 from cityops.accounts.models import User
 
 _NEVER_WAS = (Stage.VOIDED, Stage.DECLINED, Stage.MERGED)
+_FILED = (Action.FILE, Action.RECLASSIFY)
 _COLUMNS = ("pk", "number", "point", "filed_at", "closed_at", "stage", "recurs", "is_forced")
 
 
@@ -55,18 +56,19 @@ class Recurrence:
         return frozenset(row.pk for row in (*self.closings.seen, *self.returns.seen))
 
 
-def recurrence(case: Case, user: User, *, at: datetime) -> Recurrence:
-    """Return what a case came back from and as, as the assessment counts it. Two statements.
+def recurrence(case: Case, user: User, events: Sequence[Event], *, at: datetime) -> Recurrence:
+    """Return what a case came back from and as, as the assessment counts it. One statement.
 
-    One not yet filed is taken as filed at `at`, under the class it was reported with.
+    `events` are those of the case. One not yet filed is taken as filed at `at`, under the class it
+    was reported with.
     """
     if case.point is None or case.stage in _NEVER_WAS or case.is_self_handled:
         return Recurrence()
-    own = _told(Case.objects.filter(pk=case.pk)).values(*_COLUMNS).first()
-    if own is None or not (case.minor.recurs if own["recurs"] is None else own["recurs"]):
+    if not _recurs(case, events):
         return Recurrence()
     filed = case.filed_at or at
-    closed = None if own["is_forced"] else case.closed_at
+    is_forced = any(e.action == Action.FORCE_CLOSE and e.at == case.closed_at for e in events)
+    closed = None if is_forced else case.closed_at
     windows = Q(closed_at__range=(filed - WITHIN, filed))
     if closed is not None:
         windows |= Q(filed_at__range=(closed, closed + WITHIN)) & ~Q(stage__in=_NEVER_WAS)
@@ -76,6 +78,15 @@ def recurrence(case: Case, user: User, *, at: datetime) -> Recurrence:
         _sightings(rows, "closed_at", lambda row: _is_from(row, filed)),
         _sightings(rows, "filed_at", lambda row: _is_after(row, closed)),
     )
+
+
+def _recurs(case: Case, events: Sequence[Event]) -> bool:
+    said = [
+        bool(event.data["facts"]["recurs"])
+        for event in events
+        if event.action in _FILED and "recurs" in event.data["facts"]
+    ]
+    return said[-1] if said else case.minor.recurs
 
 
 def closings_at(point: Point, minor: MinorClass, user: User, *, at: datetime) -> Sightings:
@@ -104,9 +115,7 @@ def _near(point: Point, minor: str, user: User, cases: "QuerySet[Case]") -> list
 def _told(cases: "QuerySet[Case]") -> "QuerySet[Any]":
     """Add what the log says: whether the class recurs, as last filed, and a forced closing."""
     events = Event.objects.filter(case=OuterRef("pk"))
-    filed = events.filter(
-        action__in=(Action.FILE, Action.RECLASSIFY), data__facts__has_key="recurs"
-    ).order_by("-case_seq")
+    filed = events.filter(action__in=_FILED, data__facts__has_key="recurs").order_by("-case_seq")
     forced = events.filter(action=Action.FORCE_CLOSE, at=OuterRef("closed_at"))
     return cases.annotate(
         recurs=Subquery(filed.values("data__facts__recurs")[:1]), is_forced=Exists(forced)

@@ -242,7 +242,7 @@ def case_context(
         "supports": sum(event.action == Action.SUPPORT for event in events),
         "photos": _photo_groups(case),
         "duplicates": _duplicates(case, user, forms, options),
-        "recurrence": recurrence(case, user, at=now),
+        "recurrence": recurrence(case, user, events, at=now),
         "hot_spot": of_case(user, case, today=timezone.localdate(now)),
         "photos_late": case.photos_late(at=now),
         "deadlines": deadline_words(case, events),

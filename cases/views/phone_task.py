@@ -163,7 +163,7 @@ def _task_page(request: UserRequest, task: Task, form: AnswerForm, *, status: in
         "declined": _declined_words(case) if kind == Task.Kind.AUDIT_DECLINE else "",
         "before": [photo for photo in photos if photo.kind in _BEFORE],
         "after": [photo for photo in photos if photo.kind == Attachment.Kind.AFTER],
-        "recurrence": recurrence(case, request.user, at=now),
+        "recurrence": recurrence(case, request.user, events, at=now),
         "doubts": [DOUBT_WORDS[code] for code in case.photo_doubts] if is_handled else [],
         "lines": timeline(events, request.user, said=said),
         "locator": locator(case),

@@ -15,7 +15,7 @@ from cases.views.action_forms import action_forms
 from tests.support.people import person
 from tests.support.spine import act, dispatched, photo, report, unit_person
 
-STATEMENTS = 24
+STATEMENTS = 25
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("huaihua")]
 
 

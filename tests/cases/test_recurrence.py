@@ -12,6 +12,7 @@ from cases.models import Case
 from cases.plane import metres
 from cases.recurrence import NEAR_M, WITHIN, is_near, is_soon
 from cases.selectors.recurrence import recurrence
+from cases.selectors.timeline import events_of
 from tests.support.crowds import crowd_around, plans_of
 from tests.support.people import person
 from tests.support.spine import PLACE, act, case_of, closed, dispatched, photo, report, signed
@@ -55,7 +56,7 @@ def put(number, **values):
 
 def found(number, user):
     case = Case.objects.select_related("minor").get(number=number)
-    return recurrence(case, user, at=timezone.now())
+    return recurrence(case, user, events_of(case), at=timezone.now())
 
 
 def told(number, user):
@@ -200,7 +201,7 @@ def test_a_case_without_a_place_is_looked_up_nowhere(people, condition, django_a
     case = Case.objects.select_related("minor").get(number=number)
 
     with django_assert_num_queries(0):
-        assert recurrence(case, people.chief, at=timezone.now()).closings.count == 0
+        assert recurrence(case, people.chief, [], at=timezone.now()).closings.count == 0
 
 
 def test_one_not_yet_filed_counts_up_to_now(people, condition):
@@ -300,9 +301,10 @@ def test_it_costs_the_same_for_one_and_for_many(people, condition, django_assert
     closed(people, condition)
     number = dispatched(people, condition)
     case = Case.objects.select_related("minor").get(number=number)
+    events = events_of(case)
     for _ in range(2):
-        with django_assert_num_queries(2):
-            rows = recurrence(case, people.chief, at=timezone.now()).closings.count
+        with django_assert_num_queries(1):
+            rows = recurrence(case, people.chief, events, at=timezone.now()).closings.count
         closed(people, condition)
 
     assert rows == 1
@@ -313,7 +315,8 @@ def test_it_is_found_by_the_index_of_places(people, condition, own):
     crowd_around(number, 5000)
     case = Case.objects.select_related("minor").get(number=number)
 
-    plan = plans_of(lambda: recurrence(case, own, at=timezone.now()))
+    events = events_of(case)
+    plan = plans_of(lambda: recurrence(case, own, events, at=timezone.now()))
 
     assert "case_point" in plan
     assert "Seq Scan on cases_case" not in plan

@@ -200,3 +200,34 @@ def test_outlines_are_there_on_a_full_phone(phone):
     )
 
     assert found == areas
+
+
+@pytest.mark.parametrize(
+    ("closings", "words"), [(0, None), (1, "once, 50 m, 7 d"), (3, "3 times, 50 m, 7 d")]
+)
+def test_a_report_is_told_that_it_is_something_come_back(phone, closings, words):
+    answer = {"cases": [], "came_back": {"closings": closings, "metres": 50, "days": 7}}
+    phone.route(f"{SECURE}/near/**", lambda route: route.fulfill(json=answer))
+    page = modules_page(phone)
+
+    page.evaluate(
+        """async () => {
+          document.body.innerHTML = `
+            <p id="came-back" data-once="once, {m} m, {d} d"
+               data-often="{n} times, {m} m, {d} d" hidden></p>
+            <section id="twins" data-address="/near/" data-count="{n}" hidden>
+              <h2 id="twin-count"></h2><p id="twin-first"></p>
+              <button id="twin-look"></button><button id="twin-no"></button>
+              <div id="twin-list"></div><template></template></section>`;
+          const { Duplicates } = await import("/static/cases/report/duplicates.js");
+          window.twins = new Duplicates(document.getElementById("twins"), () => {});
+          window.twins.asked = "here";
+          await window.twins._ask("here", { lon: 109.97, lat: 27.55 }, "event-0405");
+        }"""
+    )
+    said = page.locator("#came-back")
+
+    assert said.is_hidden() == (words is None)
+    assert (said.text_content() or None) == words
+    page.evaluate("() => window.twins.look(null, null)")  # the place is looked for again
+    assert said.is_hidden()
