@@ -53,13 +53,12 @@ def set_dates(*, period: Period, closes_on: date, days: int, actor: User) -> Sco
     """
     now = _begin(period, actor, Stand.LIVE)
     _require_days(days)
-    last = period.end.date() + timedelta(days=DAYS_MAX)
-    if not max(period.end, now) <= midnight(min(closes_on, last)) or closes_on > last:
+    closes_at, last = midnight(closes_on), period.end.date() + timedelta(days=DAYS_MAX)
+    if closes_at < period.end or closes_at <= now or closes_on > last:
         raise InvalidInput(
             _("A period closes after its end, on a day still to come."),
             fields={"closes_on": _("a later day, until %s") % last},
         )
-    closes_at = midnight(closes_on)
     dates = stored_dates(period)
     dates.closes_at, dates.window_until = closes_at, days_after(closes_at, days)
     dates.dated_by = actor
@@ -96,13 +95,12 @@ def extend_window(*, period: Period, until: date, actor: User) -> ScoredPeriod:
     now = _begin(period, actor, Stand.OBJECTIONS, Stand.CLOSED)
     dates = stored_dates(period)
     last = now.astimezone(CITY_TIME).date() + timedelta(days=DAYS_MAX - 1)
-    window_until = midnight(min(until, last)) + timedelta(days=1)
-    if until > last or window_until <= max(now, dates.window_until):
+    if until > last or days_after(midnight(until), 1) <= max(now, dates.window_until):
         raise InvalidInput(
             _("The days of objections only grow."),
             fields={"until": _("a later day, at most %d days from now") % DAYS_MAX},
         )
-    dates.window_until, dates.dated_by = window_until, actor
+    dates.window_until, dates.dated_by = days_after(midnight(until), 1), actor
     dates.save()
     return dates
 

@@ -1,7 +1,10 @@
 """The bulletin of an edition: what it keeps for ever, and what the next one begins with."""
 
+import importlib
+
 import pytest
-from django.db import IntegrityError, transaction
+from django.apps import apps
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from cases.errors import PeriodClosed
@@ -163,3 +166,21 @@ def test_no_run_is_submitted_with_a_template_nobody_confirmed(office):
             period=edition.period, number=1, run=edition.run, template=sent,
             submitted_by=office[0], submitted_at=timezone.now(),
         )  # fmt: skip
+
+
+def test_an_upgrade_gives_the_editions_of_before_what_their_papers_were_made_from(office):
+    sent = template(office, b"x")
+    publish(office, period=SEPTEMBER)
+    before = publish(office)
+    migration = importlib.import_module("scoring.migrations.0012_editions_mended")
+
+    with connection.schema_editor() as editor:
+        editor.execute("ALTER TABLE scoring_edition DISABLE TRIGGER scoring_edition_stands")
+        Edition.objects.update(compared="", template=None)
+        editor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        migration.keep(apps, editor)
+
+    after = Edition.objects.get(pk=before.pk)
+    assert (after.compared, after.template) == (before.compared, sent)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Edition.objects.update(compared="")
