@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -140,15 +141,35 @@ def meeting(request: HttpRequest, period: str) -> HttpResponse:
             refusal = refused
         else:
             messages.success(request, done)
-            return redirect("score_meeting", period=period)
-    said = _told(period, user) | {
+            return redirect(reverse("score_meeting", args=[period]) + _place(request))
+    told = _told(period, user)
+    about = request.POST.get("line", "") if refusal else request.GET.get("about", "")
+    said = told | {
         "posted": request.POST if refusal else {},
-        "about": request.POST.get("line", "") if refusal else request.GET.get("about", ""),
+        "about": about,
+        "owner": request.POST.get("unit") or _unit_about(told["lines"], about),
         "refusal": refusal,
         "wrong": _wrong(refusal),
         "held_on": request.POST.get("held_on") or _today().isoformat(),
     }
     return render(request, "scoring/meeting.html", said, status=refusal.status if refusal else 200)
+
+
+def _place(request: HttpRequest) -> str:
+    """Return where on the page one was."""
+    what = posted_text(request, "do")
+    if what == "move":
+        return f"#line-{posted_number(request, 'line')}"
+    return "#items" if what == "record" else ""
+
+
+def _unit_about(lines: list[dict[str, Any]], about: str) -> str:
+    """Return the unit that holds the case a line is about: it may well be the owner."""
+    for row in lines:
+        only = row["only"]
+        if str(row["line"].pk) == about and only and only["case"] and only["is_visible"]:
+            return only["case"].unit_id or ""
+    return ""
 
 
 def _told(period: str, user: User) -> dict[str, Any]:

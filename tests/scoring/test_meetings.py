@@ -499,7 +499,9 @@ def test_the_office_leads_a_meeting_through_on_its_pages(client, office, second)
     stale = client.post(address, form | {"seen": 9})
     recorded = client.post(address, form)
     page = client.get(address).content.decode()
-    ended = client.post(address, {"do": "finish", "seen": 2, "held_on": TODAY.isoformat()})
+    chosen = client.get(address, {"about": line.pk}).context["owner"]
+    moved = client.post(address, {"do": "move", "seen": 2, "line": line.pk, "to": 1})
+    ended = client.post(address, {"do": "finish", "seen": 3, "held_on": TODAY.isoformat()})
     item = ActionItem.objects.get()
     client.force_login(owner)
     mine = client.get("/score/meetings/items/")
@@ -509,6 +511,9 @@ def test_the_office_leads_a_meeting_through_on_its_pages(client, office, second)
     client.force_login(second)
     judged = client.post(f"/score/meetings/items/{item.pk}/", {"do": "confirm", "seen": 2})
 
+    assert chosen == unit_of("hecheng").pk
+    assert moved["location"] == f"{address}#line-{line.pk}"
+    assert recorded["location"] == f"{address}#items"
     assert (made.status_code, recorded.status_code, ended.status_code) == (302, 302, 302)
     assert (wrong.status_code, stale.status_code, hidden.status_code) == (422, 422, 403)
     assert "三日内清理" in wrong.content.decode()  # what was typed is kept
