@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
+from typing import Any
 
 from django.db.models import Q
 
@@ -161,7 +162,7 @@ def _tasks(first: datetime, until: datetime, office: list[User], random: Random)
                 for number, name in enumerate(_STEPS)
             ]
             unit = random.choice(units).pk if units else ""
-            words = {"title": title, "body": body, "unit": unit, "about": about}
+            words: dict[str, Any] = {"title": title, "body": body, "unit": unit, "about": about}
             task = add_task(**words, steps=steps, actor=office[0], at=first)
             _go_on(task, LIKENESS[body].on_time, today, office, random)
             many += 1
