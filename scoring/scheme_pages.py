@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from cases.errors import DraftClosed, InvalidInput, StaleRules
+from cases.errors import DraftClosed, InvalidInput, PeriodClosed, StaleRules
 from cityops.accounts.models import User
 from scoring.entries import bodies_to_enter, enter_points, manual_items, most_of
 from scoring.frame import require_reader
@@ -257,12 +257,12 @@ def scheme_entries(request: HttpRequest, version: str, period: str) -> HttpRespo
     items = manual_items(found.data)
     if not items or found.dropped_at is not None:
         raise Http404
-    refusal = None
+    refusal: InvalidInput | PeriodClosed | None = None
     if request.method == "POST":
         given = {n: _said(request, n) for n in ("body", "code", "points", "evidence", "reason")}
         try:
             enter_points(scheme=found, period=wanted, actor=user, **given)
-        except InvalidInput as refused:
+        except (InvalidInput, PeriodClosed) as refused:
             refusal = refused
         else:
             messages.success(request, _("Entered."))

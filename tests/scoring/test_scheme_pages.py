@@ -28,6 +28,7 @@ from scoring.versions import (
 )
 from tests.scoring.ledger import write
 from tests.scoring.logs import random_log
+from tests.scoring.periods_city import dated, window_over
 from tests.scoring.test_indicators import OCTOBER
 from tests.support.city import SmallCity, open_logs
 from tests.support.people import person
@@ -344,6 +345,7 @@ def entered(client, body, code, points, **more):
 
 @pytest.mark.django_db(transaction=True)
 def test_points_entered_by_hand_count_with_their_reason_and_the_last_one_holds(client, city):
+    dated()
     assessor = person("as1", Role.ASSESSOR)
     scheme = scheme_of("example-yuncheng")
     client.force_login(assessor)
@@ -367,6 +369,10 @@ def test_points_entered_by_hand_count_with_their_reason_and_the_last_one_holds(c
     assert lines[teams[1]]["points"] == "17.14"  # 12 x 100/70
     page = client.get("/score/schemes/example-yuncheng/entries/2026-10/")
     assert [row["counts"] for row in page.context["rows"]].count(False) == 1
+    window_over()
+    late = entered(client, teams[0], "Y4", "20")
+    assert late.status_code == 422
+    assert "days of objections" in late.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from scoring.versions import scheme_for, scheme_of
 from scoring.words import COUNT_NAMES, REPORT_COUNTS
 from tests.scoring.ledger import write
 from tests.scoring.logs import day, random_log
+from tests.scoring.periods_city import dated
 from tests.support.people import person
 from tests.support.spine import act
 
@@ -384,6 +385,7 @@ def test_points_by_hand_leave_without_their_words_and_verify(exported, tmp_path)
     scheme = scheme_of("example-jinhua")
     item = next(one for one in scheme.data["items"] if one["rule"]["kind"] == "manual")
     actor = person("enters", Role.ASSESSOR)
+    dated()
     entry = enter_points(
         scheme=scheme, period=OCTOBER, body="hecheng", code=item["code"], points="1.5",
         evidence="张三的证明", reason="李四说的", actor=actor,
