@@ -117,7 +117,7 @@ class _Sheets:
     def _sources(self) -> None:
         """Say where the cases behind each number are listed."""
         sheet = self.book.add_worksheet(pgettext("bulletin", "Sources"))
-        names = [_("Where"), _("Number"), _("Value"), _("Address of the list")]
+        names = [_("Where"), _("Number"), pgettext("bulletin", "Value"), _("Address of the list")]
         self._row(sheet, 0, names, self.head)
         place = 1
         listed = [

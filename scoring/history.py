@@ -13,7 +13,7 @@ def kept_runs(periods: Sequence[Period], level: str) -> dict[str, Run]:
     """Return the run that stands for each period that has ended, by name.
 
     It is that of the edition in force, else the newest by the scheme that was in force, computed
-    after the period's end. A period nobody looked at since has none.
+    after the period's end. A period nobody looked at since has none here (frame.history_of).
     """
     wanted = {period.name: period for period in periods}
     stored = (

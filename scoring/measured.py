@@ -82,6 +82,39 @@ class OnsitePoint(models.Model):
         return f"{self.draw_id} {self.body} {self.order}"
 
 
+class OnsiteReplacement(models.Model):
+    """Points that were handed on because their assessor left or fell ill; appended only.
+
+    To the next in the order that was drawn for the body. A trigger lets the assessor of a point
+    change by such a row alone, and not once it is answered (migration 0009).
+    """
+
+    draw = models.ForeignKey(OnsiteDraw, models.PROTECT, related_name="replacements")
+    body = models.CharField(max_length=20)
+    before = models.ForeignKey(_USER, models.PROTECT, related_name="+")
+    after = models.ForeignKey(_USER, models.PROTECT, related_name="+")
+    points = ArrayField(models.PositiveSmallIntegerField())  # their `order`
+    reason = models.CharField(_("reason"), max_length=400)
+    by = models.ForeignKey(_USER, models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    objects: ClassVar[models.Manager["OnsiteReplacement"]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("assessor replaced on site")
+        verbose_name_plural = _("assessors replaced on site")
+        ordering = ["pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(reason__gt="") & ~Q(before=F("after")),
+                name="onsite_replaced_with_a_reason",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.draw_id} {self.body}: {self.before_id} → {self.after_id}"
+
+
 class OnsiteAnswer(models.Model):
     """What the assessor found at a point, once: 100 less what its findings take off.
 

@@ -30,7 +30,13 @@ from cases.selectors.draws import heads_before, in_order, seed_of
 from cityops.accounts.models import Grant, User
 from cityops.accounts.roles import Role, ScopeKind
 from scoring.lifecycle import TEXT_MAX, require_begun, require_office, require_provisional
-from scoring.measured import OnsiteAnswer, OnsiteDraw, OnsiteFinding, OnsitePoint
+from scoring.measured import (
+    OnsiteAnswer,
+    OnsiteDraw,
+    OnsiteFinding,
+    OnsitePoint,
+    OnsiteReplacement,
+)
 from scoring.periods import Period, parse_period, periods_within
 from scoring.rules import Measure
 
@@ -122,6 +128,74 @@ def draw_points(*, period: Period, actor: User, at: datetime | None = None) -> O
         for number, (kind, cell) in enumerate(cells_in_order(draw, body), start=1)
     )
     return draw
+
+
+@retrying
+def replace_assessor(
+    *, period: Period, username: str, reason: str, actor: User
+) -> list[OnsiteReplacement]:
+    """Hand the points that wait for an assessor on to the next in the order drawn for each body.
+
+    What was answered stays. Next is who follows in that order, round it, and still may go there
+    and was not replaced himself. Raises NotAllowed, PeriodClosed, InvalidInput.
+    """
+    require_office(actor)
+    require_provisional(period)
+    said = reason.strip()
+    if not 0 < len(said) <= TEXT_MAX:
+        raise InvalidInput(_("Say why."), fields={"reason": _("1 to %d characters") % TEXT_MAX})
+    draw = OnsiteDraw.objects.filter(period=period.name).first()
+    drawn = OnsitePoint.objects.filter(draw=draw, assessor__username=username)
+    held = list(drawn.select_for_update(of=("self",)))  # nobody answers them meanwhile
+    answered = set(OnsiteAnswer.objects.filter(point__in=held).values_list("point_id", flat=True))
+    waiting: dict[str, list[OnsitePoint]] = defaultdict(list)
+    for point in held:
+        if point.pk not in answered:
+            waiting[point.body].append(point)
+    if draw is None or not waiting:
+        raise InvalidInput(
+            _("No point waits for this assessor."), fields={"assessor": _("choose another")}
+        )
+    people, now = _assessors(), timezone.now()
+    gone = {username, *draw.replacements.values_list("before__username", flat=True)}
+    rows = []
+    for body, points in sorted(waiting.items()):
+        name = _next_in(draw.assessors[body], username, people, gone, body)
+        after, own = people[name]
+        rows.append(
+            OnsiteReplacement.objects.create(
+                draw=draw,
+                body=body,
+                before=points[0].assessor,
+                after=after,
+                points=sorted(point.order for point in points),
+                reason=said,
+                by=actor,
+                at=now,
+            )
+        )
+        drawn = OnsitePoint.objects.filter(pk__in=[point.pk for point in points])
+        drawn.update(assessor=after, assessor_of=sorted(own))
+    return rows
+
+
+def _next_in(
+    order: Sequence[str],
+    username: str,
+    people: Mapping[str, tuple[User, frozenset[str]]],
+    gone: Collection[str],
+    body: str,
+) -> str:
+    """Return who follows somebody in an order, round it, and may go to a body."""
+    place = order.index(username)
+    for name in (*order[place + 1 :], *order[:place]):
+        if name not in gone and name in people and body not in people[name][1]:
+            return name
+    district = District.objects.get(pk=body).short_name
+    raise InvalidInput(
+        _("Of those drawn nobody is left who can be sent to %s.") % district,
+        fields={"assessor": _("choose another")},
+    )
 
 
 def cells_in_order(draw: OnsiteDraw, body: str) -> list[tuple[str, str]]:
@@ -272,7 +346,8 @@ def answer_point(
     NotAllowed, also for who got a post in the district since the draw, and InvalidInput by field.
     `at` is given for demonstrations only.
     """
-    if point.assessor_id != actor.pk or not actor.holds(Role.ASSESSOR):
+    held = OnsitePoint.objects.select_for_update().get(pk=point.pk)  # it may be handed on
+    if held.assessor_id != actor.pk or not actor.holds(Role.ASSESSOR):
         raise NotAllowed(_("This point was drawn for somebody else."))
     if point.body in own_districts([actor.pk])[actor.pk]:
         raise NotAllowed(_("You have a post in this district by now, so you do not inspect it."))

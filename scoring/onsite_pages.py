@@ -9,11 +9,12 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
+from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from cases.choices import DISTRICT_SLUGS
 from cases.errors import InvalidInput, PeriodClosed, Refusal
@@ -24,8 +25,22 @@ from cityops.accounts.models import User
 from cityops.accounts.roles import Role, ScopeKind
 from scoring.frame import frame_of, period_of, require_reader
 from scoring.lifecycle import TEXT_MAX, Stand, stand_of
-from scoring.measured import OnsiteAnswer, OnsiteDraw, OnsiteFinding, OnsitePoint
-from scoring.onsite import NOTE_MAX, Found, answer_point, cases_of, draw_points, points_of
+from scoring.measured import (
+    OnsiteAnswer,
+    OnsiteDraw,
+    OnsiteFinding,
+    OnsitePoint,
+    OnsiteReplacement,
+)
+from scoring.onsite import (
+    NOTE_MAX,
+    Found,
+    answer_point,
+    cases_of,
+    draw_points,
+    points_of,
+    replace_assessor,
+)
 from scoring.periods import Period, parse_period, periods_within
 from scoring.rules import half_up
 from scoring.sheet import body_names
@@ -48,10 +63,43 @@ def onsite(request: HttpRequest, period: str) -> HttpResponse:
         else:
             messages.success(request, _("The points are drawn."))
             return redirect("score_onsite", period=wanted.name)
+    return _shown(request, user, wanted, refusal)
+
+
+@require_POST
+@login_required
+def onsite_replace(request: HttpRequest, period: str) -> HttpResponse:
+    """Hand the points of an assessor who left or fell ill on to the next of the draw."""
+    user, wanted = require_reader(request), period_of(period)
+    if not may_edit(user):
+        raise PermissionDenied
+    said = {name: str(request.POST.get(name, "")) for name in ("assessor", "reason")}
+    try:
+        replace_assessor(
+            period=wanted, username=said["assessor"], reason=said["reason"], actor=user
+        )
+    except (InvalidInput, PeriodClosed) as refused:
+        return _shown(request, user, wanted, refused)
+    messages.success(request, _("The points go to the next of the draw."))
+    return redirect("score_onsite", period=wanted.name)
+
+
+def _shown(
+    request: HttpRequest, user: User, wanted: Period, refusal: Refusal | None
+) -> HttpResponse:
     draws = list(OnsiteDraw.objects.filter(period__in=_months(wanted, request)).order_by("period"))
     over = {draw.pk for draw in draws if _is_over(draw)}
     told = [draw for draw in draws if draw.pk in over or may_edit(user)]
+    replaced = OnsiteReplacement.objects.filter(draw__in=told)
+    names = body_names()
     said = {
+        "replaced": [
+            (names.get(one.body, one.body), one)
+            for one in replaced.select_related("before", "after", "by")
+        ],
+        "replaceable": _waited_for(draws) if may_edit(user) and wanted.is_month else [],
+        "text_max": TEXT_MAX,
+        "posted": request.POST,
         "draws": [{"draw": draw, "kinds": _kinds(draw), "lots": _lots(draw)} for draw in told],
         "is_drawn": bool(draws),
         "is_told": told == draws,
@@ -62,6 +110,13 @@ def onsite(request: HttpRequest, period: str) -> HttpResponse:
     }
     page = frame_of("onsite", wanted) | said
     return render(request, "scoring/onsite.html", page, status=422 if refusal else 200)
+
+
+def _waited_for(draws: list[OnsiteDraw]) -> list[tuple[str, str, int]]:
+    """Return user name, name and number of points of each assessor whose points wait."""
+    waiting = OnsitePoint.objects.filter(draw__in=draws, answer=None)
+    counted = waiting.values_list("assessor__username", "assessor__name").annotate(n=Count("pk"))
+    return list(counted.order_by("assessor__username"))
 
 
 def _months(period: Period, request: HttpRequest) -> list[str]:

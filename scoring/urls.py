@@ -99,6 +99,11 @@ urlpatterns = [
         name="score_objection_adjust",
     ),
     path("score/onsite/<str:period>/", onsite_pages.onsite, name="score_onsite"),
+    path(
+        "score/onsite/<str:period>/replace/",
+        onsite_pages.onsite_replace,
+        name="score_onsite_replace",
+    ),
     path("score/onsite/<str:period>/pool.csv", onsite_pages.onsite_pool, name="score_onsite_pool"),
     path("score/key-tasks/task/<int:pk>/", key_task_pages.key_task, name="score_key_task"),
     path("score/key-tasks/<str:period>/", key_task_pages.key_tasks, name="score_key_tasks"),

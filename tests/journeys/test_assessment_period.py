@@ -153,11 +153,13 @@ def closed(readers: Readers) -> None:
     page = readers.at(OFFICE, RANKING)
     page.get_by_role("link", name="Close the period").click()
     readers.look(page)
-    page.get_by_label("Days of objections").first.fill("2")
     page.get_by_role("button", name="Close now").click()
     expect(page.get_by_text("The districts may object now.")).to_be_visible()
     page.get_by_role("link", name="Back to the ranking").click()
     expect(page.locator(".life-strip")).to_contain_text("Open to objections")
+    page = readers.at(RIVAL, "/notices/")
+    page.get_by_role("button", name="The period is closed").click()
+    page.wait_for_url(f"**{COURSE}")
 
 
 def objected(readers: Readers) -> str:
@@ -214,12 +216,28 @@ def published(readers: Readers) -> dict[str, tuple[str, bytes]]:
     page.get_by_role("button", name="核定并发布").click()
     expect(page.locator(".life-strip")).to_contain_text("第 1 版")
     readers.look(page)
+    presented(readers, page)
     page.get_by_role("link", name="通报", exact=True).click()
     readers.look(page)
     papers = papers_of(page)
     read(papers, page.locator(".paper table").first)
     assert papers_of(page) == papers  # printed again, they are the same to the last byte
     return papers
+
+
+def presented(readers: Readers, page: Page) -> None:
+    """Open the presentation by its key, which opens nothing where keys are switched off."""
+    page.evaluate("localStorage.setItem('desk-keys', 'off')")
+    page.reload()
+    expect(page.locator("#present kbd")).to_be_hidden()
+    page.keyboard.press("p")
+    page.evaluate("localStorage.setItem('desk-keys', 'on')")
+    page.reload()  # and is still the ranking
+    expect(page.locator("#present kbd")).to_be_visible()
+    page.keyboard.press("p")
+    page.wait_for_url("**/show/*")
+    readers.look(page)
+    page.goto(RANKING)
 
 
 def read(papers: dict[str, tuple[str, bytes]], shown: Locator) -> None:

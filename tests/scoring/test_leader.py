@@ -44,14 +44,36 @@ def test_a_leader_begins_with_three_numbers_that_open_their_cases(client, city):
     assert {case.pk for case, _ in page.context["late"]} == {case.pk for case in late}
 
 
-def test_twelve_periods_are_a_table_with_the_lines(client, city):
+def known(page):
+    return [column.name for column in page.context["columns"] if column.is_known]
+
+
+def test_of_the_periods_nobody_looked_at_the_newest_is_computed_and_more_while_there_is_time(
+    client, city, monkeypatch
+):
     client.force_login(person("l1", Role.LEADER))
-    client.get("/score/2026-09/")
+    monkeypatch.setattr(frame, "COMPUTED_S", 0)
+    assert known(client.get("/score/2026-10/trend/")) == ["2026-09", "2026-10"]
+    monkeypatch.setattr(frame, "COMPUTED_S", 60)
+    assert known(client.get("/score/2026-10/trend/")) == ["2026-08", "2026-09", "2026-10"]
+    monkeypatch.setattr(frame, "COMPUTED_S", 0)
 
     page = client.get("/score/2026-10/trend/")
 
-    known = [column.name for column in page.context["columns"] if column.is_known]
-    assert known == ["2026-08", "2026-09", "2026-10"]  # the one before each is computed with it
+    assert known(page) == ["2026-08", "2026-09", "2026-10"]
+    opened = client.get("/score/2026-08/").context["bodies"]
+    totals = {body["name"]: body["total"] for body in opened}
+    for name, values in page.context["lines"]:
+        assert (None if values[9] is None else str(values[9])) == totals[name]
+
+
+def test_twelve_periods_are_a_table_with_the_lines(client, city, monkeypatch):
+    monkeypatch.setattr(frame, "COMPUTED_S", 60)
+    client.force_login(person("l1", Role.LEADER))
+
+    page = client.get("/score/2026-10/trend/")
+
+    assert known(page) == ["2026-08", "2026-09", "2026-10"]  # the log begins in August
     for name, values in page.context["lines"]:
         plotted = next(one for one in page.context["plot"]["series"] if one["name"] == name)
         assert plotted["values"] == [None if v is None else str(v) for v in values]

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import threading
 import time
 from datetime import timedelta
 from decimal import Decimal
@@ -19,12 +20,20 @@ from django.utils import timezone
 from cases.choices import DISTRICT_SLUGS
 from cases.errors import InvalidInput, NotAllowed, PeriodClosed
 from cases.models import Area, Attachment, Case, Component, DistrictHead, Effect
+from cases.services.city import load_city
 from cases.services.effects import run_effect
 from cases.services.photo_store import arrived_path, has_arrived, sweep_photos
 from cases.services.photos import store
 from cityops.accounts.models import User
 from cityops.accounts.roles import Role
-from scoring.measured import OnsiteAnswer, OnsiteDraw, OnsiteFinding, OnsitePoint
+from scoring import onsite
+from scoring.measured import (
+    OnsiteAnswer,
+    OnsiteDraw,
+    OnsiteFinding,
+    OnsitePoint,
+    OnsiteReplacement,
+)
 from scoring.onsite import (
     Found,
     answer_point,
@@ -33,6 +42,7 @@ from scoring.onsite import (
     onsite_measures,
     own_districts,
     points_by_kind,
+    replace_assessor,
 )
 from scoring.periods import month_of, months_after
 from scoring.services import run_in_snapshot
@@ -41,6 +51,7 @@ from tests.scoring.ledger import write
 from tests.scoring.logs import Story
 from tests.scoring.periods_city import dated
 from tests.support.browsers import picture
+from tests.support.city import SmallCity, open_logs
 from tests.support.people import person
 from tests.support.spine import photo
 
@@ -374,7 +385,8 @@ def test_the_programs_roles_change_no_answer(draw):
     for statement in (
         "UPDATE scoring_onsiteanswer SET remark = 'x'",
         "DELETE FROM scoring_onsitefinding",
-        "UPDATE scoring_onsitepoint SET assessor_of = '{}'",
+        "UPDATE scoring_onsitepoint SET cell = ''",
+        "UPDATE scoring_onsitereplacement SET reason = 'x'",
         "DELETE FROM scoring_onsitedraw",
     ):
         with pytest.raises(DatabaseError, match="permission denied"):
@@ -540,3 +552,118 @@ def test_the_page_draws_for_an_assessor(client, office):
     assert "Draw the points" in empty.content.decode()
     assert drawn.status_code == 302
     assert OnsiteDraw.objects.get().drawn_by == office
+
+
+# --- who leaves or falls ill --------------------------------------------------------------------
+
+
+def orders_of(draw, body, username):
+    points = draw.points.filter(body=body, assessor__username=username)
+    return sorted(points.values_list("order", flat=True))
+
+
+def test_the_points_of_who_falls_ill_go_to_the_next_of_the_draw(client, office, draw):
+    ill = "a2"
+    done = draw.points.filter(assessor__username=ill).order_by("body", "order").first()
+    answer(done)
+    before = {body: orders_of(draw, body, ill) for body in DISTRICT_SLUGS}
+    client.force_login(office)
+    address = f"/score/onsite/{MONTH.name}/replace/"
+
+    assert client.post(address, {"assessor": ill, "reason": " "}).status_code == 422
+    assert client.post(address, {"assessor": "x", "reason": "病假"}).status_code == 422
+    assert OnsiteReplacement.objects.count() == 0
+    assert {body: orders_of(draw, body, ill) for body in DISTRICT_SLUGS} == before
+    assert client.post(address, {"assessor": ill, "reason": "病假"}).status_code == 302
+
+    assert {body: orders_of(draw, body, ill) for body in DISTRICT_SLUGS} == {
+        body: [done.order] if body == done.body else [] for body in DISTRICT_SLUGS
+    }
+    for one in OnsiteReplacement.objects.all():
+        order = draw.assessors[one.body]
+        assert one.after.username == order[(order.index(ill) + 1) % len(order)]
+        assert set(one.points) == set(before[one.body]) - {done.order if one.body == done.body
+                                                           else 0}  # fmt: skip
+        assert set(one.points) <= set(orders_of(draw, one.body, one.after.username))
+    waiting = draw.points.filter(answer=None, body="zhongfang").first()
+    answer(waiting)
+    client.force_login(person("l1", Role.LEADER, "zhongfang"))
+    page = client.get(f"/score/onsite/{MONTH.name}/").content.decode()
+    assert page.count("病假") == 4
+    assert "Hand on to the next" not in page
+
+
+def test_nobody_is_sent_to_the_own_district_or_twice_and_none_left_changes_nothing(office, draw):
+    replace = partial(replace_assessor, period=MONTH, reason="离任", actor=office)
+    with pytest.raises(NotAllowed):
+        replace(username="a2", actor=User.objects.with_grants().get(username="h1"))
+    replace(username="a2")
+    assert orders_of(draw, "hecheng", "h1") == []
+
+    with pytest.raises(InvalidInput, match="nobody is left"):
+        replace(username="a1")  # h1 may not go to 鹤城区, and a2 was replaced
+
+    assert len(orders_of(draw, "hecheng", "a1")) == 24
+    assert OnsiteReplacement.objects.count() == 4
+    with pytest.raises(InvalidInput, match="No point waits"):
+        replace(username="a2")
+
+
+def test_the_database_lets_no_point_change_hands_without_a_reason_or_after_its_answer(draw):
+    point = draw.points.filter(body="zhongfang").first()
+    other = draw.points.filter(body="zhongfang").exclude(assessor=point.assessor).first().assessor
+    with pytest.raises(IntegrityError, match="by no replacement"), transaction.atomic():
+        OnsitePoint.objects.filter(pk=point.pk).update(assessor=other)
+    answer(point)
+    OnsiteReplacement.objects.create(
+        draw=draw, body="zhongfang", before=point.assessor, after=other, points=[point.order],
+        reason="a", by=other, at=timezone.now(),
+    )  # fmt: skip
+    with pytest.raises(IntegrityError, match="its assessor stays"), transaction.atomic():
+        OnsitePoint.objects.filter(pk=point.pk).update(assessor=other)
+
+
+def test_a_point_is_not_answered_while_it_is_handed_on(transactional_db, tmp_path, monkeypatch):
+    open_logs()
+    load_city(SmallCity(tmp_path).write(), since=None, progress=lambda line: None)
+    office, other = person("a1", Role.ASSESSOR), person("a2", Role.ASSESSOR)
+    draw = draw_points(period=MONTH, actor=office)
+    point = draw.points.filter(assessor=other).first()
+    find, came = onsite._next_in, []
+
+    def answer_late():
+        try:
+            answer(point, actor=other)
+        except NotAllowed:
+            came.append("refused")
+        finally:
+            connection.close()
+
+    late = threading.Thread(target=answer_late)
+
+    def once_somebody_waits(*said):
+        if not late.ident:
+            late.start()
+            wait_for_a_waiter()
+        return find(*said)
+
+    monkeypatch.setattr(onsite, "_next_in", once_somebody_waits)
+    replace_assessor(period=MONTH, username="a2", reason="病假", actor=office)
+    late.join(30)
+
+    assert came == ["refused"]
+    assert not OnsiteAnswer.objects.exists()
+    assert OnsitePoint.objects.get(pk=point.pk).assessor == office
+
+
+def wait_for_a_waiter():
+    """Wait until another connection waits for a lock this one holds."""
+    until, waiting = time.monotonic() + 20, 0
+    while not waiting:
+        assert time.monotonic() < until, "nobody waits"
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY ("
+                "pg_blocking_pids(pid)) AND datname = current_database()"
+            )
+            waiting = cursor.fetchone()[0]

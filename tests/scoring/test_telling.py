@@ -8,9 +8,10 @@ from cases.choices import Role
 from cases.errors import NotAllowed
 from cases.models import Notice
 from scoring.objections import answer_objection, raise_objection, withdraw_objection
-from scoring.publishing import approve_edition, close_period, return_edition, submit_run
+from scoring.publishing import close_period, return_edition, submit_run
 from scoring.services import compute_run
 from tests.scoring.periods_city import LATE, OCTOBER, dated, october, rule, touch_heads, window_over
+from tests.scoring.test_lifecycle import publish
 from tests.support.people import person
 
 
@@ -46,26 +47,21 @@ def objected(people):
     )  # fmt: skip
 
 
-def submitted(people, reason=""):
+def submitted(people):
     run = compute_run(OCTOBER)
-    return submit_run(period=OCTOBER, seen_run=run.pk, reason=reason, actor=people["office"])
+    return submit_run(period=OCTOBER, seen_run=run.pk, reason="", actor=people["office"])
 
 
-def approved(people, edition):
-    return approve_edition(
-        period=OCTOBER,
-        number=edition.number,
-        seen_seal=edition.run.seal,
-        actor=people["second"],
-    )
+def published(people, reason=""):
+    publish([people["office"], people["second"]], reason)
 
 
 def test_the_districts_are_told_of_the_closing_and_until_when_they_may_object(client, people):
     with pytest.raises(NotAllowed):
-        close_period(period=OCTOBER, days=2, actor=people["leader"])
+        close_period(period=OCTOBER, days=5, actor=people["leader"])
     assert told() == []
 
-    dates = close_period(period=OCTOBER, days=2, actor=people["office"])
+    dates = close_period(period=OCTOBER, days=5, actor=people["office"])
 
     client.force_login(people["leader"])
     page = client.get("/notices/").content.decode()
@@ -98,28 +94,30 @@ def test_an_objection_tells_the_office_and_its_answer_the_side_that_raised_it(pe
 def test_each_step_of_publishing_tells_whose_turn_it_is_and_in_the_end_everybody(people):
     window_over()
     course = "/score/2026-10/standing/"
-    edition = submitted(people)
+    submitted(people)
     assert told() == [("submitted", "second", course)]
     return_edition(period=OCTOBER, number=1, reason="再核", actor=people["second"])
     assert told() == [("returned", "office", course)]
 
-    edition = submitted(people)
-    told()
-    approved(people, edition)
+    published(people)
     address = "/score/2026-10/editions/1/"
-    assert told() == [("published", name, address) for name in ("leader", "office", "rival")]
+    assert told() == [
+        *(("published", name, address) for name in ("leader", "office", "rival")),
+        ("submitted", "second", course),
+    ]
 
     rule(LATE)
     touch_heads()
-    edition = submitted(people, "申诉")
-    told()
-    approved(people, edition)
+    published(people, "申诉")
     address = "/score/2026-10/editions/2/"
-    assert told() == [("reissued", name, address) for name in ("leader", "office", "rival")]
+    assert told() == [
+        *(("reissued", name, address) for name in ("leader", "office", "rival")),
+        ("submitted", "second", course),
+    ]
 
 
 def test_who_left_the_post_or_the_city_is_told_nothing_more(client, people):
-    close_period(period=OCTOBER, days=2, actor=people["office"])
+    close_period(period=OCTOBER, days=5, actor=people["office"])
     people["leader"].grant_set.all().delete()
     client.force_login(people["leader"])
     assert client.get("/notices/unread/").json()["unread"] == 0
@@ -130,6 +128,6 @@ def test_who_left_the_post_or_the_city_is_told_nothing_more(client, people):
     people["rival"].is_active = False
     people["rival"].save()
     window_over()
-    approved(people, submitted(people))
+    published(people)
 
     assert [name for what, name, _address in told() if what == "published"] == ["office"]

@@ -679,7 +679,9 @@ _FINGERPRINT = """
            (SELECT md5(string_agg(o::text, '' ORDER BY id)) FROM scoring_objection o),
            (SELECT count(*) FROM scoring_objectionmessage),
            (SELECT count(*) FROM scoring_objectionadjustment),
-           (SELECT count(*) FROM scoring_onsitedraw), (SELECT count(*) FROM scoring_onsiteanswer),
+           (SELECT count(*) FROM scoring_onsitedraw),
+           (SELECT count(*) FROM scoring_onsitereplacement),
+           (SELECT count(*) FROM scoring_onsiteanswer),
            (SELECT md5(string_agg(m::text, '' ORDER BY id)) FROM scoring_milestone m),
            (SELECT count(*) FROM scoring_keytaskchange),
            (SELECT md5(string_agg(s::text, '' ORDER BY id)) FROM scoring_survey s),
@@ -996,6 +998,7 @@ REQUESTS: dict[tuple[str, str], Send] = {
     ("POST", "score/meetings/items/<int:pk>/"): form(do="report", seen="1", note="b"),
     ("POST", "score/satisfaction/<str:period>/import/"): send_survey,
     ("POST", "score/satisfaction/survey/<int:pk>/withdraw/"): form(reason="a"),
+    ("POST", "score/onsite/<str:period>/replace/"): form(assessor="as2", reason="b"),
     ("POST", "score/<str:period>/bulletin/template/"): form(
         template=lambda: io.BytesIO(SHIPPED_TEMPLATE.read_bytes())
     ),
@@ -1039,7 +1042,7 @@ def _period(world: World, route: str) -> str:
     words = route.split("/")
     if words[:2] == ["score", "<str:period>"] and words[2] in _STANDS:
         return world.periods.months[_STANDS[words[2]]].name
-    if "pool" in route or "meetings" in route:
+    if "pool" in route or "meetings" in route or "replace" in route:
         return LAST_MONTH.name
     return f"{timezone.localdate():%Y-%m}"
 

@@ -26,12 +26,25 @@ for (const button of document.querySelectorAll("[data-share]")) {
   });
 }
 
+// The switch of the desk and the list (cases/desk/keys.js) holds here, too.
+function areKeysOn() {
+  try {
+    return localStorage.getItem("desk-keys") !== "off";
+  } catch {
+    return true; // storage is blocked
+  }
+}
+
 const present = document.getElementById("present");
+const hint = present && present.querySelector("kbd");
+if (hint) {
+  hint.hidden = !areKeysOn();
+}
 document.addEventListener("keydown", (event) => {
   const at = /** @type {Element} */ (event.target);
   const typing = at.closest("input, select, textarea");
   const plain = !event.ctrlKey && !event.altKey && !event.metaKey && !event.isComposing;
-  if (present && plain && !typing && event.key.toLowerCase() === "p") {
+  if (present && plain && !typing && areKeysOn() && event.key.toLowerCase() === "p") {
     present.click();
   }
 });
