@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from cases.errors import InvalidInput, NotAllowed
 from cases.models import Case, Condition, Unit
+from cases.selectors.calendars import current_version
 from cityops.accounts.models import User
 from cityops.accounts.roles import Role
 from scoring.meeting_models import ActionItem, AgendaLine, ItemChange, Meeting, MeetingChange
@@ -71,7 +72,7 @@ def late_case(number, body="hecheng", *, hours=50, **words):
         "lamp_due_at": NOW - timedelta(hours=hours),
         "limit_value": 10,
         "limit_unit": "emergency_hour",
-        "calendar_version": 1,
+        "calendar_version": current_version(),
         "address": f"秘密路{number}",
         "reported_at": NOW - timedelta(days=9),
         "filed_at": NOW - timedelta(days=9),
