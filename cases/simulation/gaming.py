@@ -38,7 +38,7 @@ class Move(StrEnum):
 
 ABOUT: Mapping[Move, str] = {
     Move.CLOSE_LATE: "finishes late what it would have left for weeks",
-    Move.HALVE_LATENESS: "half of what would be late is in time",
+    Move.HALVE_LATENESS: "has half of what would be late done in time",
     Move.VOID_LATE: "has every case voided when it is late",
     Move.FINISH_EARLY: "says of what will be late that it is done, in time and without work",
     Move.EXTEND_LATE: "asks for more time for all that will be late",
