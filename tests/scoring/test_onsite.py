@@ -663,7 +663,7 @@ def wait_for_a_waiter():
         assert time.monotonic() < until, "nobody waits"
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY ("
-                "pg_blocking_pids(pid)) AND datname = current_database()"
+                "SELECT count(*) FROM pg_locks"
+                " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
             )
             waiting = cursor.fetchone()[0]
