@@ -21,7 +21,12 @@ from deploy.python_env import DEV_LOCK, ROOT, RUNTIME_LOCK
 
 TEMPLATE_FOLDERS = ("cityops", "cases", "scoring")
 SCRIPT_TYPES = ROOT / "deploy/types"
-WHOLE_CITIES = ("tests/faultlab", "tests/journeys", "tests/test_deploy.py")
+WHOLE_CITIES = (
+    "tests/faultlab",
+    "tests/journeys",
+    "tests/scoring/test_gaming_moves.py",
+    "tests/test_deploy.py",
+)
 MOST_WORKERS = 4  # each has a database of its own, and they share the one server
 
 
@@ -143,7 +148,7 @@ def _pytest(home: Home, arguments: list[str]) -> int:
     """Run the tests with their own settings against the private servers.
 
     All of them in two turns: first what needs a database alone, on every processor,
-    then what runs a whole city and must have the machine to itself.
+    then what runs a whole city, or months of one, and must have the machine to itself.
     """
     if arguments:
         return _run_pytest(home, arguments)

@@ -109,11 +109,14 @@ def expect_answer(life: Life, at: datetime) -> None:
 
 def answer_audit(life: Life, at: datetime) -> None:
     """Say whether the closing or the declining holds."""
-    if life.stage == Stage.DECLINED:
-        odds = REFUSED_RIGHTLY if life.is_refused else RIGHTLY_DECLINED
-    else:
-        odds = 1 - HOLLOW_FOUND if life.is_hollow else life.profile.passes
+    odds = RIGHTLY_DECLINED if life.stage == Stage.DECLINED else life.profile.passes
     passed = life.happens(odds)
+    if life.is_easy:
+        passed = not life.falls_on(1 - odds, "easy not held")
+    elif life.is_hollow:
+        passed = not life.falls_on(HOLLOW_FOUND, "hollow found")
+    elif life.is_refused:
+        passed = life.falls_on(REFUSED_RIGHTLY, "refused rightly")
     words = {"passed": passed, "photos": life.city.album.pick(life.random, Attachment.Kind.AUDIT)}
     if not passed and life.stage == Stage.CLOSED:
         words |= {

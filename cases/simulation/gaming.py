@@ -92,15 +92,12 @@ def extra_cases(run: Run, draft: Draft, key: str, at: datetime) -> list[Extra]:
     """Return the easy cases the district files beside a report, if it plays that."""
     moves = run.moves.get(draft.district, frozenset())
     luck = run.city.luck(key, "extra")
-    if Move.EASY_ELSEWHERE in moves and luck.random() < MORE:
+    if Move.EASY_ELSEWHERE in moves and run.falls_on(MORE, f"more {draft.district}"):
         return [Extra(run.city.small(draft.district, at, luck), WALK, f"{key}+")]
-    if Move.EASY_SAME_CELLS not in moves:
-        return []
-    run.reported[draft.district] += 1
-    if run.reported[draft.district] % round(PILE / MORE):
-        return []
-    small = run.city.small(draft.district, at, luck)
-    return [Extra(small, WALK * (n + 1), f"{key}+{n}") for n in range(PILE)]
+    if Move.EASY_SAME_CELLS in moves and run.falls_on(MORE / PILE, f"piles {draft.district}"):
+        small = run.city.small(draft.district, at, luck)
+        return [Extra(small, WALK * (n + 1), f"{key}+{n}") for n in range(PILE)]
+    return []
 
 
 # --- before filing, and while a unit works ------------------------------------------------------
@@ -110,7 +107,7 @@ def refuses(life: Life) -> bool:
     """Whether the district refuses a true report because it is hard."""
     limit = life.draft.condition
     is_hard = limit.limit_unit == LimitUnit.WORK_DAY and limit.limit_value > 1
-    life.is_refused = is_hard and life.plays(Move.REFUSE_HARD) and life.happens(REFUSED)
+    life.is_refused = is_hard and life.plays(Move.REFUSE_HARD) and life.falls_on(REFUSED, "refused")
     return life.is_refused
 
 

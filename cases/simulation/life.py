@@ -169,6 +169,10 @@ class Life:
         """Whether something of these odds happens."""
         return self.random.random() < odds
 
+    def falls_on(self, share: float, of: str) -> bool:
+        """Whether it is among this share of the cases of its district that this happens to."""
+        return self.run.falls_on(share, f"{of} {self.now['district']}")
+
     # --- acting ---------------------------------------------------------------------------------
 
     def look(self) -> Case:

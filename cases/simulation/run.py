@@ -36,7 +36,7 @@ class Run:
     ) -> None:
         self.city, self.services, self.speed = city, services, speed
         self.moves = moves or {}  # played to look better, by district
-        self.reported: Counter[str] = Counter()  # by district that piles up easy cases
+        self._counted: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
         self.lives: dict[str, Life] = {}  # by case number
         # Cases dispatched last, by district.
@@ -48,6 +48,12 @@ class Run:
     def begun(self) -> int:
         """How many cases came in."""
         return self.done[Action.REPORT] + self.done[Action.SELF_HANDLE]
+
+    def falls_on(self, share: float, of: str) -> bool:
+        """Whether the next of its kind is among this share of them, spread evenly: no chance."""
+        self._counted[of] += 1
+        number = self._counted[of]
+        return int(number * share + 1e-9) > int((number - 1) * share + 1e-9)
 
     def plan(self, at: datetime, step: Moment) -> None:
         """Do `step` at a moment."""

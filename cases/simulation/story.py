@@ -205,8 +205,11 @@ def finish(life: Life, at: datetime) -> None:
 def check(life: Life, at: datetime) -> None:
     """The inspector looks at the place; a second failure is rarer."""
     fails = (1 - life.profile.passes) / (1 + life.reworks)
-    passed = not life.happens(1 - gaming.HOLLOW_PASSES if life.is_hollow else fails)
-    life.is_hollow = life.is_hollow and passed
+    passed = not life.happens(fails)
+    if life.is_easy:
+        passed = not life.falls_on(fails, "easy failed")
+    elif life.is_hollow:
+        life.is_hollow = passed = life.falls_on(gaming.HOLLOW_PASSES, "hollow passed")
     note = "" if passed else "现场仍未处理到位"
     life.act(at, Action.ANSWER_CHECK, life.assignee(), passed=passed, note=note)
     life.go_on(at)
