@@ -7,6 +7,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from cases.choices import Waiting
 from cases.models import Case
 from cases.services.demo_users import create_demo_users
 from cases.simulation import simulate
@@ -52,6 +53,12 @@ def taken(username, address):
     return len(captured)
 
 
+def let_one_wait_for_a_decision():
+    """Let a view have something to show that chance need not give it in two days."""
+    case = Case.objects.open().exclude(unit=None).earliest("pk")
+    Case.objects.filter(pk=case.pk).update(waiting_for=[Waiting.SUSPENSION])
+
+
 def counts():
     busiest = Case.objects.open().exclude(unit=None).earliest("pk").unit_id
     reporter = Case.objects.filter(source="inspector").earliest("pk").reporter.username
@@ -65,6 +72,7 @@ def test_statements_do_not_grow_with_the_log(settings, tmp_path):
     create_demo_users()
     simulate(days=2, per_day=8, seed=1, until=UNTIL, progress=lambda line: None)
     connection.check_constraints()
+    let_one_wait_for_a_decision()
 
     few = counts()
     fill(10_000, lambda line: None)
