@@ -78,6 +78,7 @@ def _people(
 def _tell(
     people: Collection[int | None], period: str, told: str, address: str, **words: object
 ) -> None:
-    active = User.objects.filter(pk__in=[pk for pk in people if pk], is_active=True).order_by("pk")
+    known = [pk for pk in people if pk is not None]
+    active = User.objects.filter(pk__in=known, is_active=True).order_by("pk")
     said = {"period": period, "told": told, "address": address, "words": words}
     Notice.objects.bulk_create([Notice(user=user, **said) for user in active])

@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import threading
 import time
 from datetime import timedelta
 from decimal import Decimal
@@ -20,13 +19,11 @@ from django.utils import timezone
 from cases.choices import DISTRICT_SLUGS
 from cases.errors import InvalidInput, NotAllowed, PeriodClosed
 from cases.models import Area, Attachment, Case, Component, DistrictHead, Effect
-from cases.services.city import load_city
 from cases.services.effects import run_effect
 from cases.services.photo_store import arrived_path, has_arrived, sweep_photos
 from cases.services.photos import store
 from cityops.accounts.models import User
 from cityops.accounts.roles import Role
-from scoring import onsite
 from scoring.measured import (
     OnsiteAnswer,
     OnsiteDraw,
@@ -51,7 +48,6 @@ from tests.scoring.ledger import write
 from tests.scoring.logs import Story
 from tests.scoring.periods_city import dated
 from tests.support.browsers import picture
-from tests.support.city import SmallCity, open_logs
 from tests.support.people import person
 from tests.support.spine import photo
 
@@ -621,49 +617,3 @@ def test_the_database_lets_no_point_change_hands_without_a_reason_or_after_its_a
     )  # fmt: skip
     with pytest.raises(IntegrityError, match="its assessor stays"), transaction.atomic():
         OnsitePoint.objects.filter(pk=point.pk).update(assessor=other)
-
-
-def test_a_point_is_not_answered_while_it_is_handed_on(transactional_db, tmp_path, monkeypatch):
-    open_logs()
-    load_city(SmallCity(tmp_path).write(), since=None, progress=lambda line: None)
-    office, other = person("a1", Role.ASSESSOR), person("a2", Role.ASSESSOR)
-    draw = draw_points(period=MONTH, actor=office)
-    point = draw.points.filter(assessor=other).first()
-    find, came = onsite._next_in, []
-
-    def answer_late():
-        try:
-            answer(point, actor=other)
-        except NotAllowed:
-            came.append("refused")
-        finally:
-            connection.close()
-
-    late = threading.Thread(target=answer_late)
-
-    def once_somebody_waits(*said):
-        if not late.ident:
-            late.start()
-            wait_for_a_waiter()
-        return find(*said)
-
-    monkeypatch.setattr(onsite, "_next_in", once_somebody_waits)
-    replace_assessor(period=MONTH, username="a2", reason="病假", actor=office)
-    late.join(30)
-
-    assert came == ["refused"]
-    assert not OnsiteAnswer.objects.exists()
-    assert OnsitePoint.objects.get(pk=point.pk).assessor == office
-
-
-def wait_for_a_waiter():
-    """Wait until another connection waits for a lock this one holds."""
-    until, waiting = time.monotonic() + 20, 0
-    while not waiting:
-        assert time.monotonic() < until, "nobody waits"
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_locks"
-                " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
-            )
-            waiting = cursor.fetchone()[0]
