@@ -94,9 +94,9 @@ def test_an_objection_tells_the_office_and_its_answer_the_side_that_raised_it(pe
 def test_each_step_of_publishing_tells_whose_turn_it_is_and_in_the_end_everybody(people):
     window_over()
     course = "/score/2026-10/standing/"
-    submitted(people)
+    sent = submitted(people)
     assert told() == [("submitted", "second", course)]
-    return_edition(period=OCTOBER, number=1, reason="再核", actor=people["second"])
+    return_edition(period=OCTOBER, edition=sent.pk, reason="再核", actor=people["second"])
     assert told() == [("returned", "office", course)]
 
     published(people)
