@@ -131,12 +131,12 @@ def lot(drawn: int, audited: int) -> Fraction:
     return Fraction(min(drawn, audited), audited or 1)
 
 
-MORE, LESS, NOTHING = 1, -1, 0
+MORE, LESS, NOTHING, LITTLE = "more", "less", "nothing", "little"
 SIGNS = {  # of what a move does to the total: here, and by the plain formula
     "close-late-ones": (MORE, MORE),
     "halve-lateness": (MORE, MORE),
     "void-late": (LESS, MORE),
-    "finish-early": (LESS, MORE),
+    "finish-early": (LITTLE, MORE),  # stated: a little less; see docs/gaming.md
     "extend-late": (LESS, MORE),
     "suspend-late": (LESS, MORE),
     "refuse-hard": (LESS, MORE),
@@ -145,7 +145,7 @@ SIGNS = {  # of what a move does to the total: here, and by the plain formula
     "force-close-late": (LESS, MORE),
     "hand-over-late": (LESS, MORE),
 }
-BAND = 0.5  # of a point of the total: so little is nothing
+BAND = {NOTHING: 0.5, LITTLE: 1.0}  # points of the total, either way
 
 
 @cache
@@ -173,8 +173,10 @@ def test_a_move_does_to_the_total_what_the_assessment_says(moves):
     assert wrong == {}
 
 
-def agrees(won: float, sign: int) -> bool:
-    return abs(won) <= BAND if sign == NOTHING else won * sign > 0
+def agrees(won: float, sign: str) -> bool:
+    if sign in BAND:
+        return abs(won) <= BAND[sign]
+    return won > 0 if sign == MORE else won < 0
 
 
 def won_by(moves, before, after) -> dict[str, tuple[float, float]]:
