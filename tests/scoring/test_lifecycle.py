@@ -11,7 +11,7 @@ from cases.choices import Role
 from cases.errors import InvalidInput, NotAllowed, PeriodClosed, StalePeriod, StillDisputed
 from cases.models import Case, Request
 from scoring import publishing, services
-from scoring.bulletin_texts import write_text
+from scoring.bulletin_texts import write_texts
 from scoring.changes import annex_of, changes_between
 from scoring.entries import enter_points
 from scoring.lifecycle import Stand, require_open, require_provisional, stand_of
@@ -576,7 +576,7 @@ def test_after_the_days_of_objections_nothing_enters_unless_they_are_made_longer
         entered(manual[0], office[0])
     with pytest.raises(PeriodClosed), transaction.atomic():
         require_provisional(OCTOBER)
-    write_text(period=OCTOBER, key="summary", text="字", actor=office[0])
+    write_texts(period=OCTOBER, texts={"overall": "字"}, seen={"overall": 0}, actor=office[0])
 
     assert ManualEntry.objects.count() == 0
     later = timezone.now().astimezone(CITY_TIME).date() + timedelta(days=3)
