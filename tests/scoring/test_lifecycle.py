@@ -693,51 +693,42 @@ def _release_when_waited_for(go):
         connection.close()
 
 
-def test_points_entered_into_a_month_come_before_its_quarter_is_submitted_or_not_at_all(
-    quarter, office, monkeypatch
-):
+def test_no_points_enter_a_month_while_its_quarter_is_submitted(quarter, office):
     scheme, run = scheme_of("example-jinhua"), compute_run(quarter)
-    monkeypatch.setattr(publishing, "is_as_read", lambda run: not ManualEntry.objects.exists())
-    held, go = threading.Event(), threading.Event()
+    held = threading.Event()
 
-    def enter():
-        with transaction.atomic():
-            entered(scheme, office[1], SEPTEMBER)
-            held.set()
-            go.wait(10)
+    def enter():  # its days of objections are over, or the quarter would have to wait
+        held.set()
+        entered(scheme, office[1], SEPTEMBER)
 
     came = at_once(
         enter,
-        lambda: (held.wait(10), _after(go, lambda: submit_run(
-            period=quarter, seen_run=run.pk, reason="", actor=office[0]))),
+        lambda: (held.wait(10), submit_run(
+            period=quarter, seen_run=run.pk, reason="", actor=office[0])),
     )  # fmt: skip
 
-    assert came == ["done", "StalePeriod"]
-    assert (Edition.objects.count(), ManualEntry.objects.count()) == (0, 1)
+    assert came == ["PeriodClosed", "done"]
+    assert (Edition.objects.count(), ManualEntry.objects.count()) == (1, 0)
 
 
-def test_points_entered_into_a_month_come_before_its_quarter_is_approved_or_not_at_all(
-    quarter, office, monkeypatch
-):
+def test_no_points_enter_a_month_while_its_quarter_is_approved(quarter, office):
     scheme, run = scheme_of("example-jinhua"), compute_run(quarter)
     edition = submit_run(period=quarter, seen_run=run.pk, reason="", actor=office[0])
-    monkeypatch.setattr(publishing, "is_as_read", lambda run: not ManualEntry.objects.exists())
-    held, go = threading.Event(), threading.Event()
+    held = threading.Event()
 
-    def enter():
-        with transaction.atomic():
-            entered(scheme, office[1], SEPTEMBER)
-            held.set()
-            go.wait(10)
+    def enter():  # its days of objections are over, or the quarter would have to wait
+        held.set()
+        entered(scheme, office[1], SEPTEMBER)
 
     came = at_once(
         enter,
-        lambda: (held.wait(10), _after(go, lambda: approve_edition(
-            period=quarter, edition=edition.pk, seen_seal=edition.run.seal, actor=office[1]))),
+        lambda: (held.wait(10), approve_edition(
+            period=quarter, edition=edition.pk, seen_seal=edition.run.seal, actor=office[1])),
     )  # fmt: skip
 
-    assert came == ["done", "StalePeriod"]
-    assert not Edition.objects.get().is_published
+    assert came == ["PeriodClosed", "done"]
+    assert Edition.objects.get().is_published
+    assert ManualEntry.objects.count() == 0
 
 
 def test_an_objection_of_the_last_moment_wins_over_the_submission_that_waited_for_it(
