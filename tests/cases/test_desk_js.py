@@ -101,6 +101,15 @@ def test_what_was_missed_is_as_old_as_the_break_until_it_is_held(fresh):
     assert fresh("pass(10); fresh.hear(clock); return kind()") == "live"
 
 
+def test_what_was_missed_is_told_though_the_connection_broke_again_at_once(fresh):
+    fresh("connect('live'); connect('lost'); connect('live', 3); connect('lost')")
+    fresh("connect('live')")
+
+    assert fresh("const { kind, missed } = fresh.look(); return [kind, missed]") == ["resumed", 3]
+    fresh("connect('lost'); connect('live')")
+    assert fresh("return fresh.look().missed") == 0
+
+
 def test_nothing_missed_is_not_worth_a_word(fresh):
     fresh("connect('live'); connect('lost'); connect('live', 0)")
 

@@ -30,6 +30,7 @@ def test_a_unit_signs_for_many_and_sees_what_became_of_each(desks, running_city)
     page.fill("#q", "blsh")  # 暴露生活垃圾
     page.select_option("#f-stage", "dispatched")
     page.get_by_role("button", name="Find").click()
+    page.wait_for_url("**q=blsh**")  # the list before may have as many rows
     expect(page.locator("tr[data-row]")).to_have_count(waiting)
     for key in "jxjx":
         page.keyboard.press(key)

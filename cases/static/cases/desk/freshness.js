@@ -53,7 +53,11 @@ export class Freshness {
     this.state = state;
     if (!this.isConnected) return;
     this.hear(heard);
-    if (wasLost) [this.missed, this.saidAt] = [missed, null];
+    if (!wasLost) return;
+    // What an earlier break missed and nobody has read yet is not forgotten over a second break.
+    const unsaid = this.saidAt === null ? this.missed : 0;
+    this.missed = missed === null || unsaid === null ? null : missed + unsaid;
+    this.saidAt = null;
   }
 
   /** A change was told. One told after a break happened at some time since the break began. */
