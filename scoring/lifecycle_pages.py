@@ -36,6 +36,7 @@ from scoring.objections import (
 )
 from scoring.onsite import points_waiting
 from scoring.periods import Period, parse_period
+from scoring.posted import posted_text
 from scoring.publishing import (
     approve_edition,
     close_period,
@@ -51,10 +52,6 @@ from scoring.words import LIST_NAMES, names_in, period_words
 CASES_SHOWN = 20  # of a count that moved
 
 
-def _said(request: HttpRequest, name: str) -> str:
-    return str(request.POST.get(name, "")).strip()
-
-
 def _number(text: str) -> int:
     """Return the number of a row as forms and links carry it; 0, which no row has, for none."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 15 else 0
@@ -62,7 +59,7 @@ def _number(text: str) -> int:
 
 def _day(request: HttpRequest, name: str) -> date:
     try:
-        return date.fromisoformat(_said(request, name))
+        return date.fromisoformat(posted_text(request, name))
     except ValueError as error:
         raise InvalidInput(_("Choose a day."), fields={name: _("a day like 2026-12-03")}) from error
 
@@ -162,7 +159,7 @@ def close(request: HttpRequest, period: str) -> HttpResponse:
     """Close a period that is over."""
     user, wanted = require_reader(request), period_of(period)
     try:
-        close_period(period=wanted, days=_number(_said(request, "days")), actor=user)
+        close_period(period=wanted, days=_number(posted_text(request, "days")), actor=user)
     except InvalidInput as refusal:
         return _show(request, user, wanted, refusal)
     messages.success(request, _("Closed. The districts may object now."))
@@ -178,7 +175,7 @@ def dates(request: HttpRequest, period: str) -> HttpResponse:
         if "until" in request.POST:
             extend_window(period=wanted, until=_day(request, "until"), actor=user)
         else:
-            days = _number(_said(request, "days"))
+            days = _number(posted_text(request, "days"))
             set_dates(period=wanted, closes_on=_day(request, "closes_on"), days=days, actor=user)
     except InvalidInput as refusal:
         return _show(request, user, wanted, refusal)
@@ -191,7 +188,7 @@ def dates(request: HttpRequest, period: str) -> HttpResponse:
 def submit(request: HttpRequest, period: str) -> HttpResponse:
     """Submit the run the form showed."""
     user, wanted = require_reader(request), period_of(period)
-    seen, reason = _number(_said(request, "run")), _said(request, "reason")
+    seen, reason = _number(posted_text(request, "run")), posted_text(request, "reason")
     try:
         submit_run(period=wanted, seen_run=seen, reason=reason, actor=user)
     except NotBegun as error:
@@ -209,7 +206,7 @@ def submit(request: HttpRequest, period: str) -> HttpResponse:
 def approve(request: HttpRequest, period: str) -> HttpResponse:
     """Publish the run that waits."""
     user, wanted = require_reader(request), period_of(period)
-    edition, seal = _number(_said(request, "edition")), _said(request, "seal")
+    edition, seal = _number(posted_text(request, "edition")), posted_text(request, "seal")
     approve_edition(period=wanted, edition=edition, seen_seal=seal, actor=user)
     messages.success(request, _("Approved: it is published and stands."))
     return redirect("score_ranking", period=wanted.name)
@@ -220,7 +217,7 @@ def approve(request: HttpRequest, period: str) -> HttpResponse:
 def send_back(request: HttpRequest, period: str) -> HttpResponse:
     """Send the run that waits back to who submitted it."""
     user, wanted = require_reader(request), period_of(period)
-    edition, reason = _number(_said(request, "edition")), _said(request, "reason")
+    edition, reason = _number(posted_text(request, "edition")), posted_text(request, "reason")
     try:
         return_edition(period=wanted, edition=edition, reason=reason, actor=user)
     except InvalidInput as refusal:
@@ -389,7 +386,7 @@ def object_to(request: HttpRequest, period: str) -> HttpResponse:
         raise Http404
     refusal = None
     if request.method == "POST":
-        text = _said(request, "text")
+        text = posted_text(request, "text")
         try:
             raised = raise_objection(
                 period=wanted, seen_run=run.pk, body=body, count=count, text=text, actor=user
@@ -476,7 +473,7 @@ def objection_say(request: HttpRequest, period: str, pk: int) -> HttpResponse:
     """Write in the thread."""
     user, found = require_reader(request), _found(period_of(period), pk)
     try:
-        say(objection=found.pk, text=_said(request, "text"), actor=user)
+        say(objection=found.pk, text=posted_text(request, "text"), actor=user)
     except InvalidInput as refusal:
         return _thread(request, user, found, refusal)
     return redirect("score_objection", period=period, pk=pk)
@@ -488,7 +485,7 @@ def objection_answer(request: HttpRequest, period: str, pk: int) -> HttpResponse
     """Uphold or reject it."""
     user, found = require_reader(request), _found(period_of(period), pk)
     try:
-        verdict = _said(request, "verdict")
+        verdict = posted_text(request, "verdict")
         if verdict not in ("upheld", "rejected"):
             raise InvalidInput(
                 _("Uphold or reject it."), fields={"verdict": _("choose one of the two")}
@@ -496,7 +493,7 @@ def objection_answer(request: HttpRequest, period: str, pk: int) -> HttpResponse
         answer_objection(
             objection=found.pk,
             upheld=verdict == "upheld",
-            answer=_said(request, "answer"),
+            answer=posted_text(request, "answer"),
             actor=user,
         )
     except InvalidInput as refusal:
@@ -520,7 +517,7 @@ def objection_withdraw(request: HttpRequest, period: str, pk: int) -> HttpRespon
 def objection_adjust(request: HttpRequest, period: str, pk: int) -> HttpResponse:
     """Say which adjustment of a case answers it."""
     user, found = require_reader(request), _found(period_of(period), pk)
-    asked = _number(_said(request, "request"))
+    asked = _number(posted_text(request, "request"))
     try:
         link_adjustment(objection=found.pk, request=asked, actor=user)
     except InvalidInput as refusal:

@@ -19,6 +19,7 @@ from scoring.entries import bodies_to_enter, enter_points, manual_items, most_of
 from scoring.frame import require_reader
 from scoring.models import Level, Scheme, State
 from scoring.periods import BadPeriod, Period, month_of, months_after, parse_period, periods_between
+from scoring.posted import posted_text
 from scoring.scheme_form import applied, parts_to_add_to, sections_of
 from scoring.scheme_words import INDICATOR_NAMES, KIND_NAMES, general_words, rows_of
 from scoring.schemes import BadScheme, parse
@@ -66,14 +67,10 @@ def _draft(version: str) -> Scheme:
     return scheme
 
 
-def _said(request: HttpRequest, name: str) -> str:
-    return str(request.POST.get(name, "")).strip()
-
-
 def _seen(request: HttpRequest) -> dict[str, str]:
     """Return the rules and the proposal that a form was shown with."""
     seen = {"seen_digest": "digest", "seen_proposal": "proposed_at"}
-    return {name: _said(request, field) for name, field in seen.items()}
+    return {name: posted_text(request, field) for name, field in seen.items()}
 
 
 @require_GET
@@ -128,9 +125,11 @@ def _show(request: HttpRequest, found: Scheme, refusal: InvalidInput | None = No
 def scheme_copy(request: HttpRequest, version: str) -> HttpResponse:
     """Begin a draft from a version."""
     user, base = _editor(request), _scheme(version)
-    name = _said(request, "version")
+    name = posted_text(request, "version")
     try:
-        draft_scheme(base=base.version, version=name, reason=_said(request, "reason"), actor=user)
+        draft_scheme(
+            base=base.version, version=name, reason=posted_text(request, "reason"), actor=user
+        )
     except InvalidInput as refusal:
         return _show(request, base, refusal)
     messages.success(
@@ -150,7 +149,7 @@ def scheme_edit(request: HttpRequest, version: str) -> HttpResponse:
     if request.method == "GET":
         return _form(request, draft, draft.data, as_json=as_json)
     text, data = request.POST.get("text", ""), draft.data
-    seen = _said(request, "digest")
+    seen = posted_text(request, "digest")
     try:
         require_as_seen(draft, seen)
         data = parse(text) if as_json else _entered(draft.data, request)
@@ -188,7 +187,7 @@ def _form(
     shown = {field.path for section in sections for field in section.fields}
     said = {
         "scheme": draft,
-        "digest": _said(request, "digest") or draft.digest,
+        "digest": posted_text(request, "digest") or draft.digest,
         "sections": sections,
         "errors": [(path, message) for path, message in errors.items() if path not in shown],
         "wrong": len(errors),
@@ -259,7 +258,9 @@ def scheme_entries(request: HttpRequest, version: str, period: str) -> HttpRespo
         raise Http404
     refusal: InvalidInput | PeriodClosed | None = None
     if request.method == "POST":
-        given = {n: _said(request, n) for n in ("body", "code", "points", "evidence", "reason")}
+        given = {
+            n: posted_text(request, n) for n in ("body", "code", "points", "evidence", "reason")
+        }
         try:
             enter_points(scheme=found, period=wanted, actor=user, **given)
         except (InvalidInput, PeriodClosed) as refused:
@@ -306,8 +307,8 @@ def scheme_propose(request: HttpRequest, version: str) -> HttpResponse:
     try:
         propose_scheme(
             version=version,
-            since=_month_start(_said(request, "since")),
-            reason=_said(request, "reason"),
+            since=_month_start(posted_text(request, "since")),
+            reason=posted_text(request, "reason"),
             actor=user,
             **_seen(request),
         )

@@ -113,7 +113,8 @@ def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
         raise NotBegun(f"The period {period.name} has not begun.")
     reference = reference_of(scheme.data, period, as_of=as_of)
     inputs = [hashes, period.name, scheme.digest, DEFINITIONS, _plain(reference)]
-    digest = _sha256(canonical([*inputs, as_of >= period.end]))
+    is_over = as_of >= period.end
+    digest = _sha256(canonical([*inputs, is_over]))
     runs = Run.objects.filter(period=period.name, scheme=scheme).order_by("-as_of", "-pk")
     kept = runs.filter(inputs_digest=digest).first()
     if kept and kept.as_of >= period.end:
@@ -136,14 +137,14 @@ def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
         scheme=scheme,
         inputs_digest=digest,
         beside=canonical(_plain(beside)),
-        sums=_packed(sums, wide) if as_of < period.end else "",
+        sums="" if is_over else _packed(sums, wide),
         result=result,
         seal=_sha256(result),
     )
     if scheme.is_open:
         return run
     run.save()
-    if facts and as_of >= period.end:
+    if facts and is_over:
         _keep_lists(run, *facts)
     return run
 

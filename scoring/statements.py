@@ -295,7 +295,7 @@ again AS (
   WHERE EXISTS (SELECT FROM tiled f
     WHERE f.minor = w.minor AND f.x = w.x + right_by AND f.y = w.y + up_by
       AND f.key <> w.key AND f.filed_at >= w.closed_at
-      AND f.filed_at <= w.closed_at + interval '168 hours' AND @near@ <= 50)),
+      AND f.filed_at <= w.closed_at + interval '168 hours' AND @near@ <= @near_m@)),
 prior AS (SELECT DISTINCT ON (key) key, to_stage, district
   FROM ev WHERE at < %(start)s AND key > 0 ORDER BY key, case_seq DESC),
 before AS (
@@ -408,7 +408,8 @@ SELECT body, 'assessed', number, tenths, undone, extended, hung, urged, source, 
 UNION ALL SELECT body, name, number, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
   NULL, NULL FROM one
 """
-_FACTS = _LOG + _RULED + _WORDS + _OTHERS.replace("@near@", metres_sql("w", "f")) + _MEMBERS + _ALL
+_NEAR = _OTHERS.replace("@near@", metres_sql("w", "f")).replace("@near_m@", str(NEAR_M))
+_FACTS = _LOG + _RULED + _WORDS + _NEAR + _MEMBERS + _ALL
 FACTS = _FACTS.replace("@some@", "")
 # The same of the cases in `cases` alone, as if there were no others.
 FACTS_OF_SOME = _FACTS.replace("@some@", "AND id = ANY(%(cases)s)")
