@@ -61,21 +61,22 @@ def unit_of(body):
 def late_case(number, body="hecheng", *, hours=50, **words):
     """Put a case in the tables that a unit should have finished so many hours ago; no log knows."""
     condition = Condition.objects.filter(limit_unit="emergency_hour").earliest("code")
+    now = timezone.now()
     facts = {
         "stage": "handling",
         "source": "inspector",
         "minor_id": condition.minor_id,
         "condition": condition,
         "unit": unit_of(body),
-        "due_at": NOW - timedelta(hours=hours),
-        "base_due_at": NOW - timedelta(hours=hours),
-        "lamp_due_at": NOW - timedelta(hours=hours),
+        "due_at": now - timedelta(hours=hours),
+        "base_due_at": now - timedelta(hours=hours),
+        "lamp_due_at": now - timedelta(hours=hours),
         "limit_value": 10,
         "limit_unit": "emergency_hour",
         "calendar_version": current_version(),
         "address": f"秘密路{number}",
-        "reported_at": NOW - timedelta(days=9),
-        "filed_at": NOW - timedelta(days=9),
+        "reported_at": now - timedelta(days=9),
+        "filed_at": now - timedelta(days=9),
     }
     return Case.objects.create(number=number, scope=body, district=body, body=body, **facts | words)
 
@@ -137,7 +138,7 @@ def test_the_ledger_proposes_the_latest_for_their_limit_first(office):
     late_case("HH1", hours=20)
     late_case("HH2", hours=30, limit_value=5)
     late_case("HH3", hours=30)
-    late_case("HH4", due_at=NOW + timedelta(hours=1), base_due_at=NOW)
+    late_case("HH4", hours=-1)
 
     meeting = prepared(office)
 
