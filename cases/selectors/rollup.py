@@ -26,14 +26,18 @@ _LON_LAT = (  # as the log has them
     "round(ST_X({case}.point)::numeric, 7)::float8 AS lon,"
     " round(ST_Y({case}.point)::numeric, 7)::float8 AS lat"
 )
+# What is near and soon, apart: the planner would add the index of classes and read all of one.
+_AROUND = f"""(SELECT * FROM cases_case
+    WHERE point && ST_Expand({{case}}.point, {degrees(NEAR_M)})
+      AND {{column}} >= {{since}} AND {{column}} <= {{until}} OFFSET 0)"""  # noqa: S608
+_FILED_SINCE = {"column": "filed_at", "since": "c.closed_at", "until": f"c.closed_at + {_DAYS}"}
+_CLOSED_UNTIL = {"column": "closed_at", "since": f"o.filed_at - {_DAYS}", "until": "o.filed_at"}
 # The first case that `c` came back as after its closing (recurrence.py), by the index of places.
 _RETURN = f"""
-    SELECT o.id FROM cases_case o
+    SELECT o.id FROM {_AROUND.format(case="c", **_FILED_SINCE)} o
     CROSS JOIN LATERAL (SELECT {_LON_LAT.format(case="c")}) w
     CROSS JOIN LATERAL (SELECT {_LON_LAT.format(case="o")}) f
     WHERE k.recurs AND o.minor_id = c.minor_id AND o.id <> c.id
-      AND ST_DWithin(o.point, c.point, {degrees(NEAR_M)})
-      AND o.filed_at >= c.closed_at AND o.filed_at <= c.closed_at + {_DAYS}
       AND o.stage NOT IN ('voided', 'merged', 'declined') AND NOT o.is_self_handled
       AND {metres_sql("w", "f")} <= {NEAR_M}
       AND ({RECURS.format(case="o")})
@@ -47,11 +51,7 @@ _RETURN = f"""
 CAME_BACK_AS = f"""
     SELECT near.id AS case_id FROM changed
     JOIN cases_case o ON o.id = changed.case_id AND o.filed_at IS NOT NULL AND o.point IS NOT NULL
-    CROSS JOIN LATERAL (
-      SELECT c.id FROM cases_case c
-      WHERE ST_DWithin(c.point, o.point, {degrees(NEAR_M)}) AND c.minor_id = o.minor_id
-        AND c.closed_at >= o.filed_at - {_DAYS} AND c.closed_at <= o.filed_at
-      OFFSET 0) near
+    JOIN LATERAL {_AROUND.format(case="o", **_CLOSED_UNTIL)} near ON near.minor_id = o.minor_id
 """  # noqa: S608 - our own words
 
 # What every case of `wanted` (a table expression with case_id) adds: nothing once it is voided,

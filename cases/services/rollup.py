@@ -22,27 +22,36 @@ from cases.selectors.rollup import (
     summed,
 )
 
-MOST_EVENTS = 20_000  # of each log that one statement looks at
+MOST_EVENTS = 2_000  # of each log that one statement looks at
 SLICE_S = 8.0  # of work at a time: well within the effect's lease
 _NAMES = ", ".join(COLUMNS)
 _KEY = "grain, start, place, district, minor"
 _ADDED = ", ".join(f"{name} = cases_rollup.{name} + excluded.{name}" for name in COLUMNS)
 _REPLACED = ", ".join(f"{name} = excluded.{name}" for name in SHARE.split(", ")[1:])
 
-_ADVANCE = f"""
+# What was written since `positions`, and how far that reads each log.
+_CHANGED = f"""
     WITH upto AS MATERIALIZED (
-      SELECT h.scope, s.after, least(h.dseq, s.after + {MOST_EVENTS}) AS dseq
+      SELECT h.scope, h.dseq AS head, s.after, least(h.dseq, s.after + {MOST_EVENTS}) AS dseq
       FROM cases_districthead h CROSS JOIN LATERAL (
-        SELECT least(h.dseq, coalesce((%(positions)s::jsonb->>h.scope)::bigint, 0)) AS after) s),
-    changed AS MATERIALIZED (
+        SELECT least(h.dseq, coalesce((%(positions)s::jsonb->>h.scope)::bigint, 0)) AS after) s)
+    SELECT jsonb_object_agg(scope, dseq), coalesce(bool_or(dseq < head), false), ARRAY(
       SELECT DISTINCT e.case_id FROM upto
       JOIN cases_event e ON e.scope = upto.scope AND e.dseq > upto.after AND e.dseq <= upto.dseq
-      WHERE e.case_id IS NOT NULL),
-    touched AS MATERIALIZED (
-      SELECT case_id FROM changed
-      UNION SELECT r.case_id FROM changed
-        JOIN cases_rollupcase r ON r.recurred_in = changed.case_id
-      UNION ({CAME_BACK_AS})),
+      WHERE e.case_id IS NOT NULL)
+    FROM upto
+"""  # noqa: S608 - our own statements
+
+_TOUCHED = f"""
+    WITH changed AS MATERIALIZED (SELECT unnest(%(changed)s::bigint[]) AS case_id)
+    SELECT case_id FROM changed
+    UNION SELECT r.case_id FROM changed
+      JOIN cases_rollupcase r ON r.recurred_in = changed.case_id
+    UNION ({CAME_BACK_AS})
+"""  # noqa: S608 - our own statements
+
+_COUNT = f"""
+    WITH touched AS MATERIALIZED (SELECT unnest(%(touched)s::bigint[]) AS case_id),
     share AS MATERIALIZED ({SHARES.format(wanted="touched")}),
     before AS MATERIALIZED (SELECT r.* FROM cases_rollupcase r JOIN touched USING (case_id)),
     kept AS (
@@ -57,14 +66,9 @@ _ADVANCE = f"""
         OR recurrent <> 0),
     counted AS (
       INSERT INTO cases_rollup ({_KEY}, {_NAMES}) SELECT {_KEY}, {_NAMES} FROM change
-      ON CONFLICT ({_KEY}) DO UPDATE SET {_ADDED}),
-    moved AS (
-      UPDATE cases_rollupstate SET counted_at = clock_timestamp(),
-        positions = (SELECT jsonb_object_agg(scope, dseq) FROM upto)
-      WHERE id = 1)
-    SELECT (SELECT count(*) FROM changed),
-      coalesce(bool_or(upto.dseq < h.dseq), false)
-    FROM upto JOIN cases_districthead h USING (scope)
+      ON CONFLICT ({_KEY}) DO UPDATE SET {_ADDED})
+    UPDATE cases_rollupstate SET counted_at = clock_timestamp(), positions = %(positions)s
+    WHERE id = 1
 """  # noqa: S608 - our own statements
 
 _REBUILD = f"""
@@ -107,14 +111,19 @@ def advance() -> tuple[int, bool] | None:
             return 0, True
         return None
     with connection.cursor() as cursor:
-        # What follows is one statement, and so one snapshot, taken after the row is held.
-        cursor.execute(_ADVANCE, {"positions": json.dumps(state.positions)})
-        changed, goes_on = cursor.fetchone()
+        # Keys go from one statement to the next as a list, whose length the planner knows: of
+        # one statement it guesses every case, and reads all of them. A log that goes on
+        # meanwhile is counted as it then stands, and once more when it is read that far.
+        cursor.execute(_CHANGED, {"positions": json.dumps(state.positions)})
+        positions, goes_on, changed = cursor.fetchone()
+        cursor.execute(_TOUCHED, {"changed": changed})
+        touched = [row[0] for row in cursor.fetchall()]
+        cursor.execute(_COUNT, {"touched": touched, "positions": positions})
         cursor.execute(
             "DELETE FROM cases_rollup WHERE reported = 0 AND filed = 0 AND closed = 0"
             " AND overdue = 0"
         )
-    return changed, goes_on
+    return len(changed), goes_on
 
 
 @transaction.atomic

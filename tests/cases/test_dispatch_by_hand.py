@@ -359,5 +359,5 @@ def test_the_near_ones_are_found_by_the_spatial_index(people, condition):
 
     plan = plans_of(lambda: alike_waiting(case, people.dispatcher))
 
-    assert "case_point" in plan
+    assert "case_place_time" in plan
     assert "Seq Scan on cases_case" not in plan

@@ -228,7 +228,7 @@ def test_the_place_is_found_by_the_spatial_index(people, condition):
 
     plan = plans_of(lambda: same_place(case, people.dispatcher))
 
-    assert plan.count("case_point") == 2  # near, and in the cell
+    assert plan.count("case_place_time") == 2  # near, and in the cell
     assert "Seq Scan on cases_case" not in plan
 
 

@@ -318,7 +318,7 @@ def test_it_is_found_by_the_index_of_places(people, condition, own):
     events = events_of(case)
     plan = plans_of(lambda: recurrence(case, own, events, at=timezone.now()))
 
-    assert "case_point" in plan
+    assert "case_place_time" in plan
     assert "Seq Scan on cases_case" not in plan
 
 
