@@ -56,7 +56,7 @@ def facts_between(
         "cases": None if cases is None else list(cases),
     }
     facts = Facts()
-    with _without_nested_loops(), connection.cursor() as cursor:
+    with _planned_for(cases), connection.cursor() as cursor:
         cursor.execute(FACTS if cases is None else FACTS_OF_SOME, words)
         rows = cursor.fetchall()
     facts.members.update(row[:3] for row in rows)
@@ -178,18 +178,30 @@ def log_span() -> tuple[datetime, datetime] | None:
 
 
 @contextmanager
-def _without_nested_loops() -> Iterator[None]:
+def _planned_for(cases: Sequence[int] | None) -> Iterator[None]:
     """Keep the planner from nested loops over the parts above, which have no index.
 
     It takes them when the table's statistics are older than a large import, and then never ends.
-    Nor is the query compiled, which takes longer than to run it, and its sorts get memory.
-    Rolling back what only reads gives the caller's transaction its settings back.
+    Nor is the query compiled, which takes longer than to run it, and its sorts get memory. Of a
+    few cases it is planned once a connection, which takes longer than to run it as well. The
+    caller's transaction gets its settings back; not by a rollback, since psycopg forgets on each
+    what was planned.
     """
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT set_config('enable_nestloop', 'off', true),"
-                " set_config('jit', 'off', true), set_config('work_mem', '64MB', true)"
-            )
+    wanted = _SETTINGS | ({"plan_cache_mode": "force_generic_plan"} if cases is not None else {})
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT name, current_setting(name) FROM unnest(%s::text[]) name", [[*wanted]])
+        before = dict(cursor.fetchall())
+        _set(cursor, wanted)
         yield
-        transaction.set_rollback(True)
+        _set(cursor, before)
+
+
+_SETTINGS = {"enable_nestloop": "off", "jit": "off", "work_mem": "64MB"}
+
+
+def _set(cursor: Any, settings: Mapping[str, str]) -> None:
+    """Set what holds to the end of the transaction."""
+    cursor.execute(
+        "SELECT set_config(name, setting, true) FROM unnest(%s::text[], %s::text[]) s (name, setting)",
+        [[*settings], [*settings.values()]],
+    )

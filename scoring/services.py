@@ -44,8 +44,9 @@ def compute_run(period: Period, scheme: Scheme | None = None) -> Run:
     is being written. A running period is scored up to now.
     """
     scheme = scheme or scheme_for(period)
+    heads = read_heads(period)
     with one_snapshot():
-        run = run_in_snapshot(period, scheme)
+        run = run_in_snapshot(period, scheme, heads)
     if run.pk:
         forget_provisional(run)
     return run
@@ -57,10 +58,8 @@ def unit_counts(period: Period) -> dict[str, dict[str, int]]:
     The same definitions with the unit in place of the body (assessment.md §3). Raises as
     compute_run does.
     """
+    as_of = read_heads(period).as_of
     with one_snapshot():
-        as_of, _, _ = _read_heads()
-        if as_of <= period.start:
-            raise NotBegun(f"The period {period.name} has not begun.")
         facts = facts_between(period.start, period.end, as_of=as_of, by="unit")
         units = set(Unit.objects.values_list("code", flat=True))
     counts: dict[str, dict[str, int]] = defaultdict(dict)
@@ -75,10 +74,8 @@ def try_schemes(period: Period, schemes: list[Scheme]) -> list[dict[str, Any]]:
 
     Facts are read once a level. Raises as compute_run does.
     """
+    as_of = read_heads(period).as_of
     with one_snapshot():
-        as_of, _, _ = _read_heads()
-        if as_of <= period.start:
-            raise NotBegun(f"The period {period.name} has not begun.")
         read: dict[str, tuple[Facts, Facts]] = {}
         results = []
         for scheme in schemes:
@@ -94,25 +91,57 @@ def try_schemes(period: Period, schemes: list[Scheme]) -> list[dict[str, Any]]:
 
 @contextmanager
 def one_snapshot() -> Iterator[None]:
-    """Open a transaction that sees one state of the log throughout; raises Busy."""
+    """Open a transaction that sees one state of the tables throughout."""
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
+
+
+@dataclass(frozen=True)
+class Heads:
+    """How far each log went at a moment; every event of before then is to be seen."""
+
+    as_of: datetime
+    dseq: Mapping[str, int]
+    hashes: Sequence[str]
+
+
+def read_heads(period: Period) -> Heads:
+    """Read every head while nothing is being written, then let the writers go on.
+
+    Exclusive, since a writer stamps its events once it has locked its heads and long before it
+    changes them. A transaction of its own, over before any snapshot that a score is read from:
+    what is written in between is later than the moment, and counts of a moment read no event of
+    after it. Raises NotBegun for a period of which nothing is over, and Busy.
+    """
     try:
-        with transaction.atomic(durable=True):
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            yield
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE cases_districthead IN EXCLUSIVE MODE")
+            cursor.execute("SELECT scope, dseq, hash, at FROM cases_districthead ORDER BY scope")
+            rows = cursor.fetchall()
+            cursor.execute("SELECT clock_timestamp()")
+            now = cursor.fetchone()[0]
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) == _LOCK_TIMEOUT:
             raise Busy(_("The log is being written without a pause. Try again shortly.")) from error
         raise
-
-
-def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
-    """Compute in the transaction that is open, which must see one snapshot throughout."""
-    as_of, heads, hashes = _read_heads()
+    as_of = max([now, *(row[3] for row in rows)])
     if as_of <= period.start:
         raise NotBegun(f"The period {period.name} has not begun.")
+    hashes = [f"{row[0]}:{row[1]}:{bytes(row[2]).hex()}" for row in rows]
+    return Heads(as_of, {row[0]: int(row[1]) for row in rows}, hashes)
+
+
+def run_in_snapshot(period: Period, scheme: Scheme, heads: Heads | None = None) -> Run:
+    """Compute in the transaction that is open, which must see one snapshot throughout.
+
+    Up to `heads`, read before it was opened; None reads them in it.
+    """
+    heads = heads or read_heads(period)
+    as_of = heads.as_of
     reference = reference_of(scheme.data, period, as_of=as_of)
-    inputs = [hashes, period.name, scheme.digest, DEFINITIONS, _plain(reference)]
+    inputs = [heads.hashes, period.name, scheme.digest, DEFINITIONS, _plain(reference)]
     is_over = as_of >= period.end
     digest = _sha256(canonical([*inputs, is_over]))
     runs = Run.objects.filter(period=period.name, scheme=scheme).order_by("-as_of", "-pk")
@@ -133,7 +162,7 @@ def run_in_snapshot(period: Period, scheme: Scheme) -> Run:
     run = Run(
         period=period.name,
         as_of=as_of,
-        heads=heads,
+        heads=dict(heads.dseq),
         scheme=scheme,
         inputs_digest=digest,
         beside=canonical(_plain(beside)),
@@ -332,27 +361,6 @@ def forget_provisional(newer: Run) -> None:
     runs = Run.objects.filter(period=newer.period, scheme=newer.scheme_id, as_of__lt=since)
     with suppress(IntegrityError), transaction.atomic():  # objected to at this very moment
         runs.filter(editions=None, objections=None).delete()
-
-
-def _read_heads() -> tuple[datetime, dict[str, int], list[str]]:
-    """Read every head while nothing is being written, then let the writers go on.
-
-    Exclusive, since a writer stamps its events once it has locked its heads and long before it
-    changes them. The table is locked, not its rows: LOCK takes no snapshot, so the one the next
-    statement takes holds everything that was written before. Rolling back to the savepoint
-    releases the lock; the snapshot stays.
-    """
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("LOCK TABLE cases_districthead IN EXCLUSIVE MODE")
-            cursor.execute("SELECT scope, dseq, hash, at FROM cases_districthead ORDER BY scope")
-            rows = cursor.fetchall()
-            cursor.execute("SELECT clock_timestamp()")
-            now = cursor.fetchone()[0]
-        transaction.set_rollback(True)
-    as_of = max([now, *(row[3] for row in rows)])
-    heads = {row[0]: int(row[1]) for row in rows}
-    return as_of, heads, [f"{row[0]}:{row[1]}:{bytes(row[2]).hex()}" for row in rows]
 
 
 def _sha256(text: str) -> str:

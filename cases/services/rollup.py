@@ -22,7 +22,7 @@ from cases.selectors.rollup import (
     summed,
 )
 
-MOST_EVENTS = 2_000  # of each log that one statement looks at
+MOST_EVENTS = 10_000  # of each log that one statement looks at
 SLICE_S = 8.0  # of work at a time: well within the effect's lease
 _NAMES = ", ".join(COLUMNS)
 _KEY = "grain, start, place, district, minor"

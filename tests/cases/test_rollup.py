@@ -250,7 +250,7 @@ def test_the_reconciler_finds_counts_that_are_not_the_cases(huaihua, people, con
 def test_a_batch_leaves_the_rest_for_the_next(huaihua, people, condition, monkeypatch):
     for _ in range(3):
         report(people, condition)
-    monkeypatch.setattr(rollup, "_CHANGED", rollup._CHANGED.replace("2000", "4"))
+    monkeypatch.setattr(rollup, "_CHANGED", rollup._CHANGED.replace("10000", "4"))
 
     found = [advance()]
     while found[-1][1]:
