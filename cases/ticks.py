@@ -35,6 +35,7 @@ TICKS: dict[str, Tick] = {
     "advance_rollup": Tick("scoring", 15),
     "sweep_photos": Tick("media", 600),
     "sweep_exports": Tick("report", 3600),
+    "keep_scores": Tick("report", 600),
     **{f"canary.{queue}": Tick(queue, 10) for queue in QUEUES},
 }
 

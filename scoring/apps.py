@@ -1,10 +1,20 @@
 """Django application entry."""
 
+from datetime import timedelta
+
 from django.apps import AppConfig
 
 
 class ScoringConfig(AppConfig):
-    """Registers the app."""
+    """Registers the app, and its work that ticks do."""
 
     name = "scoring"
     label = "scoring"
+
+    def ready(self) -> None:
+        """Name the work; below this app nobody knows it."""
+        from cases.services.effects import add_work  # noqa: PLC0415 - once the models are there
+        from scoring.keeping import keep_scores  # noqa: PLC0415
+
+        # Below the 300 s after which Celery ends a process.
+        add_work("keep_scores", keep_scores, lease=timedelta(seconds=240))

@@ -118,7 +118,7 @@ def _unanswered(period: Period) -> dict[str, Any]:
 
 
 def _present(period: Period) -> Run | None:
-    """Return the present run, or while the log is written without a pause the newest stored one."""
+    """Return the present run, or while the database has no time for it the newest stored one."""
     try:
         return compute_run(period)
     except Busy:

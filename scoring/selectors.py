@@ -28,7 +28,7 @@ from scoring.rollup import indicators_in
 from scoring.rules import Entry, Measure
 from scoring.satisfaction import satisfaction_measures
 from scoring.schemes import needs_cells
-from scoring.statements import CHANGED, FACTS, FACTS_OF_SOME, TOGETHER
+from scoring.statements import CHANGED, FACTS, FACTS_OF_SOME, LATER, TOGETHER
 
 
 def facts_between(
@@ -77,6 +77,31 @@ def changed_since(
     what was counted; None too for more than `most`. Reads by indexes, so it costs what changed
     and not what the log holds.
     """
+    if _is_from_before(heads, since):
+        return None
+    with connection.cursor() as cursor:
+        words: dict[str, Any] = {"since": since, "until": until}
+        stamps = {"since_stamp": stamp(since), "until_stamp": stamp(until)}
+        cursor.execute(CHANGED, words | stamps)
+        changed = [row[0] for row in cursor.fetchall()]
+        if changed and len(changed) <= most:
+            cursor.execute(TOGETHER, words | {"changed": changed})
+            changed = sorted(row[0] for row in cursor.fetchall())
+    return changed if len(changed) <= most else None
+
+
+def is_moved_since(heads: Mapping[str, int], since: datetime, *, end: datetime) -> bool:
+    """Tell whether counts of a period that ended at `end` may be others than they were.
+
+    They were read up to `heads` at `since`, which is no earlier: since then only rulings on cases
+    of the period move them, and reopenings; or events from before then, written since.
+    """
+    later = Event.objects.filter(action__in=LATER, at__gte=since, case__reported_at__lt=end)
+    return later.exists() or _is_from_before(heads, since)
+
+
+def _is_from_before(heads: Mapping[str, int], since: datetime) -> bool:
+    """Tell whether the log, read up to `heads` at `since`, got events from before then."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -88,16 +113,29 @@ def changed_since(
             """,
             [json.dumps(heads), since],
         )
-        if cursor.fetchone()[0]:
-            return None
-        words: dict[str, Any] = {"since": since, "until": until}
-        stamps = {"since_stamp": stamp(since), "until_stamp": stamp(until)}
-        cursor.execute(CHANGED, words | stamps)
-        changed = [row[0] for row in cursor.fetchall()]
-        if changed and len(changed) <= most:
-            cursor.execute(TOGETHER, words | {"changed": changed})
-            changed = sorted(row[0] for row in cursor.fetchall())
-    return changed if len(changed) <= most else None
+        return bool(cursor.fetchone()[0])
+
+
+def hashes_at(heads: Mapping[str, int]) -> list[str] | None:
+    """Return the words for the hash of each log at a position; None if one is not there."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT h.scope, h.dseq, coalesce(e.hash, d.hash)
+            FROM (SELECT key AS scope, value::bigint AS dseq FROM json_each_text(%s)) h
+            LEFT JOIN cases_event e ON e.scope = h.scope AND e.dseq = h.dseq
+            LEFT JOIN cases_districthead d ON d.scope = h.scope AND d.dseq = h.dseq
+            ORDER BY h.scope
+            """,
+            [json.dumps(heads)],
+        )
+        rows = cursor.fetchall()
+    return None if any(row[2] is None for row in rows) else [hash_words(*row) for row in rows]
+
+
+def hash_words(scope: str, dseq: int, value: bytes) -> str:
+    """Return a position of a log and its hash as a run is sealed with."""
+    return f"{scope}:{dseq}:{bytes(value).hex()}"
 
 
 def reference_of(scheme: Mapping[str, Any], period: Period, *, as_of: datetime) -> Beside:
@@ -189,7 +227,9 @@ def _planned_for(cases: Sequence[int] | None) -> Iterator[None]:
     """
     wanted = _SETTINGS | ({"plan_cache_mode": "force_generic_plan"} if cases is not None else {})
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT name, current_setting(name) FROM unnest(%s::text[]) name", [[*wanted]])
+        cursor.execute(
+            "SELECT name, current_setting(name) FROM unnest(%s::text[]) name", [[*wanted]]
+        )
         before = dict(cursor.fetchall())
         _set(cursor, wanted)
         yield
@@ -202,6 +242,7 @@ _SETTINGS = {"enable_nestloop": "off", "jit": "off", "work_mem": "64MB"}
 def _set(cursor: Any, settings: Mapping[str, str]) -> None:
     """Set what holds to the end of the transaction."""
     cursor.execute(
-        "SELECT set_config(name, setting, true) FROM unnest(%s::text[], %s::text[]) s (name, setting)",
+        "SELECT set_config(name, setting, true)"
+        " FROM unnest(%s::text[], %s::text[]) s (name, setting)",
         [[*settings], [*settings.values()]],
     )

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -22,13 +22,21 @@ from scoring.models import Run, RunList, Scheme
 from scoring.periods import Period, parse_period
 from scoring.results import COUNTED_BY, Beside, Sums, lists_of, moved_on, result_of, sums_of
 from scoring.rules import Entry, Measure
-from scoring.selectors import bodies_of, changed_since, facts_between, reference_of
+from scoring.selectors import (
+    bodies_of,
+    changed_since,
+    facts_between,
+    hash_words,
+    hashes_at,
+    is_moved_since,
+    reference_of,
+)
 from scoring.versions import scheme_for
 
 DEFINITIONS = 6  # raised when counts or the result's form change, so that no old run is served
 PROVISIONAL_KEPT = timedelta(days=1)  # links into a running period work as long
 MOST_CARRIED = 2_000  # cases read twice, before and after: of more, the whole log is sooner read
-_LOCK_TIMEOUT = "55P03"
+_GIVEN_UP = ("55P03", "57014")  # waited for a lock, or ran, for longer than the process may
 
 
 class NotBegun(ValueError):
@@ -41,7 +49,9 @@ def compute_run(period: Period, scheme: Scheme | None = None) -> Run:
     By the version of the scheme in force at the period's start, unless another is named; a run by
     a draft, which may still change, is returned and not stored. Reads in one REPEATABLE READ
     snapshot; must not be called inside a transaction. Raises NotBegun, and Busy while a demo month
-    is being written. A running period is scored up to now.
+    is being written, or where it takes longer to count than this process may let the database
+    work: a page leaves that to keep_scores. A running period is scored up to now, and of one that
+    is over the run that still stands is returned.
     """
     scheme = scheme or scheme_for(period)
     heads = read_heads(period)
@@ -91,11 +101,25 @@ def try_schemes(period: Period, schemes: list[Scheme]) -> list[dict[str, Any]]:
 
 @contextmanager
 def one_snapshot() -> Iterator[None]:
-    """Open a transaction that sees one state of the tables throughout."""
-    with transaction.atomic(durable=True):
+    """Open a transaction that sees one state of the tables throughout; raises Busy."""
+    with _or_busy(), transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            # Between two statements many cases are summed; nobody waits for what only reads.
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '60s'")
         yield
+
+
+@contextmanager
+def _or_busy() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) in _GIVEN_UP:
+            raise Busy(
+                _("The database has no time for this score now. Try again shortly.")
+            ) from error
+        raise
 
 
 @dataclass(frozen=True)
@@ -115,22 +139,18 @@ def read_heads(period: Period) -> Heads:
     what is written in between is later than the moment, and counts of a moment read no event of
     after it. Raises NotBegun for a period of which nothing is over, and Busy.
     """
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("LOCK TABLE cases_districthead IN EXCLUSIVE MODE")
-            cursor.execute("SELECT scope, dseq, hash, at FROM cases_districthead ORDER BY scope")
-            rows = cursor.fetchall()
-            cursor.execute("SELECT clock_timestamp()")
-            now = cursor.fetchone()[0]
-    except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", None) == _LOCK_TIMEOUT:
-            raise Busy(_("The log is being written without a pause. Try again shortly.")) from error
-        raise
+    with _or_busy(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE cases_districthead IN EXCLUSIVE MODE")
+        cursor.execute("SELECT scope, dseq, hash, at FROM cases_districthead ORDER BY scope")
+        rows = cursor.fetchall()
+        cursor.execute("SELECT clock_timestamp()")
+        now = cursor.fetchone()[0]
     as_of = max([now, *(row[3] for row in rows)])
     if as_of <= period.start:
         raise NotBegun(f"The period {period.name} has not begun.")
-    hashes = [f"{row[0]}:{row[1]}:{bytes(row[2]).hex()}" for row in rows]
-    return Heads(as_of, {row[0]: int(row[1]) for row in rows}, hashes)
+    return Heads(
+        as_of, {row[0]: int(row[1]) for row in rows}, [hash_words(*row[:3]) for row in rows]
+    )
 
 
 def run_in_snapshot(period: Period, scheme: Scheme, heads: Heads | None = None) -> Run:
@@ -141,13 +161,19 @@ def run_in_snapshot(period: Period, scheme: Scheme, heads: Heads | None = None) 
     heads = heads or read_heads(period)
     as_of = heads.as_of
     reference = reference_of(scheme.data, period, as_of=as_of)
-    inputs = [heads.hashes, period.name, scheme.digest, DEFINITIONS, _plain(reference)]
     is_over = as_of >= period.end
-    digest = _sha256(canonical([*inputs, is_over]))
+
+    def digest_of(hashes: Sequence[str]) -> str:
+        read = [hashes, period.name, scheme.digest, DEFINITIONS, _plain(reference), is_over]
+        return _sha256(canonical(read))
+
+    digest = digest_of(heads.hashes)
     runs = Run.objects.filter(period=period.name, scheme=scheme).order_by("-as_of", "-pk")
     kept = runs.filter(inputs_digest=digest).first()
-    if kept and kept.as_of >= period.end:
-        return kept
+    if is_over:
+        last = kept or runs.filter(as_of__gte=period.end).first()
+        if last and (last == kept or _stands(last, period, digest_of)):
+            return last
     carried = _carried(period, runs.exclude(sums="").first(), as_of)
     if kept and carried and not carried.changed:
         return kept
@@ -176,6 +202,17 @@ def run_in_snapshot(period: Period, scheme: Scheme, heads: Heads | None = None) 
     if facts and is_over:
         _keep_lists(run, *facts)
     return run
+
+
+def _stands(run: Run, period: Period, digest_of: Callable[[Sequence[str]], str]) -> bool:
+    """Tell whether a run of a period that is over is what it would be now.
+
+    It was read from the same log as far as that went, by the same definitions and with the same
+    beside it, and what came since moves nothing.
+    """
+    hashes = hashes_at(run.heads)
+    is_same = hashes is not None and digest_of(hashes) == run.inputs_digest
+    return is_same and not is_moved_since(run.heads, run.as_of, end=period.end)
 
 
 def lists_of_run(run: Run) -> QuerySet[RunList]:

@@ -6,6 +6,7 @@ came after, it stands once more as it was just before that, to tell whether it w
 
 from cases.plane import degrees, metres_sql
 from cases.recurrence import NEAR_M
+from scoring.runs import RULINGS
 
 _LOG = """
 WITH wanted AS MATERIALIZED (
@@ -18,8 +19,7 @@ WITH wanted AS MATERIALIZED (
 later AS MATERIALIZED (  -- rulings known by the cut-off, and reopenings, which end a cycle
   SELECT id, case_id, case_seq, at, action, due_at, base_due_at, data->'facts' AS facts
   FROM cases_event
-  WHERE at >= %(end)s AND at <= %(cut_off)s AND action IN ('void', 'merge', 'decide_appeal',
-    'recompute_deadline', 'confirm_exit', 'adjust', 'reopen')),
+  WHERE at >= %(end)s AND at <= %(cut_off)s AND action IN (@later@)),
 ev AS MATERIALIZED (
   SELECT v.key, v.moment, v.case_seq, v.at, v.action, v.to_stage, v.unit, v.sets_clock, v.due_at,
     v.base_due_at, c.number,
@@ -408,6 +408,9 @@ SELECT body, 'assessed', number, tenths, undone, extended, hung, urged, source, 
 UNION ALL SELECT body, name, number, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
   NULL, NULL FROM one
 """
+# What moves a period that is over: rulings, and reopenings, which end a cycle.
+LATER = (*sorted(RULINGS), "reopen")
+_LOG = _LOG.replace("@later@", ", ".join(f"'{action}'" for action in LATER))
 _NEAR = _OTHERS.replace("@near@", metres_sql("w", "f")).replace("@near_m@", str(NEAR_M))
 _FACTS = _LOG + _RULED + _WORDS + _NEAR + _MEMBERS + _ALL
 FACTS = _FACTS.replace("@some@", "")

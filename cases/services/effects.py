@@ -99,6 +99,12 @@ _LEASES: dict[str, timedelta] = {
 }
 
 
+def add_work(kind: str, work: Callable[[], str], *, lease: timedelta) -> None:
+    """Let a tick do the work of an app above this one; it is safe to repeat (docs/effects.md)."""
+    _ON_ITS_OWN[kind] = lambda _: work()
+    _LEASES[kind] = lease
+
+
 def is_brisk(kind: str) -> bool:
     """Tell whether work of a kind is over so soon that more of it may wait behind it."""
     return kind in _BRISK

@@ -53,6 +53,7 @@ KIND_WORDS = {
     "reconcile_minute": gettext_lazy("reconcile, each minute"),
     "reconcile_nightly": gettext_lazy("reconcile, nightly"),
     "advance_rollup": gettext_lazy("count for heat and trend"),
+    "keep_scores": gettext_lazy("keep scores at hand"),
 }
 
 
