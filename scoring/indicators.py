@@ -74,18 +74,24 @@ class Assessed:
 
 @dataclass
 class Facts:
-    """Events per (body, count, case), and the cases of M; complete before it is read."""
+    """The cases in each count of each body, and those of M; complete before it is read."""
 
-    members: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    counted: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     assessed: set[Assessed] = field(default_factory=set)
 
     @cached_property
     def lists(self) -> dict[tuple[str, str], list[str]]:
         """The case numbers in each count of each body, each as often as it counts, in order."""
-        lists: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for (body, name, number), times in sorted(self.members.items()):
-            lists[body, name] += [number] * times
-        return dict(lists)
+        for numbers in self.counted.values():
+            numbers.sort()
+        return dict(sorted(self.counted.items()))
+
+    @cached_property
+    def members(self) -> Counter[tuple[str, str, str]]:
+        """How often each case is in each count of each body."""
+        return Counter(
+            (body, name, number) for (body, name), of in self.counted.items() for number in of
+        )
 
     @cached_property
     def assessed_of(self) -> dict[str, list[Assessed]]:
@@ -229,7 +235,7 @@ def _add_case(facts: Facts, case: _Case) -> None:
 
     def put(body: str, *names: str) -> None:
         for name in names:
-            facts.members[body, name, log.rows[0].number] += 1
+            facts.counted[body, name].append(log.rows[0].number)
 
     if case.is_self_handled:
         closing = log.last("close")
@@ -444,9 +450,9 @@ def _add_recurrence(facts: Facts, logs: list[CaseLog], start: datetime, end: dat
         if log.stage != "closed" or closing is None or closing.action != "close":
             continue
         if start - WITHIN <= closing.at < end - WITHIN:
-            facts.members[log.body, "closings", closing.number] += 1
+            facts.counted[log.body, "closings"].append(closing.number)
             if any(_is_again(log, other, closing.at) for other in known if other is not log):
-                facts.members[log.body, "recurrent", closing.number] += 1
+                facts.counted[log.body, "recurrent"].append(closing.number)
 
 
 def _recurs(log: CaseLog) -> bool:

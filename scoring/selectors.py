@@ -55,13 +55,14 @@ def facts_between(
         "by": by,
         "cases": None if cases is None else list(cases),
     }
-    facts = Facts()
     with _planned_for(cases), connection.cursor() as cursor:
         cursor.execute(FACTS if cases is None else FACTS_OF_SOME, words)
-        rows = cursor.fetchall()
-    facts.members.update(row[:3] for row in rows)
-    for body, _, number, tenths, *rest in (row for row in rows if row[3] is not None):
-        facts.assessed.add(Assessed(number, body, tenths, *rest))
+        facts = Facts()
+        known: dict[str, str] = {}  # a number stands in many counts: one text for all of them
+        for body, name, numbers, number, *rest in cursor:
+            facts.counted[body, name] += [known.setdefault(n, n) for n in numbers or [number]]
+            if numbers is None:
+                facts.assessed.add(Assessed(known[number], body, *rest))
     return facts
 
 

@@ -401,12 +401,12 @@ one AS (
   UNION ALL SELECT district, 'self_handled', number FROM own)
 """
 
-# A row with `tenths` of a credit is a case of M, all others are (body, count, case).
+# A row without numbers is a case of M, all others are (body, count, its cases).
 _ALL = """
-SELECT body, 'assessed', number, tenths, undone, extended, hung, urged, source, limit_value,
-  limit_unit, cell, minor, unit, filed_on FROM assessed
-UNION ALL SELECT body, name, number, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-  NULL, NULL FROM one
+SELECT body, 'assessed', NULL::text[], number, tenths, undone, extended, hung, urged, source,
+  limit_value, limit_unit, cell, minor, unit, filed_on FROM assessed
+UNION ALL SELECT body, name, array_agg(number), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+  NULL, NULL, NULL, NULL, NULL FROM one GROUP BY body, name
 """
 # What moves a period that is over: rulings, and reopenings, which end a cycle.
 LATER = (*sorted(RULINGS), "reopen")
