@@ -148,6 +148,14 @@ TABLE: dict[tuple[Action, str], Telling] = {
 
 # What is told of a period of the assessment, to these posts of its districts and of the city.
 PERIOD_POSTS = (Role.LEADER, Role.SUPERVISOR, Role.ASSESSOR)
+ITEM_POSTS = (Role.UNIT, Role.UNIT_HEAD)  # those of a unit that answers for an action item
+# What they are told: the meeting gave them an item, and what became of what they reported.
+OF_ITEM: dict[str, Promise] = {
+    "item": _("the scheduling meeting decided something your unit does until %(due)s"),
+    "item_dropped": _("what the scheduling meeting had decided for your unit is not to be done"),
+    "item_back": _("what your unit reported as done was sent back"),
+    "item_done": _("what your unit reported as done was confirmed"),
+}
 OF_PERIOD: dict[str, Promise] = {
     "closed": _("the period is closed: objections until %(until)s"),
     "objected": _("an objection waits for the office's answer"),
@@ -156,6 +164,8 @@ OF_PERIOD: dict[str, Promise] = {
     "returned": _("the run you submitted was sent back"),
     "published": _("the period is published"),
     "reissued": _("the period was re-issued: edition %(edition)s stands now"),
+    "item_asked": _("a decision of the scheduling meeting was reported as done: confirm it"),
+    **OF_ITEM,
 }
 
 

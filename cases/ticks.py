@@ -36,6 +36,7 @@ TICKS: dict[str, Tick] = {
     "sweep_photos": Tick("media", 600),
     "sweep_exports": Tick("report", 3600),
     "keep_scores": Tick("report", 600),
+    "tell_of_closings": Tick("scoring", 600),
     **{f"canary.{queue}": Tick(queue, 10) for queue in QUEUES},
 }
 

@@ -12,10 +12,10 @@ from django.db import connection
 from django.db.models import Max, Q, QuerySet
 from django.utils.translation import gettext as _
 
-from cases.choices import Role
 from cases.errors import InvalidInput, NotAllowed
 from cases.ledger import retrying
 from cases.models import Case, Unit
+from cases.notices import ITEM_POSTS
 from cityops.accounts.models import User
 from cityops.accounts.roles import ScopeKind
 from scoring.agenda import Proposal, proposals
@@ -29,11 +29,11 @@ from scoring.meeting_models import (
     MeetingChange,
 )
 from scoring.periods import CITY_TIME, Period, earlier, months_after, parse_period
+from scoring.telling import tell_item, tell_item_asked
 from scoring.versions import may_edit
 
 _MEETINGS_LOCK = 743_004  # held while a meeting is prepared
 MONTHS_BACK = 11
-_UNIT_ROLES = (Role.UNIT, Role.UNIT_HEAD)
 Kind = MeetingChange.Kind
 ItemKind = ItemChange.Kind
 
@@ -68,7 +68,7 @@ def _units_of(user: User) -> set[str]:
     return {
         grant.scope_key
         for grant in held
-        if grant.role in _UNIT_ROLES and grant.scope_kind == ScopeKind.UNIT
+        if grant.role in ITEM_POSTS and grant.scope_kind == ScopeKind.UNIT
     }
 
 
@@ -305,6 +305,8 @@ def finish_meeting(*, period: str, seen: int, held_on: date, actor: User) -> Mee
         _require({"held_on": _("not a day to come")})
     meeting.held_on, meeting.finished_by, meeting.finished_at = held_on, actor, now
     _log(meeting, Kind.FINISHED, actor, now, said={"held_on": held_on.isoformat()})
+    for item in meeting.items.filter(dropped_at=None).select_related("unit"):
+        tell_item(item, "item", actor=actor)
     return meeting
 
 
@@ -374,6 +376,9 @@ def correct_item(
     _log_item(made, ItemKind.RECORDED, actor, now, said=_said(made), note=reason.strip(),
               is_first=True)  # fmt: skip
     _log(meeting, Kind.CORRECTED, actor, now, item=made, text=reason.strip())
+    if made.unit_id != item.unit_id:
+        tell_item(item, "item_dropped", actor=actor)
+    tell_item(made, "item", actor=actor)
     return made
 
 
@@ -385,6 +390,8 @@ def drop_item(*, pk: int, seen: int, reason: str, actor: User) -> ActionItem:
     _require(_wrong_text(reason, "reason"))
     item.dropped_at = now = moment_of_action()
     _log_item(item, ItemKind.DROPPED, actor, now, note=reason.strip())
+    if not item.meeting.is_open:
+        tell_item(item, "item_dropped", actor=actor)
     return item
 
 
@@ -407,6 +414,7 @@ def move_item(*, pk: int, seen: int, due_on: date, reason: str, actor: User) -> 
     item.due_on = due_on
     now = moment_of_action()
     _log_item(item, ItemKind.MOVED, actor, now, meeting=meeting, said=said, note=reason.strip())
+    tell_item(item, "item", actor=actor)
     return item
 
 
@@ -426,6 +434,8 @@ def report_item(*, pk: int, seen: int, note: str, is_done: bool, actor: User) ->
     if is_done:
         item.asked_by, item.asked_at = actor, now
     _log_item(item, ItemKind.ASKED if is_done else ItemKind.PROGRESS, actor, now, note=note.strip())
+    if is_done:
+        tell_item_asked(item, actor=actor)
     return item
 
 
@@ -449,6 +459,7 @@ def judge_item(*, pk: int, seen: int, is_done: bool, note: str, actor: User) -> 
         item.asked_by = item.asked_at = None
     kind = ItemKind.CONFIRMED if is_done else ItemKind.SENT_BACK
     _log_item(item, kind, actor, now, note=note.strip())
+    tell_item(item, "item_done" if is_done else "item_back", actor=actor)
     return item
 
 

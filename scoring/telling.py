@@ -1,22 +1,52 @@
-"""Who is told what of a period: rows of the bell, in the transaction of what they tell."""
+"""Who is told what of a period or an action item: rows of the bell, with what they tell of."""
 
 from collections.abc import Collection
 
+from django.db import transaction
 from django.db.models import Q
 from django.urls import reverse
+from django.utils import timezone
 
 from cases.choices import CITY, Role
 from cases.models import Notice
-from cases.notices import PERIOD_POSTS
+from cases.notices import ITEM_POSTS, PERIOD_POSTS
 from cityops.accounts.models import Grant, User
 from cityops.accounts.roles import ScopeKind
+from scoring.lifecycle import lock_period, stored_dates
+from scoring.meeting_models import ActionItem
 from scoring.models import Edition, Objection, ScoredPeriod
+from scoring.periods import earlier, month_of, parse_period, periods_between
+from scoring.selectors import log_span
 
 
-def tell_closed(dates: ScoredPeriod, *, actor: User) -> None:
+def tell_closed(dates: ScoredPeriod, *, actor: User | None = None) -> None:
     """Tell everybody that a period is closed, and until when it may be objected to."""
-    people, until = _people() - {actor.pk}, dates.window_until.isoformat()
+    people, until = _people(), dates.window_until.isoformat()
+    if actor:
+        people -= {actor.pk}
     _tell(people, dates.name, "closed", _course(dates.name), until=until)
+
+
+def tell_of_closings() -> str:
+    """Tell, once each, of the periods that closed by themselves and may still be objected to.
+
+    Safe to run twice or late: whose window is over by then is not told of any more.
+    """
+    now, told = timezone.now(), []
+    (last,) = earlier(month_of(now), 1)
+    span, names = log_span(), {one.name for one in periods_between(last.start, now)}
+    dated = ScoredPeriod.objects.filter(closes_at__lte=now, window_until__gt=now)
+    for period in map(parse_period, sorted(names | set(dated.values_list("name", flat=True)))):
+        if span is None or period.end <= span[0] or period.end > now:
+            continue
+        with transaction.atomic():
+            lock_period(period)
+            dates = stored_dates(period)
+            by_itself = dates.closed_by is None and dates.closes_at <= now < dates.window_until
+            if by_itself and not Notice.objects.filter(period=period.name, told="closed").exists():
+                tell_closed(dates)
+                told.append(period.name)
+    return "told of " + ", ".join(told) if told else "nothing closed"
 
 
 def tell_objected(objection: Objection) -> None:
@@ -49,6 +79,26 @@ def tell_published(edition: Edition) -> None:
     told = "published" if edition.number == 1 else "reissued"
     people = _people() - {edition.approved_by_id}
     _tell(people, edition.period_id, told, address, edition=edition.number)
+
+
+def tell_item(item: ActionItem, told: str, *, actor: User) -> None:
+    """Tell the people of the unit that answers for an item, its parent's too: a key of OF_ITEM."""
+    units = [unit for unit in (item.unit_id, item.unit.parent_id) if unit]
+    grants = Grant.objects.filter(
+        scope_kind=ScopeKind.UNIT, scope_key__in=units, role__in=ITEM_POSTS
+    )
+    people = set(grants.values_list("user_id", flat=True)) - {actor.pk}
+    _tell(people, item.meeting.period, told, _item(item), due=item.due_on.isoformat())
+
+
+def tell_item_asked(item: ActionItem, *, actor: User) -> None:
+    """Tell the assessors of the city that an item was reported as done."""
+    people = _people([CITY], [Role.ASSESSOR]) - {actor.pk}
+    _tell(people, item.meeting.period, "item_asked", _item(item))
+
+
+def _item(item: ActionItem) -> str:
+    return reverse("score_meeting_item", args=[item.pk])
 
 
 def _course(period: str) -> str:

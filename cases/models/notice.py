@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cases.choices import CITY, DISTRICT_SLUGS, SCOPES, Role
 from cases.models.case import Case
-from cases.notices import OF_PERIOD, PERIOD_POSTS, Audience
+from cases.notices import ITEM_POSTS, OF_ITEM, OF_PERIOD, PERIOD_POSTS, Audience
 from cityops.accounts.models import User
 
 
@@ -20,12 +20,14 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
     def of(self, user: User) -> Self:
         """Keep what `user` was told of cases they may still see, and of files of their own.
 
-        Also of periods, while they hold one of the posts that are told of those.
+        Also of periods and of action items, while they hold a post that is told of those.
         """
         visible = Case.objects.all().visible_to(user)
         told = Q(case__in=visible) | Q(export__owner=user.pk)
         if user.holds(*PERIOD_POSTS):
             told |= Q(period__gt="")
+        if user.holds(*ITEM_POSTS):
+            told |= Q(told__in=OF_ITEM)
         return self.filter(told, user=user.pk)
 
     def unread(self) -> Self:

@@ -4,7 +4,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
+from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -82,6 +82,8 @@ def _period_words(notice: Notice) -> str:
     words = dict(notice.words)
     if until := parse_datetime(words.get("until", "")):
         words["until"] = date_format(timezone.localtime(until), "m-d H:i")
+    if due := parse_date(words.get("due", "")):
+        words["due"] = date_format(due, "m-d")
     return str(OF_PERIOD[notice.told]) % words
 
 

@@ -54,6 +54,7 @@ KIND_WORDS = {
     "reconcile_nightly": gettext_lazy("reconcile, nightly"),
     "advance_rollup": gettext_lazy("count for heat and trend"),
     "keep_scores": gettext_lazy("keep scores at hand"),
+    "tell_of_closings": gettext_lazy("tell of periods that closed"),
 }
 
 

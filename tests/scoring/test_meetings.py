@@ -7,9 +7,9 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from cases.errors import InvalidInput, NotAllowed
-from cases.models import Case, Condition, Unit
+from cases.models import Case, Condition, Notice, Unit
 from cases.selectors.calendars import current_version
-from cityops.accounts.models import User
+from cityops.accounts.models import Grant, User
 from cityops.accounts.roles import Role
 from scoring.meeting_models import ActionItem, AgendaLine, ItemChange, Meeting, MeetingChange
 from scoring.meetings import (
@@ -571,3 +571,80 @@ def _counting(found):
         return execute(sql, params, many, context)
 
     return wrapper
+
+
+# --- who is told --------------------------------------------------------------------------------
+
+
+def told():
+    """Return who was told what since the last call."""
+    rows = Notice.objects.order_by("pk")
+    found = [(row.told, row.user.username) for row in rows.select_related("user")]
+    rows.delete()
+    return found
+
+
+@pytest.fixture
+def owner(db):
+    return person("worker", Role.UNIT, unit_of("hecheng").pk)
+
+
+def test_the_owner_is_told_when_the_meeting_is_over(office, second, owner, client):
+    meeting = prepared(office)
+    kept, gone = decided(meeting, office), decided(meeting, office)
+    drop_item(**keys(gone), reason="重复", actor=office)
+    decided(meeting, office, body="zhongfang")
+    assert told() == []
+
+    finished(meeting, office)
+
+    notice = Notice.objects.get()
+    assert (notice.user, notice.told, notice.period) == (owner, "item", MONTH.name)
+    client.force_login(owner)
+    page = client.get("/notices/").content.decode()
+    assert f"The scheduling meeting decided something your unit does until {WEEK:%m-%d}" in page
+    assert client.post(f"/notices/{notice.pk}/")["location"] == f"/score/meetings/items/{kept.pk}/"
+    assert client.get(f"/score/meetings/items/{kept.pk}/").status_code == 200
+
+
+def test_a_report_tells_the_office_and_its_answer_the_owner(office, second, owner):
+    meeting = prepared(office)
+    item = decided(meeting, office)
+    finished(meeting, office)
+    told()
+
+    report_item(**keys(item), note="在办", is_done=False, actor=owner)
+    assert told() == []
+    report_item(**keys(item), note="已清理", is_done=True, actor=owner)
+    assert told() == [("item_asked", "a1"), ("item_asked", "a2")]
+    judge_item(**keys(item), is_done=False, note="仍有残留", actor=office)
+    assert told() == [("item_back", "worker")]
+    report_item(**keys(item), note="已清理", is_done=True, actor=owner)
+    told()
+    judge_item(**keys(item), is_done=True, note="", actor=office)
+    assert told() == [("item_done", "worker")]
+
+
+def test_who_leaves_the_unit_is_told_nothing_of_it_any_more(office, owner, client):
+    meeting = prepared(office)
+    decided(meeting, office)
+    finished(meeting, office)
+    client.force_login(owner)
+    assert client.get("/notices/unread/").json()["unread"] == 1
+
+    Grant.objects.filter(user=owner).delete()
+
+    assert client.get("/notices/unread/").json()["unread"] == 0
+
+
+def test_a_corrected_owner_is_told_and_so_is_the_one_before(office, owner):
+    other = person("other", Role.UNIT_HEAD, unit_of("zhongfang").pk)
+    meeting = prepared(office)
+    item = decided(meeting, office)
+    finished(meeting, office)
+    told()
+
+    words = {"text": "改派", "unit": unit_of("zhongfang").pk, "due_on": WEEK}
+    correct_item(**keys(item), **words, reason="派错单位", actor=office)
+
+    assert told() == [("item_dropped", owner.username), ("item", other.username)]

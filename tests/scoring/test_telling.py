@@ -10,6 +10,7 @@ from cases.models import Notice
 from scoring.objections import answer_objection, raise_objection, withdraw_objection
 from scoring.publishing import close_period, return_edition, submit_run
 from scoring.services import compute_run
+from scoring.telling import tell_of_closings
 from tests.scoring.periods_city import LATE, OCTOBER, dated, october, rule, touch_heads, window_over
 from tests.scoring.test_lifecycle import publish
 from tests.support.people import person
@@ -74,6 +75,29 @@ def test_the_districts_are_told_of_the_closing_and_until_when_they_may_object(cl
     assert told() == [
         ("closed", name, "/score/2026-10/standing/") for name in ("leader", "rival", "second")
     ]
+
+
+def test_a_period_that_closes_by_itself_is_told_of_once(people):
+    dated(closed=timedelta(days=1))
+    assert tell_of_closings() == "nothing closed"
+    assert told() == []
+    dated(closed=timedelta(hours=-1))
+
+    assert tell_of_closings() == "told of 2026-10"
+    assert tell_of_closings() == "nothing closed"
+
+    assert [(what, who) for what, who, _ in told()] == [
+        ("closed", who) for who in ("leader", "office", "rival", "second")
+    ]
+
+
+def test_nobody_is_told_of_a_closing_by_somebody_again_nor_when_it_is_too_late(people):
+    close_period(period=OCTOBER, days=5, actor=people["office"])
+    told()
+    assert tell_of_closings() == "nothing closed"
+    window_over()
+    assert tell_of_closings() == "nothing closed"
+    assert told() == []
 
 
 def test_an_objection_tells_the_office_and_its_answer_the_side_that_raised_it(people):
