@@ -143,4 +143,4 @@ def test_while_the_log_cannot_be_read_the_last_score_is_shown_with_a_word(
     page = client.get("/score/2026-10/")
 
     assert page.context["run"] == run
-    assert "the last score that was computed" in page.content.decode()
+    assert "the last one that was computed" in page.content.decode()
