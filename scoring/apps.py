@@ -4,19 +4,19 @@ from datetime import timedelta
 
 from django.apps import AppConfig
 
+from cases.work import WORK, Work
+
 
 class ScoringConfig(AppConfig):
-    """Registers the app, and its work that ticks do."""
+    """Registers the app, and the work of its ticks."""
 
     name = "scoring"
     label = "scoring"
 
     def ready(self) -> None:
-        """Name the work; below this app nobody knows it."""
-        from cases.services.effects import add_work  # noqa: PLC0415 - once the models are there
-        from scoring.keeping import keep_scores  # noqa: PLC0415
+        """Add the work, which no app below knows of."""
+        from scoring.keeping import keep_scores  # noqa: PLC0415 - these need the models
         from scoring.telling import tell_of_closings  # noqa: PLC0415
 
-        # Below the 300 s after which Celery ends a process.
-        add_work("keep_scores", keep_scores, lease=timedelta(seconds=240))
-        add_work("tell_of_closings", tell_of_closings, lease=timedelta(seconds=60))
+        WORK["keep_scores"] = Work(keep_scores, timedelta(seconds=240))
+        WORK["tell_of_closings"] = Work(tell_of_closings, timedelta(seconds=60))

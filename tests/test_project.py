@@ -11,6 +11,7 @@ from cases.models.effect import QUEUES
 from cases.services import effects
 from cases.ticks import TICKS
 from cases.views.outbox import KIND_WORDS
+from cases.work import WORK
 
 ROOT = Path(__file__).resolve().parents[1]
 # Private methods and fields, and the logical assignments: Chrome 84 and 85. What the type checks
@@ -27,14 +28,14 @@ def test_tasks_are_known_by_name(db):
 
 
 def test_every_tick_has_its_work_and_queue():
-    known = {*effects._IN_TRANSACTION, *effects._ON_ITS_OWN, *effects._OUTSIDE}
+    known = {*effects._IN_TRANSACTION, *effects._ON_ITS_OWN, *effects._OUTSIDE, *WORK}
 
     assert {name.split(".")[0] for name in TICKS} <= known
     assert {tick.queue for tick in TICKS.values()} == set(QUEUES)
 
 
 def test_every_kind_of_effect_has_a_name_for_people():
-    known = {*effects._IN_TRANSACTION, *effects._ON_ITS_OWN, *effects._OUTSIDE}
+    known = {*effects._IN_TRANSACTION, *effects._ON_ITS_OWN, *effects._OUTSIDE, *WORK}
 
     assert known <= set(KIND_WORDS), "name them in cases/views/outbox.py"
 

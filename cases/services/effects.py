@@ -29,6 +29,7 @@ from cases.services.reconcile import reconcile_minute, reconcile_nightly
 from cases.services.rollup import advance_rollup
 from cases.services.sending import reply, send, send_alarm, send_test
 from cases.services.upkeep import delete_old_ticks
+from cases.work import WORK
 
 logger = logging.getLogger(__name__)
 
@@ -97,12 +98,6 @@ _LEASES: dict[str, timedelta] = {
     "reconcile_minute": _LONGER,
     "reconcile_nightly": _LONGER,
 }
-
-
-def add_work(kind: str, work: Callable[[], str], *, lease: timedelta) -> None:
-    """Let a tick do the work of an app above this one; it is safe to repeat (docs/effects.md)."""
-    _ON_ITS_OWN[kind] = lambda _: work()
-    _LEASES[kind] = lease
 
 
 def is_brisk(kind: str) -> bool:
@@ -190,7 +185,7 @@ def _is_of_the_database(error: Exception) -> bool:
 def _is_known(effect: Effect) -> bool:
     if effect.kind == TASK:
         return knows_task(effect)
-    return any(effect.kind in kinds for kinds in (_IN_TRANSACTION, _ON_ITS_OWN, _OUTSIDE))
+    return any(effect.kind in kinds for kinds in (_IN_TRANSACTION, _ON_ITS_OWN, _OUTSIDE, WORK))
 
 
 def _is_claimed(effect: Effect) -> bool:
@@ -205,6 +200,8 @@ def _is_claimed(effect: Effect) -> bool:
 
 
 def _lease_s(effect: Effect) -> float:
+    if effect.kind in WORK:
+        return WORK[effect.kind].lease.total_seconds()
     return _LEASES.get(effect.kind, LEASE).total_seconds()
 
 
@@ -267,9 +264,10 @@ def claim_dispatches(effect_ids: Sequence[int]) -> list[Effect]:
 def _do(effect: Effect) -> str:
     if effect.kind in _OUTSIDE:
         return _do_outside(effect)
-    if effect.kind in _ON_ITS_OWN:
+    if effect.kind in _ON_ITS_OWN or effect.kind in WORK:
         with at_most(_lease_s(effect)):
-            outcome = _ON_ITS_OWN[effect.kind](effect)
+            tick = WORK.get(effect.kind)
+            outcome = tick.do() if tick else _ON_ITS_OWN[effect.kind](effect)
         _finish({effect.pk: outcome})
         return outcome
     with at_most(_lease_s(effect)):
