@@ -1,7 +1,6 @@
 """Periods, points, groups, totals and ranks."""
 
 import json
-from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -144,10 +143,10 @@ def test_each_case_is_judged_by_one_item():
 
 
 def _facts(cases, checks=0):
-    members = Counter({("hecheng", "assessed", c.number): 1 for c in cases})
+    counted = {("hecheng", "assessed"): [c.number for c in cases]}
     if checks:
-        members |= Counter({("hecheng", n, "HH1"): checks for n in ("checks", "checks_passed")})
-    return Facts(members, set(cases))
+        counted |= {("hecheng", n): ["HH1"] * checks for n in ("checks", "checks_passed")}
+    return Facts(counted, set(cases))
 
 
 def test_missing_items_share_out_their_weight_and_the_sheet_adds_up():
@@ -180,7 +179,7 @@ def test_held_cases_are_those_extended_or_suspended():
 
 def _shares(part, whole, counts):
     names = dict(zip(counts, (part, whole), strict=True))
-    return Facts(Counter({("hecheng", name, "HH1"): times for name, times in names.items()}))
+    return Facts({("hecheng", name): ["HH1"] * times for name, times in names.items()})
 
 
 def test_closure_audits_are_judged_over_three_months():
