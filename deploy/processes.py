@@ -139,12 +139,12 @@ def _children(queue: str) -> int:
     """Return how many tasks of a queue run at once: a busy district's dispatches, two.
 
     Notices, three: two wait for other systems at most (cases/services/sending.py), which leaves
-    a place for those inside. Files, two: one is written at a time (cases/services/exports.py), for
-    minutes, and the other place shows meanwhile that the queue is read.
+    a place for those inside. Files, three: one is written at a time (cases/services/exports.py),
+    for minutes, scores beside it, and the third place shows meanwhile that the queue is read.
     """
     if queue.startswith("dispatch."):
         return 2
-    return {"notify": 3, "report": 2}.get(queue, 1)
+    return {"notify": 3, "report": 3}.get(queue, 1)
 
 
 def workers(home: Home) -> tuple[str, ...]:

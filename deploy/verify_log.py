@@ -1269,11 +1269,12 @@ def rates(counts: Counts, body: str, about: Plain) -> Plain:
 # --- what was published -------------------------------------------------------------------------
 
 
-def placed_by(level: str, events: list[Event]) -> list[Event]:
-    """Return the events with the unit, or the street of the case, in the body's place."""
+def placed_by(level: str, events: list[Event], end: datetime) -> list[Event]:
+    """Return the events with the unit, or the street of the case at `end`, in the body's place."""
     streets: dict[str, str] = {}
     for event in events:
-        streets[event.case] = event.sets.get("street") or streets.get(event.case, "")
+        said = event.sets if event.at < end else {}
+        streets[event.case] = said.get("street", streets.get(event.case, ""))
         if level == "unit":
             event.body = event.unit
     if level == "street":
@@ -1284,9 +1285,9 @@ def placed_by(level: str, events: list[Event]) -> list[Event]:
 
 def recompute(about: Plain, headers: Iterable[Plain]) -> Plain:
     """Return the result of the period, computed from the log alone."""
-    events = placed_by(about["scheme"]["level"], [Event(header) for header in headers])
     about = {**about, **period_of(about["period"])}
     start, end, as_of = (moment(about[name]) for name in ("start", "end", "as_of"))
+    events = placed_by(about["scheme"]["level"], [Event(header) for header in headers], end)
     wide_start = moment(about["wide_start"])
     counts = wide = count(events, Period(start, end, as_of, about["names"]))
     if wide_start < start:

@@ -127,7 +127,7 @@ def facts_of(
     if by == "unit":
         known = [replace(row, body=row.unit) for row in known]
     elif by != "body":
-        known = _by_place(known, by)
+        known = _by_place(known, by, until)
     names = {period.name for period in periods_within(start, end)}
     facts = Facts()
     logs = (list(events) for _, events in groupby(known, key=lambda row: row.number))
@@ -138,12 +138,13 @@ def facts_of(
     return facts
 
 
-def _by_place(rows: list[Row], by: By) -> list[Row]:
-    """Put the street or cell of a case, frozen at its filing, in place of body and district."""
+def _by_place(rows: list[Row], by: By, until: datetime) -> list[Row]:
+    """Put the street or cell a case lay in at `until` in place of body and district."""
     column = {"street": "street", "cell": "grid_cell"}[by]
     places: dict[str, str] = {}
     for row in rows:
-        places[row.number] = row.data.get("set", {}).get(column, places.get(row.number, ""))
+        said = row.data.get("set", {}) if row.at < until else {}
+        places[row.number] = said.get(column, places.get(row.number, ""))
     named = {number: place or "city" for number, place in places.items()}
     return [replace(r, body=named[r.number], district=named[r.number]) for r in rows]
 

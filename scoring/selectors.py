@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max, Min
+from django.db.models import Max, Min, Q
 
 from cases.choices import DISTRICT_SLUGS
 from cases.ledger import stamp
@@ -91,28 +91,37 @@ def changed_since(
     return changed if len(changed) <= most else None
 
 
-def is_moved_since(heads: Mapping[str, int], since: datetime, *, end: datetime) -> bool:
-    """Tell whether counts of a period that ended at `end` may be others than they were.
+def is_moved_since(
+    heads: Mapping[str, int], since: datetime, *, start: datetime, end: datetime
+) -> bool:
+    """Tell whether counts of [start, end) may be others than they were, read at `since` or later.
 
-    They were read up to `heads` at `since`, which is no earlier: since then only rulings on cases
-    of the period move them, and reopenings; or events from before then, written since.
+    They were read up to `heads` at `since`, which is no earlier than `end`: only rulings and
+    reopenings of cases that may count there move them, or events from before then, written since.
     """
-    later = Event.objects.filter(action__in=LATER, at__gte=since, case__reported_at__lt=end)
-    return later.exists() or _is_from_before(heads, since)
+    week_before = start - timedelta(hours=168)
+    audited = Event.objects.filter(action="answer_audit", at__gte=start, at__lt=end)
+    may_count = Q(case__closed_at=None) | Q(case__closed_at__gte=week_before)
+    may_count |= Q(case__in=audited.values("case"))
+    later = Event.objects.filter(may_count, action__in=LATER, at__gte=since)
+    is_ruled = later.filter(case__reported_at__lt=end).exists()
+    return is_ruled or _is_from_before(heads, since)
 
 
 def _is_from_before(heads: Mapping[str, int], since: datetime) -> bool:
-    """Tell whether the log, read up to `heads` at `since`, got events from before then."""
+    """Tell whether the log, read up to `heads` at `since`, got events from before then.
+
+    Within each log times never go back, so its first new event tells.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT EXISTS (
-              SELECT FROM json_each_text(%s) h (scope, dseq) CROSS JOIN LATERAL (
-                SELECT bool_or(at < %s) AS is_from_before FROM cases_event e
-                WHERE e.scope = h.scope AND e.dseq > h.dseq::bigint) newer
-              WHERE is_from_before)
+            SELECT coalesce(bool_or(newer.at < %s), false)
+            FROM json_each_text(%s) h (scope, dseq) CROSS JOIN LATERAL (
+              SELECT at FROM cases_event e WHERE e.scope = h.scope AND e.dseq > h.dseq::bigint
+              ORDER BY e.dseq LIMIT 1) newer
             """,
-            [json.dumps(heads), since],
+            [since, json.dumps(heads)],
         )
         return bool(cursor.fetchone()[0])
 
@@ -222,11 +231,12 @@ def _planned_for(cases: Sequence[int] | None) -> Iterator[None]:
 
     It takes them when the table's statistics are older than a large import, and then never ends.
     Nor is the query compiled, which takes longer than to run it, and its sorts get memory. Of a
-    few cases it is planned once a connection, which takes longer than to run it as well. The
-    caller's transaction gets its settings back; not by a rollback, since psycopg forgets on each
-    what was planned.
+    few cases it is planned once a connection, since that takes longer than to run it; of all,
+    each time, for its spans of time. The caller's transaction gets its settings back; not by a
+    rollback, since psycopg forgets on each what was planned.
     """
-    wanted = _SETTINGS | ({"plan_cache_mode": "force_generic_plan"} if cases is not None else {})
+    mode = "force_custom_plan" if cases is None else "force_generic_plan"
+    wanted = _SETTINGS | {"plan_cache_mode": mode}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT name, current_setting(name) FROM unnest(%s::text[]) name", [[*wanted]]

@@ -50,8 +50,7 @@ def compute_run(period: Period, scheme: Scheme | None = None) -> Run:
     a draft, which may still change, is returned and not stored. Reads in one REPEATABLE READ
     snapshot; must not be called inside a transaction. Raises NotBegun, and Busy while a demo month
     is being written, or where it takes longer to count than this process may let the database
-    work: a page leaves that to keep_scores. A running period is scored up to now, and of one that
-    is over the run that still stands is returned.
+    work. A running period is scored up to now; of one that is over the run that stands is returned.
     """
     scheme = scheme or scheme_for(period)
     heads = read_heads(period)
@@ -153,12 +152,8 @@ def read_heads(period: Period) -> Heads:
     )
 
 
-def run_in_snapshot(period: Period, scheme: Scheme, heads: Heads | None = None) -> Run:
-    """Compute in the transaction that is open, which must see one snapshot throughout.
-
-    Up to `heads`, read before it was opened; None reads them in it.
-    """
-    heads = heads or read_heads(period)
+def run_in_snapshot(period: Period, scheme: Scheme, heads: Heads) -> Run:
+    """Compute up to `heads` in the transaction that is open, which sees one snapshot throughout."""
     as_of = heads.as_of
     reference = reference_of(scheme.data, period, as_of=as_of)
     is_over = as_of >= period.end
@@ -212,18 +207,20 @@ def _stands(run: Run, period: Period, digest_of: Callable[[Sequence[str]], str])
     """
     hashes = hashes_at(run.heads)
     is_same = hashes is not None and digest_of(hashes) == run.inputs_digest
-    return is_same and not is_moved_since(run.heads, run.as_of, end=period.end)
+    return is_same and not is_moved_since(
+        run.heads, run.as_of, start=period.wide_start, end=period.end
+    )
 
 
 def lists_of_run(run: Run) -> QuerySet[RunList]:
     """Return the cases behind the numbers of a run.
 
     A run of a period under way is looked at and soon forgotten, so its lists are read from the
-    log, which was then as it is now, once somebody asks for one.
+    log, which was then as it is now, once somebody asks for one. Raises Busy.
     """
     lists = RunList.objects.filter(run=run)
     if not lists.exists():
-        with transaction.atomic():
+        with _or_busy(), transaction.atomic():
             _keep_lists(run, *_facts_of(parse_period(run.period), run.as_of, run.scheme.level))
     return lists
 

@@ -10,7 +10,7 @@ from scoring.runs import RULINGS
 
 _LOG = """
 WITH wanted AS MATERIALIZED (
-  SELECT id, number, street, grid_cell, is_self_handled FROM cases_case
+  SELECT id, number, is_self_handled FROM cases_case
   -- Closed for good before the period and the week that recurrence looks back: in no count,
   -- unless audited since.
   WHERE (closed_at IS NULL OR closed_at >= %(start)s - interval '168 hours' OR id IN (
@@ -20,14 +20,21 @@ later AS MATERIALIZED (  -- rulings known by the cut-off, and reopenings, which 
   SELECT id, case_id, case_seq, at, action, due_at, base_due_at, data->'facts' AS facts
   FROM cases_event
   WHERE at >= %(end)s AND at <= %(cut_off)s AND action IN (@later@)),
+placed AS MATERIALIZED (  -- by place: where each case lay at `end`, not where it lies now
+  SELECT case_id, nullif((array_agg(place ORDER BY case_seq DESC))[1], '') AS place FROM (
+    SELECT case_id, case_seq,
+      data->'set'->>CASE %(by)s WHEN 'cell' THEN 'grid_cell' ELSE 'street' END AS place
+    FROM cases_event
+    WHERE %(by)s IN ('street', 'cell') AND at < %(end)s AND case_id = ANY(
+      ARRAY(SELECT id FROM wanted))) said
+  WHERE place IS NOT NULL GROUP BY case_id),
 ev AS MATERIALIZED (
   SELECT v.key, v.moment, v.case_seq, v.at, v.action, v.to_stage, v.unit, v.sets_clock, v.due_at,
     v.base_due_at, c.number,
-    CASE %(by)s WHEN 'street' THEN coalesce(nullif(c.street, ''), 'city')
-      WHEN 'cell' THEN coalesce(nullif(c.grid_cell, ''), 'city')
+    CASE WHEN %(by)s IN ('street', 'cell') THEN coalesce(p.place, 'city')
       ELSE coalesce(nullif(v.district, ''), 'city') END AS district,
-    CASE %(by)s WHEN 'unit' THEN v.unit WHEN 'street' THEN coalesce(nullif(c.street, ''), 'city')
-      WHEN 'cell' THEN coalesce(nullif(c.grid_cell, ''), 'city') ELSE v.body END AS body,
+    CASE WHEN %(by)s IN ('street', 'cell') THEN coalesce(p.place, 'city')
+      WHEN %(by)s = 'unit' THEN v.unit ELSE v.body END AS body,
     v.action IN ('dispatch', 'reassign', 'arbitrate', 'rework', 'reopen') AND v.unit <> ''
       AS begins,
     v.action IN ('finish', 'return', 'close', 'force_close', 'void', 'merge') AS ends,
@@ -44,7 +51,7 @@ ev AS MATERIALIZED (
     SELECT -l.id, l.at, e.* FROM later l JOIN cases_event e USING (case_id)
     WHERE l.action IN ('void', 'merge') AND e.case_seq < l.case_seq AND e.case_id = ANY(
       ARRAY(SELECT case_id FROM later WHERE action IN ('void', 'merge')))) v
-  JOIN wanted c ON c.id = v.case_id
+  JOIN wanted c ON c.id = v.case_id LEFT JOIN placed p ON p.case_id = v.case_id
   WHERE NOT c.is_self_handled),
 rare AS MATERIALIZED (
   SELECT *, action = 'decide_extension' AND facts->>'level' = 'dispatcher'
@@ -327,10 +334,9 @@ audit AS (
 _MEMBERS = """
 own AS (
   SELECT DISTINCT ON (c.id) c.number,
-    CASE %(by)s WHEN 'street' THEN coalesce(nullif(c.street, ''), 'city')
-      WHEN 'cell' THEN coalesce(nullif(c.grid_cell, ''), 'city')
+    CASE WHEN %(by)s IN ('street', 'cell') THEN coalesce(p.place, 'city')
       ELSE coalesce(nullif(e.district, ''), 'city') END AS district
-  FROM cases_event e JOIN wanted c ON c.id = e.case_id
+  FROM cases_event e JOIN wanted c ON c.id = e.case_id LEFT JOIN placed p ON p.case_id = c.id
   WHERE c.is_self_handled AND e.action = 'close' AND e.at >= %(start)s AND e.at < %(end)s
     AND e.case_id = ANY(ARRAY(SELECT id FROM wanted WHERE is_self_handled))
   ORDER BY c.id, e.case_seq DESC),

@@ -12,7 +12,7 @@ from cases.models import Notice
 from cases.notices import ITEM_POSTS, PERIOD_POSTS
 from cityops.accounts.models import Grant, User
 from cityops.accounts.roles import ScopeKind
-from scoring.lifecycle import lock_period, stored_dates
+from scoring.lifecycle import default_dates, lock_period, moment_of_action
 from scoring.meeting_models import ActionItem
 from scoring.models import Edition, Objection, ScoredPeriod
 from scoring.periods import earlier, month_of, parse_period, periods_between
@@ -37,12 +37,13 @@ def tell_of_closings() -> str:
     span, names = log_span(), {one.name for one in periods_between(last.start, now)}
     dated = ScoredPeriod.objects.filter(closes_at__lte=now, window_until__gt=now)
     for period in map(parse_period, sorted(names | set(dated.values_list("name", flat=True)))):
-        if span is None or period.end <= span[0] or period.end > now:
+        if span is None or period.end <= span[0]:
             continue
         with transaction.atomic():
             lock_period(period)
-            dates = stored_dates(period)
-            by_itself = dates.closed_by is None and dates.closes_at <= now < dates.window_until
+            at = moment_of_action()
+            dates = ScoredPeriod.objects.filter(pk=period.name).first() or default_dates(period)
+            by_itself = dates.closed_by_id is None and dates.closes_at <= at < dates.window_until
             if by_itself and not Notice.objects.filter(period=period.name, told="closed").exists():
                 tell_closed(dates)
                 told.append(period.name)

@@ -26,11 +26,11 @@ import scoring.views
 from cases.choices import Action, Role, Stage
 from cases.sockets import websocket_urlpatterns
 from cases.workflow import MOVES
-from scoring.services import run_in_snapshot
 from scoring.versions import scheme_of
 from tests.cases.test_workflow import ALLOWED, GUARDS
 from tests.support import access
 from tests.support.access import ACTIONS, BLANK, POSTS, World, fingerprint, send, undone
+from tests.support.scores import score_now
 
 FILE = Path(__file__).with_name("permissions.txt")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -143,9 +143,7 @@ def world(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Worl
             scoring.lifecycle_pages,
             scoring.publishing,
         ):
-            patch.setattr(
-                module, "compute_run", lambda p, s=None: run_in_snapshot(p, s or scheme_of())
-            )
+            patch.setattr(module, "compute_run", lambda p, s=None: score_now(p, s or scheme_of()))
         # Who may read the description is asked here, not what it says, which takes a second.
         patch.setattr("drf_spectacular.generators.SchemaGenerator.get_schema", lambda *a, **k: {})
         # And a file reads in one.

@@ -111,7 +111,7 @@ def advance() -> tuple[int, bool] | None:
             return 0, True
         return None
     with connection.cursor() as cursor:
-        # Keys go from one statement to the next as a list, whose length the planner knows: of
+        # Keys go from one statement to the next as a list, which the planner takes for short: of
         # one statement it guesses every case, and reads all of them. A log that goes on
         # meanwhile is counted as it then stands, and once more when it is read that far.
         cursor.execute(_CHANGED, {"positions": json.dumps(state.positions)})

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 
 from cases.choices import Action, ClockKind
 from cases.models import Case, DistrictHead, Event, Rollup, RollupCase, RollupState, StageClock
@@ -257,6 +258,26 @@ def test_a_batch_leaves_the_rest_for_the_next(huaihua, people, condition, monkey
         found.append(advance())
 
     assert len(found) > 1
+    assert is_true()
+
+
+@pytest.mark.django_db
+def test_what_is_written_between_the_statements_is_counted_next(huaihua, people, condition):
+    advance_rollup()
+    number = report(people, condition)["number"]
+    later = []
+
+    def write_meanwhile(execute, sql, params, many, context):
+        if sql == rollup._TOUCHED and not later:
+            later.append(report(people, condition)["number"])
+            act(number, Action.VOID, people.chief, reason="wrong_report", note="a")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(write_meanwhile):
+        advance()
+    assert later
+    advance()
+
     assert is_true()
 
 

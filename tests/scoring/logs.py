@@ -74,12 +74,14 @@ class Story:
     def declined(self, at):
         return self.add("decline", "declined", at)
 
-    def filed(self, at, limit=(4, "work_hour")):
+    def filed(self, at, limit=(4, "work_hour"), cell=""):
         if not self.rows:
             self.reported(at)
         self.add("accept", "accepted", at)
-        limits = {"limit_value": limit[0], "limit_unit": limit[1]}
-        return self.add("file", "filed", at, said=limits, starts="dispatch", recurs=self.recurs)
+        said = {"limit_value": limit[0], "limit_unit": limit[1]}
+        if cell:  # another than it was reported in
+            said |= {"grid_cell": cell, "street": f"s-{cell}"}
+        return self.add("file", "filed", at, said=said, starts="dispatch", recurs=self.recurs)
 
     # --- at a unit
     def given(self, at, due, unit="u1", body=None, action="dispatch", **facts):
@@ -213,7 +215,8 @@ class _Walk:
         elif dice < 0.92:
             story.district = self.home
             limits = [(4, "work_hour"), (7, "work_day"), (2, "emergency_hour")]
-            story.filed(self.later(), self.rng.choice(limits))
+            cell = random.Random(self.story.number).choice(["", "", "a", "b"])  # noqa: S311
+            story.filed(self.later(), self.rng.choice(limits), cell)
 
     def go_on(self):
         """Take one of the steps that lead on from the stage, or one that leads nowhere."""

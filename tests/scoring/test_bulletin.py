@@ -18,13 +18,13 @@ from scoring import bulletin_pages
 from scoring.annexes import case_rows
 from scoring.bulletin_texts import SHIPPED_TEMPLATE
 from scoring.models import BulletinTemplate, BulletinText
-from scoring.services import run_in_snapshot
 from scoring.versions import scheme_of
 from tests.scoring.ledger import write
 from tests.scoring.logs import Story, day
 from tests.scoring.test_indicators import OCTOBER
 from tests.scoring.test_pages import a_few_cases, keep_heads
 from tests.support.people import person
+from tests.support.scores import score_now
 from tests.support.workbooks import read_workbook
 
 ADDRESS = "/score/2026-10/bulletin/"
@@ -36,7 +36,7 @@ def run(huaihua, db):
     rows += Story("HH9", "zhongfang").filed(day("10-07")).given(day("10-07"), day("10-11")).rows
     write(rows)
     keep_heads()
-    return run_in_snapshot(OCTOBER, scheme_of())
+    return score_now(OCTOBER, scheme_of())
 
 
 @pytest.fixture(autouse=True)
@@ -174,7 +174,7 @@ def test_an_annex_shows_a_case_as_it_stood_at_the_end_of_the_period(huaihua, db)
     numbers = ["HH1", "HH2", "HH3"]
     write([*given_away.rows, *mended.rows, *held.rows])
     keep_heads()
-    made = run_in_snapshot(OCTOBER, scheme_of())
+    made = score_now(OCTOBER, scheme_of())
 
     rows = case_rows(made, [("hecheng", number) for number in numbers], set(numbers))
 

@@ -17,13 +17,14 @@ from scoring.periods import parse_period
 from scoring.results import Beside, result_of, sums_of
 from scoring.schemes import codes_of
 from scoring.selectors import facts_between
-from scoring.services import forget_provisional, run_in_snapshot
+from scoring.services import forget_provisional
 from scoring.versions import scheme_of
 from scoring.words import COUNT_NAMES, REPORT_COUNTS
 from tests.scoring.ledger import write
 from tests.scoring.logs import DISTRICTS, Story, day, random_log
 from tests.scoring.test_rules import SCHEME
 from tests.support.people import person
+from tests.support.scores import score_now
 
 OCTOBER, NOVEMBER = parse_period("2026-10"), parse_period("2026-11")
 
@@ -379,8 +380,8 @@ def test_a_run_is_kept_and_its_lists_hold_as_many_cases_as_its_counts(huaihua):
     DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
     scheme = scheme_of()
 
-    run = run_in_snapshot(OCTOBER, scheme)
-    again = run_in_snapshot(OCTOBER, scheme)
+    run = score_now(OCTOBER, scheme)
+    again = score_now(OCTOBER, scheme)
 
     rows = random_log(3, cases=60)
     folded = facts_of(rows, OCTOBER.start, OCTOBER.end, as_of=run.as_of)
@@ -439,7 +440,7 @@ def test_old_runs_nobody_submitted_are_forgotten(huaihua):
         submitted_at=day("11-02"),
     )
 
-    new = run_in_snapshot(OCTOBER, scheme)
+    new = score_now(OCTOBER, scheme)
     forget_provisional(new)
 
     assert set(Run.objects.values_list("pk", flat=True)) == {made["sent"].pk, new.pk}

@@ -42,13 +42,13 @@ from scoring.onsite import (
     replace_assessor,
 )
 from scoring.periods import month_of, months_after
-from scoring.services import run_in_snapshot
 from scoring.versions import scheme_of
 from tests.scoring.ledger import write
 from tests.scoring.logs import Story
 from tests.scoring.periods_city import dated
 from tests.support.browsers import picture
 from tests.support.people import person
+from tests.support.scores import score_now
 from tests.support.spine import photo
 
 MONTH = month_of(timezone.now())
@@ -402,7 +402,7 @@ def test_the_score_reads_the_mean_of_each_body_and_its_page_shows_the_points(cli
     DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
 
     measured = onsite_measures(MONTH.start, MONTH.end)
-    run = run_in_snapshot(MONTH, scheme_of())
+    run = score_now(MONTH, scheme_of())
     client.force_login(person("l1", Role.LEADER))
     ranking = client.get(f"/score/{MONTH.name}/hecheng/?run={run.pk}").content.decode()
     page = client.get(f"/score/onsite/{MONTH.name}/")

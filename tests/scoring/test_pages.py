@@ -8,13 +8,13 @@ from django.test.utils import CaptureQueriesContext
 from cases.models import Case, DistrictHead
 from cityops.accounts.roles import Role
 from scoring import drill
-from scoring.services import run_in_snapshot
 from scoring.sheet import _measured
 from scoring.versions import scheme_of
 from tests.scoring.ledger import write
 from tests.scoring.logs import DISTRICTS, Story, day
 from tests.scoring.test_indicators import OCTOBER
 from tests.support.people import person
+from tests.support.scores import score_now
 
 
 def a_few_cases():
@@ -38,7 +38,7 @@ def keep_heads():
 def run(huaihua, db):
     write(a_few_cases())
     keep_heads()
-    return run_in_snapshot(OCTOBER, scheme_of())
+    return score_now(OCTOBER, scheme_of())
 
 
 def listed(client, run, body, count):
@@ -62,7 +62,7 @@ def test_every_number_leads_to_as_many_cases(client, run):
 
 
 def test_a_value_is_shown_in_its_unit_and_points_by_hand_without_a_list(client, run):
-    charged = run_in_snapshot(OCTOBER, scheme_of("example-jinhua"))
+    charged = score_now(OCTOBER, scheme_of("example-jinhua"))
     client.force_login(person("l1", Role.LEADER))
 
     page = client.get(f"/score/2026-10/?run={charged.pk}")
@@ -113,7 +113,7 @@ def test_a_list_of_one_class_does_not_tell_the_class_of_a_rivals_cases(client, h
     own = Story("HH9", "zhongfang").filed(day("10-07"))
     write([*a_few_cases(), *own.rows])
     keep_heads()
-    made = run_in_snapshot(OCTOBER, scheme_of())
+    made = score_now(OCTOBER, scheme_of())
     code = Case.objects.get(number="HH1").minor_id
     client.force_login(person("d1", Role.DISPATCHER, "zhongfang"))
 

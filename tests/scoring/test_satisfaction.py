@@ -27,12 +27,12 @@ from scoring.satisfaction import (
     surveyed,
     withdraw_survey,
 )
-from scoring.services import run_in_snapshot
 from scoring.versions import scheme_of
 from tests.scoring.ledger import write
 from tests.scoring.logs import DISTRICTS, Story
 from tests.scoring.periods_city import dated, window_over
 from tests.support.people import person
+from tests.support.scores import score_now
 
 pytestmark = pytest.mark.usefixtures("huaihua", "db")
 NOW = timezone.now()
@@ -235,7 +235,7 @@ def test_a_wrong_import_is_refused_and_keeps_nothing(office, name):
 def test_a_period_that_was_submitted_takes_no_survey(office):
     heads = [DistrictHead(scope=s, hash=b"", at=LAST.start) for s in (*DISTRICTS, "city")]
     DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
-    run = run_in_snapshot(LAST, scheme_of())
+    run = score_now(LAST, scheme_of())
     dates = stored_dates(LAST)
     Edition.objects.create(period=dates, number=1, run=run, submitted_by=office, submitted_at=NOW)
 
@@ -317,7 +317,7 @@ def test_the_mean_over_revisits_needs_thirty_answers_and_no_survey_stands_in(cli
     DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
 
     measures = satisfaction_measures(LAST.start, LAST.end, NOW)
-    run = run_in_snapshot(LAST, scheme_of())
+    run = score_now(LAST, scheme_of())
 
     # 6 × (100 + 80 + 60 + 30 + 0) over 30
     assert (measures["hecheng"].value, measures["hecheng"].groups) == (Fraction(54), 30)
@@ -344,7 +344,7 @@ def test_few_answers_of_a_month_are_taken_over_three(office):
     heads = [DistrictHead(scope=s, hash=b"", at=LAST.start) for s in (*DISTRICTS, "city")]
     DistrictHead.objects.bulk_create(heads, ignore_conflicts=True)
 
-    run = run_in_snapshot(MONTH, scheme_of())
+    run = score_now(MONTH, scheme_of())
 
     beside = json.loads(run.beside)
     assert beside["given"] == {}

@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from cases.choices import Role
 from cases.errors import NotAllowed
 from cases.models import Notice
 from scoring.objections import answer_objection, raise_objection, withdraw_objection
+from scoring.periods import earlier, month_of, periods_between
 from scoring.publishing import close_period, return_edition, submit_run
 from scoring.services import compute_run
 from scoring.telling import tell_of_closings
@@ -19,7 +21,11 @@ from tests.support.people import person
 @pytest.fixture
 def people(transactional_db, tmp_path):
     october(tmp_path)
-    dated(closed=timedelta(days=4), window=timedelta(days=9))
+    now = timezone.now()
+    (last,) = earlier(month_of(now), 1)
+    over = [one for one in periods_between(last.start, now) if one.end <= now]
+    for period in (*over, OCTOBER):  # nothing closes by itself
+        dated(period, closed=timedelta(days=4), window=timedelta(days=9))
     return {
         one.username: one
         for one in (

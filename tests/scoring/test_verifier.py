@@ -30,13 +30,14 @@ from scoring.publishing import approve_edition, submit_run
 from scoring.rates import INDICATORS
 from scoring.schemes import seal_of
 from scoring.selectors import facts_between
-from scoring.services import recompute, run_in_snapshot
+from scoring.services import recompute
 from scoring.versions import scheme_for, scheme_of
 from scoring.words import COUNT_NAMES, REPORT_COUNTS
 from tests.scoring.ledger import write
 from tests.scoring.logs import day, random_log
 from tests.scoring.periods_city import dated
 from tests.support.people import person
+from tests.support.scores import score_now
 from tests.support.spine import act
 
 MONTHS, OCTOBER = 200, parse_period("2026-10")
@@ -105,7 +106,7 @@ def exported(settings, tmp_path, huaihua):
     create_demo_users()
     until = datetime(2026, 10, 20, tzinfo=UTC)
     simulate(days=12, per_day=12, seed=3, until=until, progress=lambda line: None)
-    return list(exported_lines(run_in_snapshot(OCTOBER, scheme_for(OCTOBER))))
+    return list(exported_lines(score_now(OCTOBER, scheme_for(OCTOBER))))
 
 
 def run_alone(folder, lines):
@@ -343,7 +344,7 @@ def test_a_wrong_period_is_refused_and_writes_nothing(tmp_path):
 
 
 def published(people, reason=""):
-    run = run_in_snapshot(OCTOBER, scheme_for(OCTOBER))
+    run = score_now(OCTOBER, scheme_for(OCTOBER))
     edition = submit_run(period=OCTOBER, seen_run=run.pk, reason=reason, actor=people[0])
     return approve_edition(period=OCTOBER, edition=edition.pk, seen_seal=run.seal, actor=people[1])
 
@@ -353,7 +354,7 @@ def test_every_edition_verifies_from_its_own_log_also_after_a_re_issue(
     exported, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(
-        publishing, "compute_run", lambda period: run_in_snapshot(period, scheme_for(period))
+        publishing, "compute_run", lambda period: score_now(period, scheme_for(period))
     )
     people = [person(f"publishes{n}", Role.ASSESSOR) for n in range(2)]
     asked = Request.objects.filter(state__in=Request.OPEN)
@@ -391,7 +392,7 @@ def test_points_by_hand_leave_without_their_words_and_verify(exported, tmp_path)
         evidence="张三的证明", reason="李四说的", actor=actor,
     )  # fmt: skip
 
-    run = run_in_snapshot(OCTOBER, scheme)
+    run = score_now(OCTOBER, scheme)
     lines = list(exported_lines(run))
     told = run_alone(tmp_path, lines)
 

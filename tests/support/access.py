@@ -60,11 +60,11 @@ from scoring.objections import raise_objection
 from scoring.onsite import draw_points
 from scoring.periods import Period, month_of, months_after
 from scoring.satisfaction import import_survey, read_survey
-from scoring.services import run_in_snapshot
 from scoring.versions import draft_scheme, propose_scheme, scheme_of, store_shipped
 from tests.support.city import SmallCity, open_logs
 from tests.support.components import component, register
 from tests.support.people import person
+from tests.support.scores import score_now
 from tests.support.spine import act, photo, run_dispatch
 from tests.support.walls import a_wall
 
@@ -270,7 +270,7 @@ class World:
         month = month_of(now)
         for state in ("over", "objections", "closed", "submitted", "published"):
             month = month_of(month.start - timedelta(days=1))
-            months[state], runs[state] = month, run_in_snapshot(month, scheme_of())
+            months[state], runs[state] = month, score_now(month, scheme_of())
             closed, window = {"over": (9, 20), "objections": (-3, 20)}.get(state, (0, 0))
             ScoredPeriod.objects.create(
                 name=month.name,
