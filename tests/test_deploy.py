@@ -219,7 +219,7 @@ def test_manage_without_a_running_copy_says_so(tmp_path):
             "",
             dict.fromkeys(processes.QUEUES, 1)
             | dict.fromkeys(processes.QUEUES[:5], 2)
-            | {"notify": 3, "report": 2},
+            | {"notify": 3, "report": 3},
         ),
         ("media", {"media": 1}),
         (
