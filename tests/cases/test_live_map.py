@@ -319,9 +319,7 @@ def test_the_open_cases_of_the_map_come_from_an_index(people, condition):
 def test_a_place_has_one_index():
     """Each of the tables a map reads has one GiST index of its places, not two alike."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT tablename FROM pg_indexes WHERE indexdef LIKE '%USING gist (point)%'"
-        )
+        cursor.execute("SELECT tablename FROM pg_indexes WHERE indexdef LIKE '%USING gist (point%'")
         found = sorted(name for (name,) in cursor.fetchall())
 
     assert found == ["cases_case", "cases_component", "cases_placename"]
