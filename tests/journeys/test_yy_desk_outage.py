@@ -137,6 +137,8 @@ def is_whole(page: Page) -> None:
 
 def said_the_truth(page: Page, city) -> list[dict]:
     """Check each sample against the log: all that had come by the time it was true for is held."""
+    many = page.evaluate("samples.length")  # what stands there now is in the next
+    page.wait_for_function("(many) => samples.length > many", arg=many)
     opened = sorted(float(at) for (at,) in city.rows(OPENED))
     samples = page.evaluate("samples")
     ended = len(opened) - page.evaluate(SAME)["number"]
