@@ -374,6 +374,19 @@ def test_order_of_reading_changes_no_byte():
 
 
 @pytest.mark.django_db
+def test_by_street_a_case_lies_where_it_lay_at_the_end(huaihua):
+    told = Story("HH1", grid_cell="a").reported(day("10-31 22:00"))
+    rows = told.filed(day("11-01 08:00"), cell="b").rows
+    write(rows)
+
+    october = facts_between(OCTOBER.start, OCTOBER.end, by="street")
+
+    assert october.lists[("s-a", "accept_clocks")] == ["HH1"]
+    assert {body for body, _ in october.lists if body.startswith("s-")} == {"s-a"}
+    assert october.members == facts_of(rows, OCTOBER.start, OCTOBER.end, by="street").members
+
+
+@pytest.mark.django_db
 def test_a_run_is_kept_and_its_lists_hold_as_many_cases_as_its_counts(huaihua):
     write(random_log(3, cases=60))
     heads = [DistrictHead(scope=s, hash=b"", at=day("10-01")) for s in (*DISTRICTS, "city")]
