@@ -33,7 +33,7 @@ from scoring.selectors import (
 )
 from scoring.versions import scheme_for
 
-DEFINITIONS = 6  # raised when counts or the result's form change, so that no old run is served
+DEFINITIONS = 7  # raised when counts or the result's form change, so that no old run is served
 PROVISIONAL_KEPT = timedelta(days=1)  # links into a running period work as long
 MOST_CARRIED = 2_000  # cases read twice, before and after: of more, the whole log is sooner read
 _GIVEN_UP = ("55P03", "57014")  # waited for a lock, or ran, for longer than the process may
